@@ -1,0 +1,47 @@
+# make run      the milter on its embedded default, inet:8864@127.0.0.1
+# make test     lint, and every test but the marker `slow`; needs root and network namespaces
+# make test-all the same with `slow`
+# make demo     the real path for the eyes: translator, Postfix, DNS and milter in network namespaces
+#
+# Each does all of its own set-up: Debian's packages by apt, Python's into .venv.
+
+PYTHON ?= python3
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo,)
+RUN_PACKAGES := gcc libmilter-dev python3-dev python3-venv
+TEST_PACKAGES := bind9-dnsutils iproute2 miltertest nsd postfix tayga unbound
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+unexport PYTHONPATH
+
+.PHONY: venv run lint test test-all demo clean
+
+venv: .venv/.done
+
+.venv/.done: pyproject.toml
+	@tests/setup/apt $(RUN_PACKAGES)
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+.venv/.test: .venv/.done Makefile
+	@tests/setup/apt $(TEST_PACKAGES)
+	@touch $@
+
+run: .venv/.done
+	.venv/bin/milter64 run
+
+lint: .venv/.done
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+test: .venv/.test lint
+	.venv/bin/python -m pytest
+
+test-all: .venv/.test lint
+	.venv/bin/python -m pytest -m 'slow or not slow'
+
+demo: .venv/.test
+	.venv/bin/python tests/demo.py
+
+clean:
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,358 @@
+"""Who is really calling: IPv4 addresses inside IPv6 ones, decoded once and encoded for people.
+
+RFC 6052 embeds an IPv4 address behind a prefix of one of six lengths; bits 64 to 71 are skipped and zero. RFC 7757 maps
+address blocks explicitly, and its mappings go before the prefixes. `::ffff:0:0/96` is how a socket shows IPv4.
+
+An address is bytes here (4 or 16, network order): `ipaddress` and `netaddr` objects cost more than the whole decision.
+netaddr reads what people wrote in the configuration.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address
+from operator import itemgetter
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+
+import netaddr
+
+
+class Origin(StrEnum):
+    """How a client's address came to be what we take it for."""
+
+    IPV4 = "ipv4"
+    IPV6 = "ipv6"
+    MAPPED = "mapped"
+    """IPv4 as ::ffff:0:0/96 (RFC 4291 2.5.5.2)."""
+    TRANSLATED = "translated"
+    """IPv4 behind a configured translator."""
+    INVALID = "invalid"
+    """Inside a configured prefix, and yet no legal translation (RFC 6052 2.2, 3.1)."""
+    UNDECODED = "undecoded"
+    """In 64:ff9b::/96 or 64:ff9b:1::/48, and nothing configured covers it."""
+    MASKED = "masked"
+    """A shared gateway's address, which hides the client's."""
+    UNKNOWN = "unknown"
+    """No IP address at all, as over a unix socket."""
+
+    @property
+    def identifies(self) -> bool:
+        """Whether the address is the client's own."""
+        return self in _IDENTIFYING
+
+
+_IDENTIFYING = frozenset({Origin.IPV4, Origin.IPV6, Origin.MAPPED, Origin.TRANSLATED})
+
+
+def pack(text: str) -> bytes:
+    """Return an address's 4 or 16 bytes.
+
+    Raises:
+        ValueError: `text` is no IP address.
+    """
+    try:
+        return inet_pton(AF_INET6 if ":" in text else AF_INET, text)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{text!r} is not an IP address") from error
+
+
+def unpack(packed: bytes) -> str:
+    """Return the canonical text (RFC 5952) of 4 or 16 bytes."""
+    return inet_ntop(AF_INET if len(packed) == 4 else AF_INET6, packed)  # noqa: PLR2004  an IPv4 address's length
+
+
+class Networks:
+    """A set of IP networks of both families; `packed in networks` costs one look-up for each prefix length in it."""
+
+    def __init__(self, networks: Iterable[str] = ()) -> None:
+        """Read networks such as "192.0.2.0/24"; an address alone is a network of one; host bits are ignored.
+
+        Raises:
+            ValueError: one of them is no network.
+        """
+        self._texts = tuple(networks)
+        prefixes: dict[tuple[int, int], set[int]] = {}
+        for text in self._texts:
+            network = parse_network(text)
+            size, length = (4 if network.version == 4 else 16), network.prefixlen  # noqa: PLR2004  IP versions
+            shift = size * 8 - length
+            prefixes.setdefault((size, shift), set()).add(network.first >> shift)
+        self._prefixes = tuple((size, shift, frozenset(values)) for (size, shift), values in prefixes.items())
+
+    def __contains__(self, packed: bytes) -> bool:
+        """Whether an address of 4 or 16 bytes lies in one of the networks."""
+        number = int.from_bytes(packed)
+        return any(len(packed) == size and number >> shift in values for size, shift, values in self._prefixes)
+
+    def __bool__(self) -> bool:
+        return bool(self._prefixes)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Networks) and set(self._prefixes) == set(other._prefixes)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._prefixes))
+
+    def __repr__(self) -> str:
+        return f"Networks({list(self._texts)!r})"
+
+
+def parse_network(text: str) -> netaddr.IPNetwork:
+    """Read "192.0.2.0/24" or "2001:db8::1".
+
+    Raises:
+        ValueError: it is neither a network nor an address.
+    """
+    address, _, length = text.partition("/")
+    try:
+        pack(address)  # netaddr 0.8 reads 010.1.1.1 as 8.1.1.1, and 10 as 0.0.0.10
+        int(length or "0")  # netaddr takes masks, of both kinds, so that /0.0.0.0 might mean everything
+        return netaddr.IPNetwork(text)
+    except (ValueError, netaddr.AddrFormatError) as error:
+        raise ValueError(f"{text!r} is not a network such as 192.0.2.0/24 or 2001:db8::/32") from error
+
+
+NON_GLOBAL_IPV4 = Networks(
+    (
+        # https://www.iana.org/assignments/iana-ipv4-special-registry: the rows that are not Globally Reachable. The two
+        # addresses in 192.0.0.0/24 that are stay out of it by the cut of the block.
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/29",
+        "192.0.0.8/32",
+        "192.0.0.11/32",
+        "192.0.0.12/30",
+        "192.0.0.16/28",
+        "192.0.0.32/27",
+        "192.0.0.64/26",
+        "192.0.0.128/25",
+        "192.0.2.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+    ),
+)
+"""IPv4 addresses that 64:ff9b::/96 must not carry (RFC 6052 3.1)."""
+
+PRIVATE = Networks(
+    (
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "::1/128",
+        "fc00::/7",
+        "fe80::/10",
+    ),
+)
+"""Addresses of private use, about which the public DNS knows nothing."""
+
+_MAPPED = bytes(10) + b"\xff\xff"
+_WELL_KNOWN = pack("64:ff9b::")[:12]
+_LOCAL_USE = pack("64:ff9b:1::")[:6]
+_PREFIX_LENGTHS = (32, 40, 48, 56, 64, 96)
+_U_OCTET = 8
+"""Bits 64 to 71, which RFC 6052 2.2 keeps zero."""
+
+
+class Prefix:
+    """A translation prefix (RFC 6052 2.2): /32, /40, /48, /56, /64 or /96."""
+
+    def __init__(self, text: str) -> None:
+        """Read a prefix such as "64:ff9b::/96".
+
+        Raises:
+            ValueError: it is no translation prefix; the message says why.
+        """
+        network = parse_network(text)
+        if network.version != 6 or network.prefixlen not in _PREFIX_LENGTHS:  # noqa: PLR2004  IP version
+            raise ValueError(f"{text!r} is not an IPv6 prefix of length 32, 40, 48, 56, 64 or 96 (RFC 6052 2.2)")
+        packed = int(network.first).to_bytes(16)
+        if network.ip.value != network.first:
+            raise ValueError(f"{text!r} has bits set behind its length; did you mean {network.cidr}?")
+        if packed[_U_OCTET]:
+            raise ValueError(f"{text!r} has bits 64 to 71 set, which must be zero (RFC 6052 2.2)")
+        well_known = packed == _WELL_KNOWN + bytes(4)
+        if well_known and network.prefixlen != 96:  # noqa: PLR2004  the Well-Known Prefix's length
+            raise ValueError(f"{text!r} must be 64:ff9b::/96, the only length of the Well-Known Prefix (RFC 6052 2.2)")
+        self.text = str(network.cidr)
+        self.length: int = network.prefixlen
+        self.packed = packed[: self.length // 8]
+        positions = [i for i in range(self.length // 8, 16) if i != _U_OCTET][:4]
+        self._positions = positions
+        self._embedded = itemgetter(*positions)
+        self._well_known = well_known
+
+    def decode(self, packed: bytes) -> bytes | None:
+        """Return the IPv4 address in an IPv6 address under this prefix, or None if it is no legal translation.
+
+        A suffix that is not zero is ignored (RFC 6052 2.2).
+        """
+        if packed[_U_OCTET]:
+            return None
+        ipv4 = bytes(self._embedded(packed))
+        return None if self._well_known and ipv4 in NON_GLOBAL_IPV4 else ipv4
+
+    def encode(self, ipv4: bytes) -> bytes | None:
+        """Return the IPv6 address that stands for an IPv4 address, or None where RFC 6052 3.1 forbids it."""
+        if self._well_known and ipv4 in NON_GLOBAL_IPV4:
+            return None
+        packed = bytearray(self.packed.ljust(16, b"\0"))
+        for position, byte in zip(self._positions, ipv4, strict=True):
+            packed[position] = byte
+        return bytes(packed)
+
+
+class Mapping:
+    """An explicit address mapping (RFC 7757 3.2): an IPv4 block and the IPv6 block that stands for it."""
+
+    def __init__(self, ipv4: str, ipv6: str) -> None:
+        """Read both blocks; a length left out is 32 or 128.
+
+        Raises:
+            ValueError: they can't be mapped; the message says why.
+        """
+        four, six = parse_network(ipv4), parse_network(ipv6)
+        if four.version != 4 or six.version != 6:  # noqa: PLR2004  IP versions
+            raise ValueError(f"{ipv4!r} must be an IPv4 block and {ipv6!r} an IPv6 block")
+        self._suffix4: int = 32 - four.prefixlen
+        self.suffix6: int = 128 - six.prefixlen
+        if self._suffix4 > self.suffix6:
+            raise ValueError(f"{ipv6!r} has fewer addresses than {ipv4!r} (RFC 7757 3.2)")
+        for text, network in ((ipv4, four), (ipv6, six)):
+            if network.ip.value != network.first:
+                raise ValueError(f"{text!r} has bits set behind its length; did you mean {network.cidr}?")
+        self.text = f"{four.cidr} = {six.cidr}"
+        self._first4: int = four.first
+        self.first6: int = six.first
+
+    def decode(self, packed: bytes) -> bytes:
+        """Return the IPv4 address of an IPv6 address in the block (RFC 7757 3.3.2); surplus suffix bits go."""
+        suffix = int.from_bytes(packed) - self.first6
+        return (self._first4 | suffix >> self.suffix6 - self._suffix4).to_bytes(4)
+
+    def encode(self, ipv4: bytes) -> bytes | None:
+        """Return the IPv6 address of an IPv4 address (RFC 7757 3.3.1), or None if it is not in the block."""
+        suffix = int.from_bytes(ipv4) ^ self._first4
+        if suffix >> self._suffix4:
+            return None
+        return (self.first6 | suffix << self.suffix6 - self._suffix4).to_bytes(16)
+
+    @property
+    def length4(self) -> int:
+        """The IPv4 block's prefix length."""
+        return 32 - self._suffix4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """A client: the address on the wire, and the one it stands for.
+
+    `wire` and `address` are canonical texts, the same unless something was decoded, and empty for `unknown`; `packed`
+    is `address` as bytes, `wire_packed` is `wire`. `via` is the prefix or mapping that decoded it.
+    """
+
+    wire: str
+    wire_packed: bytes
+    address: str
+    packed: bytes
+    origin: Origin
+    via: str = ""
+
+    @property
+    def private(self) -> bool:
+        """Whether the address is of private use, so that the public DNS knows nothing about it."""
+        return self.packed in PRIVATE
+
+    def network(self, ipv4_prefix: int, ipv6_prefix: int) -> str:
+        """Return the network that the client stands for in lists and rows, such as "192.31.196.0/24".
+
+        It is cut from the decoded address. Where that isn't the client's own, it is the single address on the wire.
+        """
+        if not self.origin.identifies:
+            return self.wire and f"{self.wire}/{len(self.wire_packed) * 8}"
+        packed = self.packed
+        length = ipv4_prefix if len(packed) == 4 else ipv6_prefix  # noqa: PLR2004  an IPv4 address's length
+        host_bits = len(packed) * 8 - length
+        first = int.from_bytes(packed) >> host_bits << host_bits
+        return f"{unpack(first.to_bytes(len(packed)))}/{length}"
+
+
+_UNKNOWN = Client(wire="", wire_packed=b"", address="", packed=b"", origin=Origin.UNKNOWN)
+
+
+class Translator:
+    """Decodes clients' addresses with the configured prefixes and mappings, and encodes IPv4 addresses with them."""
+
+    def __init__(
+        self,
+        prefixes: Iterable[Prefix] = (),
+        explicit: Iterable[Mapping] = (),
+        gateways: Iterable[str] = (),
+    ) -> None:
+        """Order doesn't matter: mappings go before prefixes, and among either the longest match counts.
+
+        `gateways` are addresses behind which any number of clients hide.
+        """
+        self._prefixes = sorted(prefixes, key=lambda prefix: -prefix.length)
+        self._explicit = sorted(explicit, key=lambda mapping: mapping.suffix6)
+        self._explicit_to_ipv6 = sorted(self._explicit, key=lambda mapping: -mapping.length4)
+        self._gateways = frozenset(map(pack, gateways))
+
+    def client(self, address: str | None) -> Client:
+        """Return who calls from `address`, the text that the mail server gave; None or no IP address is `unknown`."""
+        try:
+            wire = pack(address or "")
+        except ValueError:
+            return _UNKNOWN
+        text = unpack(wire)
+        if wire in self._gateways:
+            return Client(wire=text, wire_packed=wire, address=text, packed=wire, origin=Origin.MASKED)
+        if len(wire) == 4:  # noqa: PLR2004  an IPv4 address's length
+            return Client(wire=text, wire_packed=wire, address=text, packed=wire, origin=Origin.IPV4)
+        packed, origin, via = self._decode(wire)
+        decoded = text if packed is wire else unpack(packed)
+        return Client(wire=text, wire_packed=wire, address=decoded, packed=packed, origin=origin, via=via)
+
+    def _decode(self, wire: bytes) -> tuple[bytes, Origin, str]:
+        if wire.startswith(_MAPPED):
+            return wire[12:], Origin.MAPPED, "::ffff:0:0/96"
+        if self._explicit:
+            number = int.from_bytes(wire)
+            for mapping in self._explicit:
+                if number >> mapping.suffix6 == mapping.first6 >> mapping.suffix6:
+                    return mapping.decode(wire), Origin.TRANSLATED, mapping.text
+        for prefix in self._prefixes:
+            if wire.startswith(prefix.packed):
+                ipv4 = prefix.decode(wire)
+                return (wire, Origin.INVALID, prefix.text) if ipv4 is None else (ipv4, Origin.TRANSLATED, prefix.text)
+        return wire, Origin.UNDECODED if wire.startswith((_WELL_KNOWN, _LOCAL_USE)) else Origin.IPV6, ""
+
+    def encode(self, address: str) -> list[tuple[str, str]]:
+        """Return the IPv6 forms of an IPv4 address, each with what made it: one mapping's, else every prefix's.
+
+        Raises:
+            ValueError: `address` is no IPv4 address.
+        """
+        ipv4 = IPv4Address(address).packed
+        for mapping in self._explicit_to_ipv6:
+            if packed := mapping.encode(ipv4):
+                return [(unpack(packed), mapping.text)]
+        return [(unpack(packed), prefix.text) for prefix in self._prefixes if (packed := prefix.encode(ipv4))]
+
+    def synthesised(self, address: str) -> bool:
+        """Whether an AAAA record's address is a translator's, invented by DNS64, and no host's own (RFC 6147)."""
+        packed = IPv6Address(address).packed
+        return packed.startswith((_MAPPED, _WELL_KNOWN, _LOCAL_USE)) or any(
+            packed.startswith(prefix.packed) for prefix in self._prefixes
+        )

@@ -1,0 +1,127 @@
+import pytest
+
+from milter64.address import Mapping, Origin, Prefix, Translator, pack
+
+TRANSLATOR = Translator(
+    [Prefix("64:ff9b::/96"), Prefix("2001:db8:64::/96"), Prefix("2001:db8:48::/48"), Prefix("64:ff9b:1:fffe::/96")],
+    [Mapping("192.0.2.1", "2001:db8:aaaa::1")],
+    gateways=["64:ff9b::c01f:c401", "198.51.100.1", "2001:db8:9::1"],
+)
+
+
+class TestOrigin:
+    @pytest.mark.parametrize(
+        ("wire", "address", "origin", "via"),
+        [
+            ("192.0.2.7", "192.0.2.7", Origin.IPV4, ""),
+            ("127.0.0.1", "127.0.0.1", Origin.IPV4, ""),
+            ("2001:db8::7", "2001:db8::7", Origin.IPV6, ""),
+            ("::1", "::1", Origin.IPV6, ""),
+            ("64:ff9c::c01f:c40a", "64:ff9c::c01f:c40a", Origin.IPV6, ""),
+            ("64:ff9b::1:c01f:c40a", "64:ff9b::1:c01f:c40a", Origin.IPV6, ""),
+            ("::ffff:192.0.2.7", "192.0.2.7", Origin.MAPPED, "::ffff:0:0/96"),
+            ("::ffff:10.0.0.1", "10.0.0.1", Origin.MAPPED, "::ffff:0:0/96"),
+            ("64:ff9b::c01f:c40a", "192.31.196.10", Origin.TRANSLATED, "64:ff9b::/96"),
+            ("2001:db8:64::a00:1", "10.0.0.1", Origin.TRANSLATED, "2001:db8:64::/96"),
+            ("64:ff9b:1:fffe::a00:1", "10.0.0.1", Origin.TRANSLATED, "64:ff9b:1:fffe::/96"),
+            ("2001:db8:aaaa::1", "192.0.2.1", Origin.TRANSLATED, "192.0.2.1/32 = 2001:db8:aaaa::1/128"),
+            ("64:ff9b::7f00:1", "64:ff9b::7f00:1", Origin.INVALID, "64:ff9b::/96"),
+            ("64:ff9b::c000:201", "64:ff9b::c000:201", Origin.INVALID, "64:ff9b::/96"),
+            ("2001:db8:48:c000:2:100::", "192.0.2.1", Origin.TRANSLATED, "2001:db8:48::/48"),
+            ("2001:db8:48:c000:102:100::", "2001:db8:48:c000:102:100::", Origin.INVALID, "2001:db8:48::/48"),
+            ("64:ff9b:1::c01f:c40a", "64:ff9b:1::c01f:c40a", Origin.UNDECODED, ""),
+            ("64:ff9b:1:ffff:ffff::1", "64:ff9b:1:ffff:ffff::1", Origin.UNDECODED, ""),
+            ("64:ff9b:2::1", "64:ff9b:2::1", Origin.IPV6, ""),
+            ("64:ff9b::c01f:c401", "64:ff9b::c01f:c401", Origin.MASKED, ""),
+            ("198.51.100.1", "198.51.100.1", Origin.MASKED, ""),
+            ("2001:db8:9::1", "2001:db8:9::1", Origin.MASKED, ""),
+            (None, "", Origin.UNKNOWN, ""),
+            ("", "", Origin.UNKNOWN, ""),
+            ("localhost", "", Origin.UNKNOWN, ""),
+            ("fe80::1%eth0", "", Origin.UNKNOWN, ""),
+        ],
+    )
+    def test_every_address_has_its_origin(self, wire: str | None, address: str, origin: Origin, via: str) -> None:
+        client = TRANSLATOR.client(wire)
+        assert (client.address, client.origin, client.via) == (address, origin, via)
+        assert client.packed == (pack(address) if address else b"")
+        known = origin is not Origin.UNKNOWN
+        assert (client.wire, client.wire_packed) == ((wire, pack(wire or "")) if known else ("", b""))
+
+    def test_nothing_configured_leaves_both_reserved_prefixes_undecoded(self) -> None:
+        assert Translator().client("64:ff9b::c01f:c40a").origin is Origin.UNDECODED
+        assert Translator().client("64:ff9b:1::c01f:c40a").origin is Origin.UNDECODED
+
+    def test_a_prefix_over_the_local_use_range_decodes_it_without_the_well_known_prefixs_rule(self) -> None:
+        translator = Translator([Prefix("64:ff9b:1::/48")])
+        assert translator.client("64:ff9b:1:c0a8:1:6400::").address == "192.168.1.100"
+
+    def test_the_address_on_the_wire_is_canonical_too(self) -> None:
+        assert TRANSLATOR.client("64:FF9B:0::192.31.196.10").wire == "64:ff9b::c01f:c40a"
+
+    def test_an_origin_is_its_word_in_settings_and_logs(self) -> None:
+        words = "ipv4 ipv6 mapped translated invalid undecoded masked unknown"
+        assert " ".join(Origin) == words
+
+    @pytest.mark.parametrize("origin", Origin)
+    def test_four_origins_know_the_clients_own_address(self, origin: Origin) -> None:
+        assert origin.identifies is (origin.value in {"ipv4", "ipv6", "mapped", "translated"})
+
+
+class TestSynthesised:
+    @pytest.mark.parametrize(
+        ("address", "invented"),
+        [
+            ("64:ff9b::c01f:c40a", True),
+            ("64:ff9b::7f00:1", True),
+            ("64:ff9b:1::1", True),
+            ("::ffff:192.0.2.1", True),
+            ("2001:db8:64::c000:201", True),
+            ("2001:db8:65::c000:201", False),
+            ("2001:db8:aaaa::1", False),
+            ("::1", False),
+        ],
+    )
+    def test_dns64_invents_what_lies_in_a_translation_prefix(self, address: str, *, invented: bool) -> None:
+        assert TRANSLATOR.synthesised(address) is invented
+
+    def test_the_reserved_prefixes_count_as_invented_even_when_nothing_is_configured(self) -> None:
+        assert Translator().synthesised("64:ff9b::c01f:c40a")
+        assert Translator().synthesised("64:ff9b:1::1")
+        assert not Translator().synthesised("2001:db8:64::c000:201")
+
+
+class TestClientNetwork:
+    @pytest.mark.parametrize(
+        ("wire", "network"),
+        [
+            pytest.param("192.31.196.10", "192.31.196.0/24", id="ipv4"),
+            pytest.param("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64", id="ipv6"),
+            pytest.param("::ffff:192.31.196.10", "192.31.196.0/24", id="mapped"),
+            pytest.param("64:ff9b::c01f:c40a", "192.31.196.0/24", id="translated"),
+            pytest.param("64:ff9b::7f00:1", "64:ff9b::7f00:1/128", id="invalid"),
+            pytest.param("64:ff9b:1::1", "64:ff9b:1::1/128", id="undecoded"),
+            pytest.param("2001:db8:9::1", "2001:db8:9::1/128", id="masked"),
+            pytest.param("198.51.100.1", "198.51.100.1/32", id="masked IPv4"),
+            pytest.param(None, "", id="unknown"),
+        ],
+    )
+    def test_a_network_is_cut_from_the_clients_own_address_or_is_the_one_on_the_wire(
+        self, wire: str | None, network: str
+    ) -> None:
+        assert TRANSLATOR.client(wire).network(24, 64) == network
+
+    @pytest.mark.parametrize(
+        ("wire", "lengths", "network"),
+        [
+            ("192.31.196.10", (32, 128), "192.31.196.10/32"),
+            ("192.31.196.10", (0, 0), "0.0.0.0/0"),
+            ("192.31.196.10", (31, 64), "192.31.196.10/31"),
+            ("192.31.196.11", (31, 64), "192.31.196.10/31"),
+            ("2001:db8::1", (24, 128), "2001:db8::1/128"),
+            ("2001:db8:ffff::1", (24, 33), "2001:db8:8000::/33"),
+            ("2001:db8::1", (24, 0), "::/0"),
+        ],
+    )
+    def test_it_is_as_long_as_configured(self, wire: str, lengths: tuple[int, int], network: str) -> None:
+        assert Translator().client(wire).network(*lengths) == network
