@@ -1,0 +1,266 @@
+"""Greylisting (RFC 6647): what is remembered of a sender and a recipient, and how it advances in time.
+
+A row belongs to a pair (sender and recipient) and a group that the client is in: its network (`net:`), the domain whose
+SPF it passed (`spf:`), the registered domain of its confirmed name (`rdns:`). The network costs nothing to know; the
+other two take DNS, and make a retry from another host of the same sender count.
+
+    no row of the pair ------------------------------> NEW        450, and wait `delay`
+    the network's row still waits -------------------> WAITING    450
+    the network's row waited, or has passed ---------> PASSED     accept, and remember
+    otherwise, and other groups have rows -----------> UNPROVEN   which of the groups is the client in? Ask DNS
+
+Time is an argument, in seconds of a clock that never goes back.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import cache
+from hashlib import sha256
+from math import ceil
+from typing import Literal
+
+from publicsuffix2 import PublicSuffixList
+
+from milter64.address import Client, unpack
+from milter64.session import split
+from milter64.verdict import Finding, Findings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The table [greylist]; times in seconds, `store` as `store.open_store` reads it."""
+
+    enabled: bool = True
+    apply: Literal["suspect", "all"] = "suspect"
+    delay: float = 60.0
+    retry_window: float = 48 * 3600.0
+    remember: float = 36 * 86400.0
+    ipv4_prefix: int = 24
+    ipv6_prefix: int = 64
+    skip_recipients: tuple[str, ...] = ()
+    store: str = "sqlite:/var/lib/milter64/greylist.sqlite"
+
+    def skips(self, recipient: str) -> bool:
+        """Whether a recipient (RFC 5321, no brackets) or its domain is never greylisted."""
+        local, domain = split(recipient)
+        return domain in self.skip_recipients or f"{local}@{domain}" in self.skip_recipients
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A row: `first_seen` starts the wait, `passed_at` is the last time it let a message pass, None while it waits.
+
+    A retry after `retry_window` or `remember` begins the next generation.
+    """
+
+    generation: int
+    first_seen: float
+    passed_at: float | None = None
+
+
+class RecordKind:
+    """How a store keeps records without knowing them (see `store.Kind`)."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def merge(self, one: Record, other: Record) -> Record:
+        """Unite two copies of one row: commutative, associative, idempotent, so that writes may be late."""
+        if one.generation != other.generation:
+            return max(one, other, key=lambda record: record.generation)
+        passings = [record.passed_at for record in (one, other) if record.passed_at is not None]
+        return Record(
+            generation=one.generation,
+            first_seen=min(one.first_seen, other.first_seen),
+            passed_at=max(passings, default=None),
+        )
+
+    def dump(self, record: Record) -> str:
+        """Write a record as text."""
+        return f"{record.generation} {record.first_seen!r} {'' if record.passed_at is None else repr(record.passed_at)}"
+
+    def load(self, text: str) -> Record:
+        """Read what `dump` wrote.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        generation, first_seen, passed_at = text.split(" ")
+        return Record(
+            generation=int(generation),
+            first_seen=float(first_seen),
+            passed_at=float(passed_at) if passed_at else None,
+        )
+
+    def touched(self, record: Record) -> float:
+        """Return the latest time in a record."""
+        return max(record.first_seen, record.passed_at or 0.0)
+
+    def expires(self, record: Record) -> float:
+        """Return when a record says nothing any more."""
+        if record.passed_at is None:
+            return record.first_seen + self._settings.retry_window
+        return record.passed_at + self._settings.remember
+
+
+class State(Enum):
+    """Where an attempt stands."""
+
+    NEW = "new"
+    WAITING = "waiting"
+    PASSED = "passed"
+    UNPROVEN = "unproven"
+    """Rows exist that may be the client's; its groups must be known first."""
+    UNKEPT = "unkept"
+    """The store is out of order, and nobody is greylisted meanwhile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where an attempt stands, and the rows to write if it counts.
+
+    `seconds` are left to wait, 0 unless it waits. `complete` says that the client's groups were all known. `group` is
+    the one that answered.
+    """
+
+    state: State
+    seconds: int = 0
+    complete: bool = False
+    group: str = ""
+    rows: Mapping[str, Record]
+
+
+def unkept() -> Standing:
+    """Return the standing of every attempt while the store is out of order."""
+    return Standing(state=State.UNKEPT, complete=True, rows={})
+
+
+def attempt(
+    rows: Mapping[str, Record],
+    network: str,
+    proven: frozenset[str] | None,
+    now: float,
+    settings: Settings,
+) -> Standing:
+    """Judge an attempt to deliver a pair's message at `now`.
+
+    `rows` are the pair's, by group; `network` is the client's own group; `proven` are its other groups, None as long as
+    DNS has not been asked for them.
+    """
+    own, own_passes = _advance(rows.get(network), now, settings)
+    if proven is None:
+        if not own_passes and rows.keys() - {network}:
+            return Standing(state=State.UNPROVEN, rows={})
+        steps = {network: (own, own_passes)}
+    else:
+        steps = {network: (own, own_passes)} | {
+            group: _advance(rows.get(group), now, settings) for group in sorted(proven)
+        }
+    complete = proven is not None
+    for group, (passing, passes) in steps.items():
+        if passes:
+            generation = max(record.generation for record, _ in steps.values())
+            passed = replace(passing, generation=generation)
+            return Standing(state=State.PASSED, complete=complete, group=group, rows=dict.fromkeys(steps, passed))
+    new = all(group not in rows or rows[group].generation < step.generation for group, (step, _) in steps.items())
+    first_seen, group = min((record.first_seen, group) for group, (record, _) in steps.items())
+    return Standing(
+        state=State.NEW if new else State.WAITING,
+        seconds=max(1, ceil(first_seen + settings.delay - now)),
+        complete=complete,
+        group=group,
+        rows={group: record for group, (record, _) in steps.items()},
+    )
+
+
+def _advance(record: Record | None, now: float, settings: Settings) -> tuple[Record, bool]:
+    """Return the row after an attempt at `now`, and whether it lets the message pass.
+
+    An early retry doesn't restart the wait. A row from the future counts from now: a clock that was set back neither
+    forgives early nor delays twice.
+    """
+    if record is None:
+        return Record(generation=0, first_seen=now), False
+    first_seen = min(record.first_seen, now)
+    next_generation = Record(generation=record.generation + 1, first_seen=now)
+    if record.passed_at is not None:
+        if now - record.passed_at > settings.remember:
+            return next_generation, False
+        return replace(record, first_seen=first_seen, passed_at=now), True
+    if now - first_seen > settings.retry_window:
+        return next_generation, False
+    if now - first_seen < settings.delay:
+        return replace(record, first_seen=first_seen), False
+    return replace(record, passed_at=now), True
+
+
+_PRVS = re.compile(r"prvs=[0-9]{4}[0-9a-f]{6}=", re.IGNORECASE)
+"""Bounce address tag validation: a tag that changes daily (draft-levine-smtp-batv)."""
+_LONGEST_PAIR = 640
+"""Two addresses of the length that RFC 5321 4.5.3.1.3 allows; a longer pair is kept as its digest."""
+
+
+def pair(sender: str, recipient: str) -> str:
+    """Return the key of a sender and a recipient, the parts that change from try to try taken out."""
+    local, domain = split(sender)
+    local = _PRVS.sub("", local, count=1) if local[:5].lower() == "prvs=" else local
+    if "=" in local:  # variable envelope return paths number their messages
+        local = re.sub(r"[0-9]+", "#", local)
+    to_local, to_domain = split(recipient)
+    key = f"<{local}@{domain}> <{to_local}@{to_domain}>" if sender else f"<> <{to_local}@{to_domain}>"
+    key = key.encode("ascii", "backslashreplace").decode()
+    return key if len(key) <= _LONGEST_PAIR else sha256(key.encode()).hexdigest()
+
+
+def groups(client: Client, sender: str, known: Findings) -> frozenset[str]:
+    """Return the groups beside its network that the findings prove a client to be in."""
+    proven = []
+    spf = known.get(("spf", "smtp.mailfrom" if sender else "smtp.helo"))
+    if spf and spf.result == "pass" and not spf.fact("broad"):
+        proven.append(f"spf:{spf.fact('domain')}")
+    iprev = known.get(("iprev", "policy.iprev"))
+    if iprev and (name := _confirmed_name(iprev)) and not spells(name, client.packed):
+        proven.append(f"rdns:{registered_domain(name)}")
+    return frozenset(proven)
+
+
+def _confirmed_name(iprev: Finding) -> str | None:
+    return iprev.fact("name") if iprev.result == "pass" else None
+
+
+def spells(name: str, packed: bytes) -> bool:
+    """Whether a host name spells its own address, as providers name the lines of their customers."""
+    name = name.lower()
+    if len(packed) == 4:  # noqa: PLR2004  an IPv4 address's length
+        numbers = [int(digits) for digits in re.findall(r"[0-9]+", name)]
+        octets = list(packed)
+        padded = "".join(f"{octet:03}" for octet in octets)
+        return _contains(numbers, octets) or _contains(numbers, octets[::-1]) or packed.hex() in name or padded in name
+    digits = re.sub(r"[^0-9a-f]", "", name)
+    interface = packed[8:].hex()
+    hextets = "-".join(f"{packed[i] << 8 | packed[i + 1]:x}" for i in range(0, 16, 2))
+    return (
+        unpack(packed).replace(":", "-") in name
+        or hextets in name
+        or packed.hex()[::-1] in digits
+        or interface in digits
+        or packed.hex() in digits
+    )
+
+
+def _contains(numbers: list[int], octets: list[int]) -> bool:
+    return any(numbers[start : start + 4] == octets for start in range(len(numbers) - 3))
+
+
+@cache
+def _public_suffixes() -> PublicSuffixList:
+    return PublicSuffixList()
+
+
+def registered_domain(name: str) -> str:
+    """Return the registered domain of a host name, such as example.co.uk; a TLD that the list lacks is a suffix."""
+    labels = name.lower().rstrip(".").split(".")
+    suffix = _public_suffixes().get_tld(".".join(labels)) or labels[-1]
+    return ".".join(labels[-suffix.count(".") - 2 :])

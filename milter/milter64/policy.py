@@ -1,0 +1,164 @@
+"""The decision, pure: it gives a verdict or says what is still missing, and the engine fetches it.
+
+Nothing is asked whose answer could not change the reply, so "no DNS unless it matters" is a consequence and no special
+case. What each result leads to is a table, by check, property, result and origin; what may not be held against a client
+simply has no row in it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from milter64.address import Client, Networks, Origin
+from milter64.greylist import Standing, State
+from milter64.verdict import Action, Finding, Findings, Key, Need
+
+EXEMPT: Key = ("exempt", "policy.exempt")
+"""The finding that takes a recipient out of all judgement: its result says who is exempt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """The table [trust]: who is not judged, by the address on the wire, and whether private addresses are."""
+
+    networks: Networks = field(default_factory=lambda: Networks(("127.0.0.0/8", "::1/128")))
+    relays: Networks = field(default_factory=Networks)
+    authenticated: bool = True
+    judge_private: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What counts for one kind of client.
+
+    `actions` has what a (check, property, result) leads to; one that is not in it is accepted. `asked` has the
+    questions that take DNS, each with the most that an answer can lead to. `floor` is what no finding at all leads to.
+    `greylisting` says whether anything leads to the greylist.
+    """
+
+    actions: Mapping[tuple[str, str, str], Action]
+    asked: Mapping[Key, Action]
+    floor: Action = Action.ACCEPT
+    greylisting: bool = True
+
+    def action(self, finding: Finding) -> Action:
+        """Return what a finding leads to."""
+        action = self.actions.get((finding.check, finding.property, finding.result), Action.ACCEPT)
+        # While no nameserver answers at all, everybody would look suspect.
+        return Action.ACCEPT if action is Action.GREYLIST and finding.fact("resolver") == "down" else action
+
+    def without_greylisting(self) -> "Rules":
+        """Return the rules for a recipient who is never greylisted."""
+
+        def lifted(action: Action) -> Action:
+            return Action.ACCEPT if action is Action.GREYLIST else action
+
+        return Rules(
+            actions={key: lifted(action) for key, action in self.actions.items()},
+            asked={key: lifted(action) for key, action in self.asked.items()},
+            greylisting=False,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What to do with a recipient, and all that decided it.
+
+    `because` has the findings that led to the action; none means that nothing spoke against the client, or that the
+    floor did. `standing` is set where the greylist had its say.
+    """
+
+    action: Action
+    because: tuple[Finding, ...] = ()
+    standing: Standing | None = None
+
+
+class Policy:
+    """The table of actions, made ready for each kind of client."""
+
+    def __init__(
+        self,
+        table: Mapping[tuple[str, str, str, Origin], Action],
+        questions: Mapping[Key, frozenset[str]],
+        *,
+        greylisting: bool = True,
+        apply_to_all: bool = False,
+        judge_private: bool = False,
+    ) -> None:
+        """Make the rules of every origin.
+
+        `table` goes from check, property, result and origin to an action. `questions` are those that take DNS, each
+        with the results that only DNS gives. `apply_to_all` greylists every client, `judge_private` asks about
+        addresses of private use too.
+        """
+        self._judge_private = judge_private
+        self._rules: dict[tuple[Origin, bool, bool], Rules] = {}
+        for origin in Origin:
+            floor = Action.GREYLIST if apply_to_all and origin is not Origin.UNKNOWN else Action.ACCEPT
+            for judged in (True, False):
+                actions = {
+                    (check, property_, result): action
+                    for (check, property_, result, row_origin), action in table.items()
+                    if row_origin is origin and (judged or result not in questions.get((check, property_), ()))
+                }
+                asked = {
+                    key: max((actions.get((*key, result), Action.ACCEPT) for result in results), default=Action.ACCEPT)
+                    for key, results in questions.items()
+                    if judged
+                }
+                rules = Rules(
+                    actions=actions,
+                    asked=asked,
+                    floor=floor,
+                    greylisting=Action.GREYLIST in {floor, *actions.values()},
+                )
+                self._rules[origin, judged, True] = rules if greylisting else rules.without_greylisting()
+                self._rules[origin, judged, False] = rules.without_greylisting()
+
+    def rules(self, client: Client, *, greylisting: bool = True) -> Rules:
+        """Return what counts for a client; `greylisting` is False for a recipient who is never greylisted.
+
+        Of an address that isn't the client's own, or that the public DNS knows nothing about, nothing is asked.
+        """
+        judged = client.origin.identifies and (self._judge_private or not client.private)
+        return self._rules[client.origin, judged, greylisting]
+
+
+def unanswered(known: Findings, rules: Rules, above: Action | None = None) -> list[Key]:
+    """Return the questions that are still open; with `above`, those that can lead to more than it."""
+    return [key for key, most in rules.asked.items() if key not in known and (above is None or most > above)]
+
+
+def least(known: Findings, rules: Rules) -> Action:
+    """Return the action that the findings demand so far; more findings can only raise it."""
+    return max((rules.action(finding) for finding in known.values()), default=Action.ACCEPT, key=int)
+
+
+def wanted(known: Findings, standing: Standing | None, rules: Rules) -> list[Key]:
+    """Return the questions that `Need.DNS` means: all that name groups, or those that can raise the action."""
+    proving = standing is not None and standing.state is State.UNPROVEN
+    return unanswered(known, rules, above=None if proving else max(least(known, rules), rules.floor))
+
+
+def decide(known: Findings, standing: Standing | None, rules: Rules) -> Verdict | Need:
+    """Give the verdict on a recipient, or say what it takes: the greylist's word, or DNS.
+
+    The order of judgement: who is exempt from everything, then the strongest action; if that is to greylist, the
+    pair's standing turns it into acceptance or a 450. A new pair is told to wait before DNS is asked, although DNS
+    might refuse it: that comes out on the retry.
+    """
+    if EXEMPT in known:
+        return Verdict(action=Action.ACCEPT, because=(known[EXEMPT],))
+    action = max(least(known, rules), rules.floor)
+    because = tuple(finding for finding in known.values() if rules.action(finding) is action is not Action.ACCEPT)
+    open_questions = unanswered(known, rules, above=action)
+    most = max((rules.asked[key] for key in open_questions), default=action)
+    if action is most is not Action.GREYLIST:
+        return Verdict(action=action, because=because)
+    if action is Action.TEMPFAIL or not rules.greylisting:
+        return Need.DNS
+    if standing is None or (not standing.complete and not unanswered(known, rules)):
+        return Need.STANDING
+    passes = standing.state in (State.PASSED, State.UNKEPT)
+    if standing.state is State.UNPROVEN or (most > Action.GREYLIST if passes else action is Action.ACCEPT):
+        return Need.DNS
+    return Verdict(action=Action.ACCEPT if passes else Action.GREYLIST, because=because, standing=standing)

@@ -1,0 +1,66 @@
+"""What the client is told: an SMTP reply for a verdict, with the codes of RFC 7372 and RFC 6647."""
+
+from milter64.policy import Verdict
+from milter64.session import Envelope
+from milter64.text import clean
+from milter64.verdict import Action, Finding, Reply
+
+_SPF_TROUBLE = ("temperror", "permerror")
+_DETAIL = 160
+"""Characters of a reason or of a stranger's explanation."""
+_LONGEST = 450
+"""Characters of all of them; a reply line has 510 in all (RFC 5321 4.5.3.1.5)."""
+
+
+def reply(verdict: Verdict, envelope: Envelope) -> Reply | None:
+    """Return the reply to a recipient, None where it is accepted.
+
+    The text ends in the session's token, which leads from the mail server's log, and from a bounce, to our log line.
+    """
+    token = f"(milter64 {envelope.session.token})"
+    if verdict.action is Action.ACCEPT:
+        return None
+    if verdict.action is Action.GREYLIST:
+        seconds = verdict.standing.seconds if verdict.standing else 1
+        why = f" ({_names(verdict.because)})" if verdict.because else ""
+        wait = "1 second" if seconds == 1 else f"{seconds} seconds"
+        return Reply(code="450", status="4.7.1", text=f"Greylisted{why}, please try again in {wait} {token}")
+    final = verdict.action is Action.REJECT
+    statuses = {_subject(finding) for finding in verdict.because}
+    subject = statuses.pop() if len(statuses) == 1 else "7.26"
+    why = clean("; ".join(dict.fromkeys(map(_sentence, verdict.because))), _LONGEST)
+    return Reply(code="550" if final else "451", status=f"{5 if final else 4}.{subject}", text=f"{why} {token}")
+
+
+def trouble(token: str) -> Reply:
+    """Return the reply for our own fault: never a refusal."""
+    return Reply(code="451", status="4.3.0", text=f"Temporary trouble, please try again (milter64 {token})")
+
+
+NOT_READY = Reply(code="451", status="4.7.0", text="The session's beginning was not seen, please try again (milter64)")
+"""For a recipient without a CONNECT or a MAIL before it."""
+
+
+def _subject(finding: Finding) -> str:
+    """Return the last two parts of the enhanced status code (RFC 7372 3)."""
+    match finding.check:
+        case "spf":
+            return "7.24" if finding.result in _SPF_TROUBLE else "7.23"
+        case "iprev":
+            return "7.25"
+        case _:
+            return "7.1"
+
+
+_TITLES = {"spf": "SPF", "iprev": "Reverse DNS", "helo": "HELO"}
+
+
+def _names(findings: tuple[Finding, ...]) -> str:
+    return ", ".join(f"{_TITLES.get(finding.check, finding.check)} {finding.result}" for finding in findings)
+
+
+def _sentence(finding: Finding) -> str:
+    sentence = f"{_TITLES.get(finding.check, finding.check)} {finding.result}: {clean(finding.reason, _DETAIL)}"
+    if explanation := finding.fact("explanation"):
+        sentence += f"; {finding.fact('domain')} explains: {clean(explanation, _DETAIL)}"
+    return sentence

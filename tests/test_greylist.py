@@ -1,0 +1,278 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from milter64.address import Prefix, Translator, pack
+from milter64.greylist import (
+    Record,
+    RecordKind,
+    Settings,
+    State,
+    attempt,
+    groups,
+    pair,
+    registered_domain,
+    spells,
+)
+from milter64.verdict import Finding
+
+SETTINGS = Settings(delay=60, retry_window=3600, remember=86400)
+KIND = RecordKind(SETTINGS)
+NET, OTHER_NET, SPF, RDNS = "net:192.31.196.0/24", "net:2001:db8::/64", "spf:example.org", "rdns:example.org"
+T0 = 1_000_000.0
+
+
+def waiting(first_seen: float = T0, generation: int = 0) -> Record:
+    return Record(generation=generation, first_seen=first_seen)
+
+
+def passed(passed_at: float, first_seen: float = T0, generation: int = 0) -> Record:
+    return Record(generation=generation, first_seen=first_seen, passed_at=passed_at)
+
+
+@pytest.mark.parametrize(
+    ("rows", "proven", "now", "state", "seconds", "written"),
+    [
+        pytest.param({}, None, T0, State.NEW, 60, {NET: waiting()}, id="no row: new, whatever the group"),
+        pytest.param(
+            {}, {SPF}, T0, State.NEW, 60, {NET: waiting(), SPF: waiting()}, id="new: every proven group is enrolled"
+        ),
+        pytest.param(
+            {NET: waiting()}, None, T0 + 1, State.WAITING, 59, {NET: waiting()}, id="an early retry doesn't restart"
+        ),
+        pytest.param(
+            {NET: waiting()}, None, T0 + 59.1, State.WAITING, 1, {NET: waiting()}, id="seconds are rounded up, never 0"
+        ),
+        pytest.param({NET: waiting()}, None, T0 + 60, State.PASSED, 0, {NET: passed(T0 + 60)}, id="the delay is over"),
+        pytest.param(
+            {NET: waiting()}, None, T0 + 3601, State.NEW, 60, {NET: waiting(T0 + 3601, 1)}, id="retry_window is over"
+        ),
+        pytest.param(
+            {NET: passed(T0 + 60)}, None, T0 + 900, State.PASSED, 0, {NET: passed(T0 + 900)}, id="passed_at moves"
+        ),
+        pytest.param(
+            {NET: passed(T0)}, None, T0 + 86401, State.NEW, 60, {NET: waiting(T0 + 86401, 1)}, id="remember is over"
+        ),
+        pytest.param({SPF: waiting()}, None, T0 + 60, State.UNPROVEN, 0, {}, id="only others' rows: unproven"),
+        pytest.param(
+            {NET: waiting(), SPF: passed(T0)}, None, T0, State.UNPROVEN, 0, {}, id="it waits, others exist: unproven"
+        ),
+        pytest.param(
+            {NET: passed(T0 - 90000), SPF: passed(T0)},
+            None,
+            T0,
+            State.UNPROVEN,
+            0,
+            {},
+            id="it ran out, others exist: unproven",
+        ),
+        pytest.param(
+            {NET: passed(T0), SPF: waiting()},
+            None,
+            T0 + 1,
+            State.PASSED,
+            0,
+            {NET: passed(T0 + 1)},
+            id="its own row passes: no DNS",
+        ),
+        pytest.param(
+            {OTHER_NET: waiting(), SPF: waiting()},
+            {SPF, RDNS},
+            T0 + 61,
+            State.PASSED,
+            0,
+            dict.fromkeys((NET, SPF, RDNS), passed(T0 + 61)),
+            id="one group that passes is enough, and is written under all",
+        ),
+        pytest.param(
+            {NET: passed(T0 - 90000, generation=3), SPF: waiting()},
+            {SPF},
+            T0 + 61,
+            State.PASSED,
+            0,
+            dict.fromkeys((NET, SPF), passed(T0 + 61, generation=4)),
+            id="the passing has the highest generation",
+        ),
+        pytest.param(
+            {OTHER_NET: waiting()},
+            set(),
+            T0 + 61,
+            State.NEW,
+            60,
+            {NET: waiting(T0 + 61)},
+            id="a stranger to all groups is new",
+        ),
+        pytest.param(
+            {SPF: waiting()},
+            {SPF},
+            T0 + 30,
+            State.WAITING,
+            30,
+            {NET: waiting(T0 + 30), SPF: waiting()},
+            id="a pool's host joins the wait that began",
+        ),
+        pytest.param(
+            {NET: waiting(T0 + 500)},
+            None,
+            T0,
+            State.WAITING,
+            60,
+            {NET: waiting(T0)},
+            id="a row from the future: from now",
+        ),
+        pytest.param(
+            {NET: passed(T0 + 500, T0 + 400)},
+            None,
+            T0,
+            State.PASSED,
+            0,
+            {NET: passed(T0, T0)},
+            id="passed in the future: passed",
+        ),
+    ],
+)
+def test_where_an_attempt_stands(  # noqa: PLR0917  the table's columns
+    rows: dict[str, Record], proven: set[str] | None, now: float, state: State, seconds: int, written: dict[str, Record]
+) -> None:
+    standing = attempt(rows, NET, None if proven is None else frozenset(proven), now, SETTINGS)
+    assert (standing.state, standing.seconds, dict(standing.rows)) == (state, seconds, written)
+
+
+times = st.floats(0, 2e9, allow_nan=False)
+records = st.builds(Record, generation=st.integers(0, 5), first_seen=times, passed_at=st.none() | times)
+
+
+@given(records, records, records)
+def test_merging_is_commutative_associative_and_idempotent(a: Record, b: Record, c: Record) -> None:
+    assert KIND.merge(a, b) == KIND.merge(b, a)
+    assert KIND.merge(KIND.merge(a, b), c) == KIND.merge(a, KIND.merge(b, c))
+    assert KIND.merge(a, a) == a
+
+
+def test_the_higher_generation_wins_whole_and_within_one_the_extremes_count() -> None:
+    assert KIND.merge(waiting(generation=1), passed(T0 + 9)) == waiting(generation=1)
+    assert KIND.merge(passed(T0 + 9, T0 + 1), passed(T0 + 5, T0 + 2)) == passed(T0 + 9, T0 + 1)
+    assert KIND.merge(waiting(T0 + 5), passed(T0 + 9, T0 + 1)) == passed(T0 + 9, T0 + 1)
+
+
+@given(records)
+def test_a_record_is_read_as_it_was_written(record: Record) -> None:
+    assert KIND.load(KIND.dump(record)) == record
+
+
+@given(st.lists(st.tuples(st.sampled_from([NET, OTHER_NET]), st.floats(0, 200)), max_size=12))
+def test_nobody_passes_before_the_delay_is_over_and_everybody_does_who_comes_back_after(
+    attempts: list[tuple[str, float]],
+) -> None:
+    rows: dict[str, Record] = {}
+    first: dict[str, float] = {}
+    for network, now in sorted(attempts, key=lambda each: each[1]):
+        standing = attempt(rows, network, frozenset(), T0 + now, SETTINGS)
+        due = network in first and now - first[network] >= SETTINGS.delay
+        first.setdefault(network, now)
+        assert (standing.state is State.PASSED) == due or abs(now - first[network] - SETTINGS.delay) < 1e-6
+        rows |= {group: KIND.merge(rows.get(group, row), row) for group, row in standing.rows.items()}
+
+
+def test_a_waiting_row_expires_with_its_retry_window_and_a_passed_one_when_it_is_forgotten() -> None:
+    assert KIND.expires(waiting()) == T0 + 3600
+    assert KIND.expires(passed(T0 + 60)) == T0 + 60 + 86400
+    assert KIND.touched(passed(T0 + 60)) == T0 + 60
+
+
+@pytest.mark.parametrize(
+    ("sender", "same"),
+    [
+        ("News@Example.ORG", "News@example.org."),
+        ("prvs=1234abcdef=joe@example.org", "joe@example.org"),
+        ("PRVS=0987fedcba=joe@example.org", "prvs=1234abcdef=joe@example.org"),
+        ("bounce-1234-joe=example.com@lists.example", "bounce-99-joe=example.com@lists.example"),
+    ],
+)
+def test_senders_that_are_the_same_to_the_greylist(sender: str, same: str) -> None:
+    assert pair(sender, "u@lab.example") == pair(same, "u@LAB.example")
+
+
+@pytest.mark.parametrize(
+    ("sender", "other"),
+    [
+        ("News@example.org", "news@example.org"),
+        ("user1@example.org", "user2@example.org"),
+        ("", "@"),
+        ("prvs=12=joe@example.org", "joe@example.org"),
+        ("\udcff@example.org", "?@example.org"),
+    ],
+)
+def test_senders_that_differ_to_the_greylist(sender: str, other: str) -> None:
+    assert pair(sender, "u@lab.example") != pair(other, "u@lab.example")
+
+
+def test_a_pair_of_monstrous_addresses_is_kept_as_a_digest() -> None:
+    assert len(pair("x" * 1_000_000 + "@example.org", "u@lab.example")) == 64
+
+
+CLIENT = Translator([Prefix("64:ff9b::/96")]).client("64:ff9b::c01f:c40a")
+MAILFROM = Finding(check="spf", property="smtp.mailfrom", result="pass", facts=(("domain", "example.org"),))
+HELO = Finding(check="spf", property="smtp.helo", result="pass", facts=(("domain", "mail.example.net"),))
+IPREV = Finding(check="iprev", property="policy.iprev", result="pass", facts=(("name", "mx1.mail.example.co.uk"),))
+
+
+@pytest.mark.parametrize(
+    ("findings", "sender", "proven"),
+    [
+        ([MAILFROM, HELO, IPREV], "a@example.org", {"spf:example.org", "rdns:example.co.uk"}),
+        ([MAILFROM, HELO], "", {"spf:mail.example.net"}),
+        ([replace(MAILFROM, result="softfail"), HELO], "a@example.org", set()),
+        ([replace(MAILFROM, facts=(("domain", "example.org"), ("broad", "+all")))], "a@example.org", set()),
+        ([replace(IPREV, result="fail")], "a@example.org", set()),
+        ([replace(IPREV, facts=(("name", "192-31-196-10.pool.example.net"),))], "a@example.org", set()),
+    ],
+)
+def test_the_groups_that_findings_prove(findings: list[Finding], sender: str, proven: set[str]) -> None:
+    assert groups(CLIENT, sender, {finding.key: finding for finding in findings}) == proven
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "spelt"),
+    [
+        ("192-31-196-10.pool.example.net", "192.31.196.10", True),
+        ("host10.196.31.192.dsl.example.net", "192.31.196.10", True),
+        ("c01fc40a.example.net", "192.31.196.10", True),
+        ("ip192031196010.example.net", "192.31.196.10", True),
+        ("mx10.example.net", "192.31.196.10", False),
+        ("mail-196-10.example.net", "192.31.196.10", False),
+        ("2001-db8--25.example.net", "2001:db8::25", True),
+        ("2001-db8-0-0-0-0-0-25.example.net", "2001:db8::25", True),
+        ("20010db8000000000000000000000025.v6.example.net", "2001:db8::25", True),
+        ("mail.example.net", "2001:db8::25", False),
+    ],
+)
+def test_a_name_that_spells_the_address_is_known(name: str, address: str, spelt: bool) -> None:  # noqa: FBT001  a column
+    assert spells(name, pack(address)) is spelt
+
+
+@pytest.mark.parametrize(
+    ("name", "domain"),
+    [
+        ("mx1.mail.example.org", "example.org"),
+        ("mx.Example.CO.UK.", "example.co.uk"),
+        ("a.b.unlisted", "b.unlisted"),
+        ("www.ck", "www.ck"),
+        ("x.y.z.kawasaki.jp", "y.z.kawasaki.jp"),
+        ("x.city.kawasaki.jp", "city.kawasaki.jp"),
+        ("localhost", "localhost"),
+    ],
+)
+def test_registered_domains_follow_the_public_suffix_list(name: str, domain: str) -> None:
+    assert registered_domain(name) == domain
+
+
+@pytest.mark.parametrize(
+    ("recipient", "skipped"),
+    [("Joe@Lab.Example", False), ("joe@lab.example", True), ("any@quiet.example", True), ("any@other.example", False)],
+)
+def test_recipients_and_their_domains_may_opt_out(recipient: str, skipped: bool) -> None:  # noqa: FBT001  a column
+    settings = Settings(skip_recipients=("joe@lab.example", "quiet.example"))
+    assert settings.skips(recipient) is skipped
