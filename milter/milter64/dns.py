@@ -1,0 +1,290 @@
+"""DNS for the checks: a cache before nameservers, in which questions in flight are joined, and a deadline for each.
+
+A question is answered, or `Unanswered` within its deadline; there is no third way. Answers are cached as long as their
+TTL allows, the negative ones too (RFC 2308); failures are not. AAAA records inside a translation prefix are DNS64's
+invention (RFC 6147) and are dropped, so that no check takes a translator for a host. No search list is ever applied.
+"""
+
+import struct
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Event, Lock
+from typing import Any, Protocol
+
+import dns.exception
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+
+from milter64.address import Translator
+from milter64.exchange import nameserver, system_nameservers
+from milter64.nameservers import Nameservers, Unanswered
+
+__all__ = ["Answer", "Asker", "Lookup", "Question", "Resolver", "Settings", "Unanswered"]
+
+LONGEST_TTL = 3600
+SHORTEST_TTL = 1
+"""Seconds for which an answer is cached at most, and at least: all questions of one verdict see the same DNS."""
+LONGEST_CHAIN = 10
+"""CNAME records that are followed from one name."""
+ENTRIES = 10_000
+LARGEST_ENTRY = 16_384
+"""Characters that a cached answer's values may take: strangers' zones fill the cache."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The section `[dns]`.
+
+    Each of `nameservers` is as `exchange.nameserver` reads it; with none, those of /etc/resolv.conf are asked.
+    `timeout` is the longest that one try may take and `deadline` the longest for a verdict, in seconds.
+    """
+
+    nameservers: tuple[str, ...] = ()
+    timeout: float = 2.0
+    deadline: float = 8.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What DNS says about a name.
+
+    `values` by type: A and AAAA, addresses in canonical text; PTR, NS and CNAME, names without final dot; MX,
+    (preference, name); TXT and SPF, bytes, a record's strings joined. It is empty for NXDOMAIN, when `exists` is false,
+    and for NODATA. `ttl` is in seconds from now. `name` is the owner of the values, after CNAMEs. Names are in DNS's
+    presentation format, whose escapes keep them printable ASCII.
+    """
+
+    exists: bool
+    values: tuple[Any, ...]
+    ttl: int
+    name: str
+
+
+class Asker(Protocol):
+    """Who answers questions: a `Resolver`, or what a test puts in its place."""
+
+    def ask(self, name: str, rdtype: str, deadline: float) -> Answer:
+        """Return the answer, or raise Unanswered before `deadline`, a time.monotonic() value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question as it went: with its answer or, if there is none, the error; in `seconds`."""
+
+    name: str
+    rdtype: str
+    answer: Answer | None
+    error: str
+    seconds: float
+
+
+class Lookup:
+    """One check's door to DNS within one verdict; for one thread.
+
+    `deadline` is a time.monotonic() value. `ttl` is the shortest TTL of all answers, None before the first. `questions`
+    are all that were asked, in order.
+    """
+
+    def __init__(self, resolver: Asker, deadline: float) -> None:
+        self._resolver = resolver
+        self.deadline = deadline
+        self.ttl: int | None = None
+        self.questions: list[Question] = []
+
+    def ask(self, name: str, rdtype: str) -> Answer:
+        """Return what DNS says about a name.
+
+        Raises:
+            Unanswered: there is no usable answer before the deadline.
+        """
+        began = time.monotonic()
+        answer, error = None, ""
+        try:
+            answer = self._resolver.ask(name, rdtype, self.deadline)
+        except Unanswered as unanswered:
+            error = str(unanswered)
+            raise
+        finally:
+            seconds = time.monotonic() - began
+            self.questions.append(Question(name=name, rdtype=rdtype, answer=answer, error=error, seconds=seconds))
+        self.ttl = answer.ttl if self.ttl is None else min(self.ttl, answer.ttl)
+        return answer
+
+
+@dataclass(slots=True, kw_only=True)
+class _Flight:
+    """A question that somebody waits for; whoever asks the same waits with them."""
+
+    landed: Event = field(default_factory=Event)
+    answer: Answer | None = None
+    failure: str = "broke down"
+    cut_short: bool = False
+    """The asker had no more time: one who has may ask again."""
+
+
+_Key = tuple[str, str]
+
+
+class Resolver:
+    """A caching stub resolver; thread-safe.
+
+    `on_breaker` is told True when no nameserver has answered anything for five seconds, and False when one answers
+    again; in between every question that the cache can't answer is `Unanswered` at once.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        translator: Translator,
+        *,
+        on_breaker: Callable[[bool], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Read resolv.conf if the settings name no nameserver.
+
+        Raises:
+            ValueError: one of the nameservers can't be read.
+        """
+        servers = tuple(map(nameserver, settings.nameservers)) or system_nameservers()
+        self._nameservers = Nameservers(servers, settings.timeout, on_breaker=on_breaker, clock=clock)
+        self._synthesised = translator.synthesised
+        self._clock = clock
+        self._lock = Lock()
+        self._cache: OrderedDict[_Key, tuple[float, Answer]] = OrderedDict()
+        self._flights: dict[_Key, _Flight] = {}
+
+    @property
+    def down(self) -> bool:
+        """Whether the breaker is open: no nameserver answers anything."""
+        return self._nameservers.down
+
+    def ask(self, name: str, rdtype: str, deadline: float) -> Answer:
+        """Return what DNS says about a name: A, AAAA, CNAME, MX, NS, PTR, SPF or TXT records.
+
+        A name that can't be one in DNS (over-long, an empty label) does not exist. Beyond ASCII, IDNA applies.
+
+        Raises:
+            Unanswered: there is no usable answer before `deadline`, a value of the clock.
+        """
+        key = name.removesuffix(".").lower(), rdtype
+        while True:
+            with self._lock:
+                if (answer := self._cached(key)) is not None:
+                    return answer
+                if leads := (flight := self._flights.get(key)) is None:
+                    flight = self._flights[key] = _Flight()
+            assert flight is not None
+            if leads:
+                return self._fly(flight, key, deadline)
+            if (answer := self._join(flight, deadline)) is not None:
+                return answer
+
+    def _cached(self, key: _Key) -> Answer | None:
+        if (entry := self._cache.get(key)) is None:
+            return None
+        expires, answer = entry
+        if (left := expires - self._clock()) <= 0:
+            del self._cache[key]
+            return None
+        self._cache.move_to_end(key)
+        return Answer(exists=answer.exists, values=answer.values, ttl=int(left), name=answer.name)
+
+    def _fly(self, flight: _Flight, key: _Key, deadline: float) -> Answer:
+        """Ask for oneself and for all who join."""
+        try:
+            flight.answer = self._resolve(*key, deadline)
+        except Unanswered as error:
+            flight.failure, flight.cut_short = str(error), self._clock() >= deadline
+            raise
+        finally:
+            with self._lock:
+                del self._flights[key]
+                if flight.answer is not None:
+                    self._store(key, flight.answer)
+            flight.landed.set()
+        return flight.answer
+
+    def _store(self, key: _Key, answer: Answer) -> None:
+        if len(repr(answer.values)) <= LARGEST_ENTRY:
+            self._cache[key] = self._clock() + answer.ttl, answer
+            if len(self._cache) > ENTRIES:
+                self._cache.popitem(last=False)
+
+    def _join(self, flight: _Flight, deadline: float) -> Answer | None:
+        """Return the answer that another waits for, None if they gave up for lack of time and there is some left."""
+        if not flight.landed.wait(max(0.0, deadline - self._clock())):
+            raise Unanswered("no answer in time")
+        if flight.answer is None and not (flight.cut_short and self._clock() < deadline):
+            raise Unanswered(flight.failure)
+        return flight.answer
+
+    def _resolve(self, name: str, rdtype: str, deadline: float) -> Answer:
+        """Ask the nameservers, and ask on where a response ends in the middle of a CNAME chain."""
+        if (owner := _parsed(name)) is None:
+            return Answer(exists=False, values=(), ttl=LONGEST_TTL, name=name)
+        links, ttl, finished = 0, LONGEST_TTL, False
+        while not finished:
+            response = self._nameservers.exchange(owner, rdtype, deadline)
+            chain = _chain(response)
+            links += len(chain.cnames)
+            if links > LONGEST_CHAIN:
+                raise Unanswered("too many CNAME records")
+            owner, exists = chain.canonical_name, response.rcode() == dns.rcode.NOERROR
+            denied = any(rrset.rdtype == dns.rdatatype.SOA for rrset in response.authority)
+            finished = chain.answer is not None or denied or not exists or not chain.cnames
+            if not finished:
+                ttl = min(ttl, *(cname.ttl for cname in chain.cnames))
+            elif chain.answer is not None or denied:
+                ttl = min(ttl, chain.minimum_ttl)
+            else:
+                ttl = SHORTEST_TTL  # no SOA, no negative TTL (RFC 2308 5)
+        values = tuple(map(_VALUES[rdtype], chain.answer or ()))
+        if rdtype == "AAAA":
+            values = tuple(address for address in values if not self._synthesised(address))
+        return Answer(exists=exists, values=values, ttl=max(ttl, SHORTEST_TTL), name=_text(owner))
+
+
+def _chain(response: dns.message.Message) -> dns.message.ChainingResult:
+    """Follow the CNAME records within a response.
+
+    Raises:
+        Unanswered: they go round in a circle. RFC 1034 3.6.2 has that signalled as an error, as unbound does; it is
+            neither NXDOMAIN nor NODATA, and so no void answer (RFC 7208 4.6.4).
+    """
+    assert isinstance(response, dns.message.QueryMessage)
+    try:
+        return response.resolve_chaining()
+    except dns.message.ChainTooLong as error:
+        raise Unanswered("a CNAME loop") from error
+    except dns.exception.DNSException as error:
+        raise Unanswered("a contradictory answer") from error
+
+
+def _parsed(name: str) -> dns.name.Name | None:
+    """Return a name, whose final dot is gone, for DNS; None if it can't be one."""
+    if name in ("", "@") or name.endswith("."):  # dnspython's words for the root; an empty label
+        return None
+    try:
+        return dns.name.from_text(name)
+    except (dns.exception.DNSException, struct.error):  # struct.error: dnspython 2.3 at an escape beyond \255
+        return None
+
+
+def _text(name: dns.name.Name) -> str:
+    return name.to_text(omit_final_dot=True)
+
+
+_VALUES: dict[str, Callable[[Any], Any]] = {
+    "A": lambda record: record.address,
+    "AAAA": lambda record: record.address,
+    "CNAME": lambda record: _text(record.target),
+    "MX": lambda record: (record.preference, _text(record.exchange)),
+    "NS": lambda record: _text(record.target),
+    "PTR": lambda record: _text(record.target),
+    "SPF": lambda record: b"".join(record.strings),
+    "TXT": lambda record: b"".join(record.strings),
+}

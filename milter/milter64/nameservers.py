@@ -1,0 +1,188 @@
+"""The nameservers that are asked, in turn, and whether any of them answers at all.
+
+Two things are told apart. A name that times out while the nameservers answer about others is marked, and nobody waits
+for it again for a minute. Nameservers that answer about nothing open the breaker, and nobody waits for any name till
+one of them is heard of again. To be sure which it is, the last second of the silence belongs to a question that every
+nameserver can answer; the same question, asked every second, finds out when the silence ends.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from threading import Event, Lock, Thread
+
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+
+from milter64.exchange import PAYLOAD, Nameserver, over_tcp, over_udp
+
+SILENCE = 5.0
+"""Seconds without any answer, though asked, that open the breaker."""
+PROBE_EVERY = 1.0
+"""Seconds from one probe to the next."""
+MARK_LASTS = 60.0
+"""Seconds for which a name that timed out is not asked about."""
+MARKS = 1000
+"""The most names that are marked at a time."""
+
+_USABLE = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
+
+
+class Unanswered(Exception):  # noqa: N818  it says what came of the question; nobody erred
+    """A question got no usable answer; the text says why, in a few clean words."""
+
+
+class TimedOut(Unanswered):
+    """No nameserver answered in time."""
+
+
+class Nameservers:
+    """One or more nameservers; thread-safe.
+
+    `timeout` is the longest that one try may take, in seconds. `on_breaker` is told True when the breaker opens and
+    False when it closes. `clock` is in seconds, and deadlines are its values.
+    """
+
+    def __init__(
+        self,
+        servers: Sequence[Nameserver],
+        timeout: float,
+        *,
+        on_breaker: Callable[[bool], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._servers = tuple(servers)
+        self._timeout = timeout
+        self._on_breaker = on_breaker
+        self._clock = clock
+        self._lock = Lock()
+        self._open = False
+        self._watched = False
+        self._answers = 0
+        self._answered = Event()
+        self._silent_since: float | None = None
+        """When the first question after the last answer was asked."""
+        self._marks: dict[dns.name.Name, float] = {}
+
+    @property
+    def down(self) -> bool:
+        """Whether the breaker is open."""
+        return self._open
+
+    def exchange(self, name: dns.name.Name, rdtype: str, deadline: float) -> dns.message.Message:
+        """Return what a nameserver says about a name: a response of NOERROR or NXDOMAIN.
+
+        Raises:
+            Unanswered: nobody said anything usable before `deadline`, or the question was not asked at all.
+        """
+        asked, answers = self._admit(name)
+        try:
+            return self._ask_in_turn(dns.message.make_query(name, rdtype, use_edns=0, payload=PAYLOAD), deadline)
+        except TimedOut:
+            with self._lock:
+                if self._answers != answers and self._clock() - asked >= self._timeout:
+                    self._mark(name)
+            raise
+
+    def _admit(self, name: dns.name.Name) -> tuple[float, int]:
+        """Return the time and how many answers there have been, unless asking about the name would be in vain."""
+        with self._lock:
+            self._refuse_if_open()
+            now = self._clock()
+            if (marked := self._marks.get(name)) is not None:
+                if now - marked < MARK_LASTS:
+                    raise Unanswered("timed out a moment ago")
+                del self._marks[name]
+            if self._silent_since is None:
+                self._silent_since = now
+            return now, self._answers
+
+    def _mark(self, name: dns.name.Name) -> None:
+        if len(self._marks) >= MARKS:
+            del self._marks[next(iter(self._marks))]
+        self._marks[name] = self._clock()
+
+    def _refuse_if_open(self) -> None:
+        if self._open:
+            raise Unanswered("no nameserver answers")
+
+    def _ask_in_turn(self, query: dns.message.Message, deadline: float) -> dns.message.Message:
+        """Ask one nameserver after the other, and those that kept silent once more: a datagram may have been lost."""
+        failure: Unanswered = TimedOut("no time left")
+        silent: list[Nameserver] = []
+        for servers in (self._servers, silent):
+            for server in tuple(servers):
+                wait = min(self._timeout, deadline - self._clock())
+                if wait <= 0:
+                    raise TimedOut(str(failure))
+                self._refuse_if_open()
+                try:
+                    reply = self._try(query, server, wait)
+                except TimeoutError:
+                    failure = TimedOut(f"no answer from {server}")
+                    silent.append(server)
+                except OSError as error:
+                    failure = Unanswered(f"{(error.strerror or str(error)).lower()} ({server})")
+                else:
+                    if reply.rcode() in _USABLE:
+                        return reply
+                    failure = Unanswered(f"{dns.rcode.to_text(reply.rcode())} from {server}")
+        raise failure
+
+    def _try(self, query: dns.message.Message, server: Nameserver, seconds: float) -> dns.message.Message:
+        """Ask one nameserver, over TCP if its answer over UDP is truncated (RFC 7766 5)."""
+        end = time.monotonic() + seconds
+        try:
+            reply = over_udp(query, server, seconds)
+        except OSError:
+            self._note_silence()
+            raise
+        self._note_answer(server)
+        return over_tcp(query, server, end - time.monotonic()) if reply.flags & dns.flags.TC else reply
+
+    def _note_answer(self, server: Nameserver) -> None:
+        """Note that the nameserver is alive, whatever it said; it is asked first from now on."""
+        with self._lock:
+            self._answers += 1
+            self._silent_since = None
+            if server is not self._servers[0]:
+                self._servers = (server, *(other for other in self._servers if other is not server))
+        self._answered.set()
+
+    def _note_silence(self) -> None:
+        """Watch the nameservers if the silence has lasted so long that one probe more opens the breaker."""
+        with self._lock:
+            since = self._silent_since
+            if self._watched or since is None or self._clock() - since < SILENCE - PROBE_EVERY:
+                return
+            self._watched = True
+        Thread(target=self._watch, name="dns-probe", daemon=True).start()
+
+    def _watch(self) -> None:
+        """Probe every second till something answers. The breaker is open from the first failure on."""
+        while not self._probe():
+            self._set_open(now_open=True)
+        self._set_open(now_open=False)
+
+    def _probe(self) -> bool:
+        """Ask for the root's nameservers; wait a second for an answer to that or to any other question."""
+        end = time.monotonic() + PROBE_EVERY
+        self._answered.clear()
+        for server in self._servers:
+            with suppress(OSError):
+                over_udp(dns.message.make_query(dns.name.root, "NS"), server, PROBE_EVERY / len(self._servers))
+                self._note_answer(server)
+                return True
+        return self._answered.wait(max(0.0, end - time.monotonic()))
+
+    def _set_open(self, *, now_open: bool) -> None:
+        with self._lock:
+            changed = self._open is not now_open
+            self._open = self._watched = now_open
+            if changed and not now_open:
+                self._marks.clear()  # what timed out about then says nothing about the names
+        if changed:
+            with suppress(Exception):  # a line that can't be logged must not keep the breaker open
+                self._on_breaker(now_open)

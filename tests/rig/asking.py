@@ -1,0 +1,65 @@
+"""Nameservers to ask by text, for the tests of them and of their breaker."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Queue
+from threading import Thread
+from threading import enumerate as threads
+
+import dns.message
+import dns.name
+import pytest
+
+from milter64.exchange import nameserver
+from milter64.nameservers import Nameservers, Unanswered
+from rig.clock import Clock
+from rig.dnsserver import DnsServer, Fault
+
+GOOD = "good.example"
+SLOW = "slow.example"
+RECORDS = {GOOD: {"A": ["192.0.2.1"]}, SLOW: {"A": ["192.0.2.2"]}}
+TIMEOUT = 0.15
+"""Seconds for one try: far more than loopback takes, and short enough to wait for."""
+PATIENCE = 5.0
+
+
+class Asked:
+    """Nameservers to ask by text, and the breaker's news."""
+
+    def __init__(self, clock: Clock, *servers: str) -> None:
+        self.news = Queue[bool]()
+        self._clock = clock
+        self._nameservers = Nameservers(
+            [nameserver(server) for server in servers], TIMEOUT, on_breaker=self.news.put, clock=clock
+        )
+
+    def exchange(self, name: str, seconds: float = PATIENCE) -> dns.message.Message:
+        return self._nameservers.exchange(dns.name.from_text(name), "A", self._clock() + seconds)
+
+    def fails(self, name: str, seconds: float = PATIENCE) -> str:
+        """Say why there is no answer."""
+        with pytest.raises(Unanswered) as caught:
+            self.exchange(name, seconds)
+        return str(caught.value)
+
+
+def time_out_beside_an_answer(asked: Asked, server: DnsServer, name: str) -> None:
+    """Let a name time out while the nameserver answers about another."""
+    server.faults[name] = Fault.SILENT
+    with ThreadPoolExecutor() as pool:
+        seen = len(server.queries)
+        silence: Future[str] = pool.submit(asked.fails, name)
+        assert server.received(seen + 1)
+        asked.exchange(GOOD)
+        assert silence.result(PATIENCE).startswith("no answer")
+
+
+def probes() -> list[Thread]:
+    """Return the threads that probe nameservers now."""
+    return [thread for thread in threads() if thread.name == "dns-probe"]
+
+
+def join_probes() -> None:
+    """Wait till every breaker has closed, or has not opened after all."""
+    for thread in probes():
+        thread.join(PATIENCE)
+        assert not thread.is_alive()

@@ -1,0 +1,173 @@
+"""What a resolver remembers, and whom it lets wait together."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from milter64 import dns
+from milter64.address import Prefix, Translator
+from milter64.dns import Answer, Resolver, Settings, Unanswered
+from rig.clock import Clock
+from rig.dnsserver import DnsServer, Fault
+from rig.zone import RECORDS
+
+PATIENCE = 5.0
+MOMENT = 0.2
+"""Seconds in which a question would arrive, if one came."""
+
+
+@pytest.fixture
+def server() -> Iterator[DnsServer]:
+    with DnsServer(RECORDS) as running:
+        yield running
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ask(server: DnsServer, clock: Clock) -> Callable[..., Answer]:
+    """Ask one resolver, with five seconds' time unless told otherwise."""
+    settings = Settings(nameservers=(server.address,), timeout=1.0)
+    resolver = Resolver(settings, Translator([Prefix("2001:db8:64::/96")]), clock=clock)
+    return lambda name, rdtype, seconds=PATIENCE: resolver.ask(name, rdtype, clock() + seconds)
+
+
+@pytest.mark.parametrize(("published", "ttl"), [(300, 300), (3600, 3600), (2**31 - 1, 3600), (0, 1)])
+@pytest.mark.parametrize("name", ["example.org", "nowhere.example.net"], ids=["RFC 1035 3.2.1", "RFC 2308 5"])
+def test_an_answer_is_remembered_for_its_ttl(
+    server: DnsServer, clock: Clock, ask: Callable[..., Answer], name: str, *, published: int, ttl: int
+) -> None:
+    server.ttl = server.negative_ttl = published
+    first = ask(name, "A")
+    assert first.ttl == ttl
+    clock.advance(ttl - 0.5)
+    again = ask(name, "A")
+    assert (again.values, again.exists, again.name, again.ttl) == (first.values, first.exists, first.name, 0)
+    assert server.count(name) == 1
+    clock.advance(0.5)
+    ask(name, "A")
+    assert server.count(name) == 2
+
+
+def test_a_remembered_answer_has_the_rest_of_its_ttl(ask: Callable[..., Answer], clock: Clock) -> None:
+    ask("example.org", "A")
+    clock.advance(100)
+    assert ask("example.org", "A").ttl in (199, 200)
+
+
+def test_a_denial_without_soa_is_remembered_for_a_second_alone(  # RFC 2308 5
+    ask: Callable[..., Answer], server: DnsServer
+) -> None:
+    server.negative_ttl = None
+    assert ask("nowhere.example.net", "A").ttl == 1
+    assert ask("to.nothing.example", "A").ttl == 1
+    assert ask("to.nowhere.example", "A").ttl == 1
+    assert (server.count("to.nothing.example"), server.count("only.mx.example")) == (1, 1), "NODATA or unfinished?"
+    assert (server.count("to.nowhere.example"), server.count("nowhere.example.net")) == (1, 1), "NXDOMAIN is final"
+
+
+def test_case_and_a_final_dot_make_no_other_question(ask: Callable[..., Answer], server: DnsServer) -> None:
+    for name in ("example.org", "EXAMPLE.org", "example.org."):
+        assert set(ask(name, "A").values) == {"192.0.2.1", "192.0.2.2"}
+    assert len(server.queries) == 1
+    assert ask("example.org", "AAAA").values
+    assert len(server.queries) == 2
+
+
+@pytest.mark.parametrize("fault", [Fault.SERVFAIL, Fault.REFUSED, Fault.SILENT])
+def test_a_failure_is_not_remembered(ask: Callable[..., Answer], server: DnsServer, fault: Fault) -> None:
+    server.faults["example.org"] = fault
+    with pytest.raises(Unanswered):
+        ask("example.org", "A", MOMENT)
+    del server.faults["example.org"]
+    assert ask("example.org", "A").values
+
+
+def test_the_entry_that_was_used_longest_ago_makes_room(
+    ask: Callable[..., Answer], server: DnsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dns, "ENTRIES", 2)
+    for name in ("n0.example", "n1.example", "n0.example", "n2.example", "n0.example"):
+        ask(name, "CNAME")
+    assert server.count("n0.example") == 1
+    ask("n1.example", "CNAME")
+    assert server.count("n1.example") == 2
+
+
+def test_a_huge_answer_is_not_remembered(ask: Callable[..., Answer], server: DnsServer) -> None:
+    server.records["huge.example"] = {"TXT": ["x" * 20_000]}
+    assert ask("huge.example", "TXT").values == ask("huge.example", "TXT").values == (b"x" * 20_000,)
+    assert server.tcp_queries == 2
+
+
+def test_the_same_question_in_flight_is_asked_once(ask: Callable[..., Answer], server: DnsServer) -> None:
+    gate = server.hold("example.org")
+    with ThreadPoolExecutor(20) as pool:
+        futures = [pool.submit(ask, name, "A") for name in ("example.org", "Example.Org.") * 10]
+        assert not server.received(2, MOMENT)
+        gate.set()
+        assert {frozenset(future.result(PATIENCE).values) for future in futures} == {
+            frozenset({"192.0.2.1", "192.0.2.2"})
+        }
+    assert server.count("example.org") == 1
+
+
+def test_other_questions_do_not_wait_for_the_one_in_flight(ask: Callable[..., Answer], server: DnsServer) -> None:
+    gate = server.hold("example.org")
+    with ThreadPoolExecutor() as pool:
+        future = pool.submit(ask, "example.org", "A")
+        assert server.received(1)
+        assert ask("n10.example", "A").values
+        assert not future.done()
+        gate.set()
+        assert future.result(PATIENCE).values
+
+
+def test_who_joins_a_question_that_fails_is_told_so(ask: Callable[..., Answer], server: DnsServer) -> None:
+    server.faults["example.org"] = Fault.SERVFAIL
+    gate = server.hold("example.org")
+    with ThreadPoolExecutor() as pool:
+        futures = [pool.submit(ask, "example.org", "A") for _ in range(3)]
+        assert not server.received(2, MOMENT)
+        gate.set()
+        assert all("SERVFAIL" in str(future.exception(PATIENCE)) for future in futures)
+    assert server.count("example.org") == 1
+
+
+def test_who_joins_waits_no_longer_than_their_own_deadline(ask: Callable[..., Answer], server: DnsServer) -> None:
+    gate = server.hold("example.org")
+    with ThreadPoolExecutor() as pool:
+        future = pool.submit(ask, "example.org", "A")
+        assert server.received(1)
+        began = time.monotonic()
+        with pytest.raises(Unanswered, match="no answer in time"):
+            ask("example.org", "A", MOMENT)
+        assert MOMENT <= time.monotonic() - began < 2 * MOMENT
+        gate.set()
+        assert future.result(PATIENCE).values
+
+
+def test_who_joined_and_has_more_time_asks_again(ask: Callable[..., Answer], server: DnsServer) -> None:
+    gate = server.hold("example.org")
+    with ThreadPoolExecutor() as pool:
+        hurried: Future[Answer] = pool.submit(ask, "example.org", "A", 2 * MOMENT)
+        assert server.received(1)
+        patient = pool.submit(ask, "example.org", "A")
+        assert isinstance(hurried.exception(PATIENCE), Unanswered)
+        assert server.received(2)
+        gate.set()
+        assert patient.result(PATIENCE).values
+    assert server.count("example.org") == 2
+
+
+def test_what_is_remembered_is_answered_after_the_deadline_and_without_nameservers(
+    ask: Callable[..., Answer], server: DnsServer
+) -> None:
+    ask("example.org", "A")
+    server.silence()
+    assert ask("example.org", "A", -1).values
