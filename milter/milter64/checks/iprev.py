@@ -1,0 +1,75 @@
+"""iprev: does a name of the client's address lead back to it (RFC 8601 2.7.3)?
+
+The names are those of the decoded address, in its own tree: an IPv4 client behind a translator is looked up in
+in-addr.arpa, whatever its address on the wire.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from milter64.dns import Lookup, Unanswered
+from milter64.session import Envelope
+from milter64.text import clean
+from milter64.verdict import Action, Finding
+
+NAME = "iprev"
+PROPERTY = "policy.iprev"
+MOST_NAMES = 10
+"""PTR records that are followed; RFC 8601 7.4 warns of zones that hold any number. RFC 7208 4.6.4 has the figure."""
+
+
+def _default_actions() -> Mapping[str, Action]:
+    return dict.fromkeys(("fail", "permerror", "temperror"), Action.GREYLIST)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The section `[iprev]`. `ipv6_actions`, where given, replaces `actions` for native IPv6 clients."""
+
+    enabled: bool = True
+    actions: Mapping[str, Action] = field(default_factory=_default_actions)
+    ipv6_actions: Mapping[str, Action] | None = None
+
+
+def iprev(envelope: Envelope, lookup: Lookup) -> Finding:
+    """Return `pass`, `fail`, `permerror` (no PTR record) or `temperror`.
+
+    Facts: the first confirmed name as "name", or else each name that was tried as "ptr".
+    """
+    client = envelope.session.client
+    try:
+        names = lookup.ask(reverse_name(client.packed), "PTR").values[:MOST_NAMES]
+    except Unanswered as error:
+        return _finding("temperror", f"PTR record of {client.address}: {error}")
+    if not names:
+        return _finding("permerror", f"no PTR record for {client.address}")
+    failure = ""
+    for name in names:
+        try:
+            answer = lookup.ask(name, address_type(client.packed))
+        except Unanswered as error:
+            failure = failure or f"{clean(name)}: {error}"
+        else:
+            if client.address in answer.values:
+                return _finding("pass", clean(name), ("name", clean(name)))
+    facts = [("ptr", clean(name)) for name in names]
+    if failure:
+        return _finding("temperror", failure, *facts)
+    more = f" and {len(names) - 1} more do" if len(names) > 1 else " does"
+    return _finding("fail", f"{clean(names[0])}{more} not lead back to {client.address}", *facts)
+
+
+def _finding(result: str, reason: str, *facts: tuple[str, str]) -> Finding:
+    return Finding(check=NAME, property=PROPERTY, result=result, reason=reason, facts=facts)
+
+
+def reverse_name(packed: bytes) -> str:
+    """Return the owner of the PTR records of an address of 4 or 16 bytes (RFC 1035 3.5, RFC 3596 2.5)."""
+    if len(packed) == 4:  # noqa: PLR2004  an IPv4 address's length
+        return ".".join(map(str, reversed(packed))) + ".in-addr.arpa"
+    return ".".join(reversed(packed.hex())) + ".ip6.arpa"
+
+
+def address_type(packed: bytes) -> str:
+    """Return the type of the records that hold addresses of the same family."""
+    return "A" if len(packed) == 4 else "AAAA"  # noqa: PLR2004  an IPv4 address's length

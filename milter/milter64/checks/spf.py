@@ -1,0 +1,130 @@
+"""SPF (RFC 7208): whether a domain lets the client use its name in HELO and MAIL FROM.
+
+The client is the decoded address: what a translator made of it is no sender's concern.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from milter64.checks.rfc7208 import CheckHost, Directive
+from milter64.dns import Lookup
+from milter64.session import Envelope, split
+from milter64.text import clean
+from milter64.verdict import Action, Finding
+
+NAME = "spf"
+HELO = "smtp.helo"
+MAILFROM = "smtp.mailfrom"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Section [spf]: whether to ask, and what to do about each result for either identity."""
+
+    enabled: bool = True
+    helo_actions: Mapping[str, Action] = field(default_factory=lambda: {"fail": Action.REJECT})
+    actions: Mapping[str, Action] = field(
+        default_factory=lambda: {
+            "fail": Action.REJECT,
+            "softfail": Action.GREYLIST,
+            "temperror": Action.GREYLIST,
+            "permerror": Action.GREYLIST,
+        }
+    )
+
+
+def helo(envelope: Envelope, lookup: Lookup) -> Finding:
+    """Judge the HELO identity (RFC 7208 2.3); see `mailfrom`."""
+    return _judge(HELO, "", envelope.session.helo or "", envelope, lookup)
+
+
+def mailfrom(envelope: Envelope, lookup: Lookup) -> Finding:
+    """Judge the MAIL FROM identity (RFC 7208 2.4), which is postmaster@HELO for the null sender.
+
+    The result is one of the RFC's seven words, whatever a record holds or DNS does. The finding's facts:
+
+    - `domain`: whose permission was asked for; absent if it is no domain name
+    - `mechanism`, `record`: the innermost directive that matched, and the domain in whose record it stands
+    - `broad`: for a pass, why it says little about who the client is
+    - `explanation`: for a fail, what the domain says about it (RFC 7208 6.2), on one line of ASCII
+    - `local-part`: "yes" if the answer is for this local part alone
+    """
+    local, domain = split(envelope.identity)
+    return _judge(MAILFROM, local, domain, envelope, lookup)
+
+
+def _judge(identity: str, local: str, domain: str, envelope: Envelope, lookup: Lookup) -> Finding:
+    session = envelope.session
+    name = _domain_name(domain)
+    if not session.client.address:
+        return Finding(check=NAME, property=identity, result="none", reason="the client has no IP address")
+    if not name:
+        reason = f"{clean(domain) or 'nothing'} is not a domain name of several labels"
+        return Finding(check=NAME, property=identity, result="none", reason=reason)
+    facts = [("domain", name)]
+    try:
+        query = CheckHost(session, local, name, lookup)
+        result, _, text = query.check()
+    except Exception as error:  # noqa: BLE001  whatever a stranger's record makes pyspf do, it is this answer and no more
+        result, reason = "temperror", f"unexpected {type(error).__name__}"
+    else:
+        reason = _reason(result, text, query)
+        facts += _circumstances(result, text, query)
+    return Finding(check=NAME, property=identity, result=result, reason=clean(reason), facts=tuple(facts))
+
+
+_LABEL = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]{1,63}"
+_DOMAIN_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)+(?![0-9]+\Z){_LABEL}")
+"""Several labels, the last not a number, of what an address may hold without quotes (RFC 5322 3.2.3)."""
+
+
+def _domain_name(text: str) -> str:
+    """Return a name as DNS knows it, or "" for an address literal, a single label, and what else is none (4.3).
+
+    An internationalised label becomes an A-label; SMTP carries it in lower case and normalised (RFC 5891 5).
+    """
+    labels = text.lower().removesuffix(".").split(".")
+    name = ".".join(label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels)
+    return name if _DOMAIN_NAME.fullmatch(name) else ""
+
+
+def _reason(result: str, text: str, query: CheckHost) -> str:
+    client, domain = query.c, query.o
+    match result:
+        case "none":
+            return f"no SPF record at {domain}"
+        case "temperror" | "permerror":
+            return text.partition(": ")[2]  # pyspf begins with "SPF Permanent Error: "
+        case "pass":
+            assert query.matched is not None
+            return f"{query.matched.term} of {query.matched.owner}"
+        case "neutral":
+            return f"{domain} says nothing about {client} ({query.mechanism or 'no directive matches'})"
+        case _:
+            permitted = {"fail": "is not permitted", "softfail": "is probably not permitted"}[result]
+            return f"{client} {permitted} by {domain} ({query.mechanism})"
+
+
+def _circumstances(result: str, text: str, query: CheckHost) -> list[tuple[str, str]]:
+    facts = []
+    if query.matched and result not in {"temperror", "permerror"}:
+        facts += [("mechanism", clean(query.matched.term)), ("record", clean(query.matched.owner))]
+        if result == "pass" and (why := _broad(query.matched, _WIDEST[query.v])):
+            facts.append(("broad", why))
+    if result == "fail" and (explanation := clean(text)):
+        facts.append(("explanation", explanation))
+    if query.local_part:
+        facts.append(("local-part", "yes"))
+    return facts
+
+
+_WIDEST = {"in-addr": 16, "ip6": 32}
+"""The shortest prefix that a domain may call its own hosts' by, for each family."""
+
+
+def _broad(directive: Directive, widest: int) -> str:
+    """Return why those whom a directive lets pass need have nothing in common, or "" if they have."""
+    if directive.mechanism in {"all", "exists", "ptr"}:
+        return directive.mechanism
+    return f"wider than /{widest}" if directive.prefix < widest else ""

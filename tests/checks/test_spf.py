@@ -1,0 +1,254 @@
+from typing import Any
+
+import pytest
+
+from milter64.checks import spf
+from milter64.verdict import Action, Finding
+from rig.envelopes import envelope
+from rig.records import Records, zone
+
+CLIENT = "192.31.196.10"
+
+NO_DOMAIN_NAMES = [
+    *(
+        "",
+        "localhost",
+        "[192.31.196.10]",
+        "[IPv6:2001:db8::1]",
+        "192.31.196.10",
+        ".t",
+        "a..t",
+        "a b.t",
+        "a\n.t",
+        "a,b.t",
+    ),
+    *(f"{'a' * 64}.t", f"{'a.' * 126}aa", "\\097.t", f"{'é' * 60}.t", "é"),
+]
+
+
+def judge(terms: str, sender: str = "joe@example.org", client: str = CLIENT, others: str = "") -> Finding:
+    records = Records(zone(f"example.org TXT v=spf1 {terms}\n{others}"), ["broken.t"])
+    return spf.mailfrom(envelope(client, "mx.t", sender), records.lookup())
+
+
+def test_a_settings_section_left_out_is_as_documented() -> None:
+    settings = spf.Settings()
+    assert settings.enabled
+    assert settings.helo_actions == {"fail": Action.REJECT}
+    assert settings.actions == {
+        "fail": Action.REJECT,
+        "softfail": Action.GREYLIST,
+        "temperror": Action.GREYLIST,
+        "permerror": Action.GREYLIST,
+    }
+
+
+@pytest.mark.parametrize("helo", [None, "joe@example.org", *NO_DOMAIN_NAMES])
+def test_a_helo_that_is_no_domain_name_is_none_and_asks_nothing_2_3(helo: str | None) -> None:
+    records = Records({})
+    finding = spf.helo(envelope(CLIENT, helo, "joe@example.org"), records.lookup())
+    assert (finding.key, finding.result, finding.facts) == (("spf", "smtp.helo"), "none", ())
+    assert finding.reason.endswith("is not a domain name of several labels")
+    assert records.questions == []
+
+
+@pytest.mark.parametrize("sender", ["joe", *(f"joe@{name}" for name in NO_DOMAIN_NAMES)])
+def test_a_sender_without_a_domain_name_is_none_and_asks_nothing_4_3(sender: str) -> None:
+    records = Records({})
+    finding = spf.mailfrom(envelope(CLIENT, "mx.t", sender), records.lookup())
+    assert (finding.key, finding.result, finding.facts) == (("spf", "smtp.mailfrom"), "none", ())
+    assert records.questions == []
+
+
+@pytest.mark.parametrize("name", ["a.t", "_x.a.t", "a.xn--p1ai", "a.1b", f"{'a' * 63}.t", f"{'a.' * 126}t", "a!.t"])
+def test_a_name_that_dns_may_hold_is_asked_for(name: str) -> None:
+    records = Records({})
+    assert spf.helo(envelope(CLIENT, name, ""), records.lookup()).fact("domain") == name
+    assert records.questions == [f"TXT {name}"]
+
+
+def test_helo_and_sender_are_judged_apart() -> None:
+    records = Records(zone("mx.t TXT v=spf1 -all\nexample.org TXT v=spf1 +all"))
+    both = envelope(CLIENT, "MX.t.", "joe@Example.ORG")
+    helo, sender = spf.helo(both, records.lookup()), spf.mailfrom(both, records.lookup())
+    assert (helo.result, helo.fact("domain")) == ("fail", "mx.t")
+    assert (sender.result, sender.fact("domain")) == ("pass", "example.org")
+
+
+@pytest.mark.parametrize("check", [spf.helo, spf.mailfrom])
+def test_helo_and_the_null_sender_are_postmaster_at_helo_2_4(check: Any) -> None:  # noqa: ANN401  either check
+    records = Records(zone("mx.t TXT v=spf1 exists:%{l}.%{o}.%{h}.t -all\npostmaster.mx.t.mx.t.t A 127.0.0.2"))
+    finding = check(envelope(CLIENT, "mx.t", ""), records.lookup())
+    assert (finding.result, finding.fact("domain")) == ("pass", "mx.t")
+
+
+def test_without_helo_the_macro_h_is_unknown() -> None:
+    records = Records(zone("example.org TXT v=spf1 exists:%{h}.t -all\nunknown.t A 127.0.0.2"))
+    assert spf.mailfrom(envelope(CLIENT, None, "joe@example.org"), records.lookup()).result == "pass"
+
+
+@pytest.mark.parametrize(
+    "terms", ["ip4:192.31.196.0/24 -all", "a:a.t -all", "exists:%{ir}.%{v}.t -all", "ptr:a.t -all"]
+)
+def test_the_decoded_client_is_judged(terms: str) -> None:
+    others = """
+        a.t A 192.31.196.10
+        a.t AAAA 2001:db8::1
+        10.196.31.192.in-addr.t A 127.0.0.2
+        10.196.31.192.in-addr.arpa PTR a.t
+        """
+    assert judge(terms, client="64:ff9b::c01f:c40a", others=others).result == "pass"
+
+
+def test_an_undecoded_client_is_not_among_ipv4_addresses() -> None:
+    assert judge("ip4:192.31.196.0/24 -all", client="2001:db8:64::c01f:c40a").result == "fail"
+
+
+def test_a_client_without_address_is_none_and_asks_nothing() -> None:
+    records = Records(zone("example.org TXT v=spf1 +all"))
+    finding = spf.mailfrom(envelope(None, "mx.t", "joe@example.org"), records.lookup())
+    assert (finding.result, records.questions) == ("none", [])
+
+
+def test_an_internationalised_domain_is_asked_for_by_its_a_label_4_3() -> None:
+    records = Records(zone("xn--bcher-kva.t TXT v=spf1 -all"))
+    finding = spf.mailfrom(envelope(CLIENT, "mx.t", "joe@Bücher.t"), records.lookup())
+    assert (finding.result, finding.fact("domain")) == ("fail", "xn--bcher-kva.t")
+
+
+OTHERS = """
+    pass.t TXT v=spf1 ip4:192.31.196.0/24 -all
+    fail.t TXT v=spf1 ip4:10.0.0.0/8 -all exp=explain.t
+    none.t TXT hello
+    back.t TXT v=spf1 -include:fail.t redirect=none.t
+    example.org MX 1 mx.t
+    mx.t A 192.31.196.10
+    a.t A 192.31.196.1
+    a.t MX 1 a.t
+    explain.t TXT Ask us.
+    """
+
+
+WITHIN = "ip4:192.31.196.0/24"
+
+
+@pytest.mark.parametrize(
+    ("terms", "result", "reason", "mechanism", "record"),
+    [
+        (f"{WITHIN} -all", "pass", f"{WITHIN} of example.org", WITHIN, "example.org"),
+        ("include:pass.t -all", "pass", f"{WITHIN} of pass.t", WITHIN, "pass.t"),
+        ("redirect=pass.t", "pass", f"{WITHIN} of pass.t", WITHIN, "pass.t"),
+        ("-all", "fail", f"{CLIENT} is not permitted by example.org (-all)", "-all", "example.org"),
+        ("redirect=fail.t", "fail", f"{CLIENT} is not permitted by example.org (-all)", "-all", "fail.t"),
+        ("-include:pass.t", "fail", f"{CLIENT} is not permitted by example.org (-include:pass.t)", WITHIN, "pass.t"),
+        ("~mx", "softfail", f"{CLIENT} is probably not permitted by example.org (~mx)", "~mx", "example.org"),
+        ("?all", "neutral", f"example.org says nothing about {CLIENT} (?all)", "?all", "example.org"),
+        ("include:fail.t", "neutral", f"example.org says nothing about {CLIENT} (no directive matches)", None, None),
+        ("include:none.t", "permerror", "no SPF record to include: none.t", None, None),
+        ("a:a.t bad", "permerror", "Unknown mechanism found: bad", None, None),
+        ("include:back.t", "permerror", "no SPF record to redirect to: none.t", None, None),
+        ("include:fail.t include:broken.t", "temperror", "TXT broken.t: SERVFAIL", None, None),
+    ],
+)  # fmt: skip
+def test_a_finding_says_what_decided(
+    terms: str, result: str, reason: str, mechanism: str | None, record: str | None
+) -> None:
+    finding = judge(terms, others=OTHERS)
+    assert (finding.result, finding.reason) == (result, reason)
+    assert (finding.fact("domain"), finding.fact("mechanism"), finding.fact("record")) == (
+        "example.org",
+        mechanism,
+        record,
+    )
+
+
+@pytest.mark.parametrize(
+    ("terms", "client", "broad"),
+    [
+        ("+all", CLIENT, "all"),
+        ("include:any.t -all", CLIENT, "all"),
+        ("exists:a.t", CLIENT, "exists"),
+        ("ptr:a.t", CLIENT, "ptr"),
+        ("ip4:192.0.0.0/8", CLIENT, "wider than /16"),
+        ("ip4:192.31.0.0/15", CLIENT, "wider than /16"),
+        ("ip4:192.31.0.0/16", CLIENT, None),
+        ("a:a.t/15//64", CLIENT, "wider than /16"),
+        ("a:a.t/16//0", CLIENT, None),
+        ("mx:a.t/0", CLIENT, "wider than /16"),
+        ("mx:a.t/24", CLIENT, None),
+        ("a:a.t", CLIENT, None),
+        ("include:wide.t", CLIENT, "wider than /16"),
+        ("ip6:2000::/3", "2001:db8::1", "wider than /32"),
+        ("ip6:2001:db8::/32", "2001:db8::1", None),
+        ("a:a.t/32//31", "2001:db8::1", "wider than /32"),
+        ("a:a.t/0//64", "2001:db8::1", None),
+        ("~all", CLIENT, None),
+        ("-all", CLIENT, None),
+    ],
+)
+def test_a_pass_that_anybody_gets_is_called_broad(terms: str, client: str, broad: str | None) -> None:
+    others = """
+        a.t A 192.31.196.10
+        a.t AAAA 2001:db8::1
+        a.t MX 1 a.t
+        any.t TXT v=spf1 +all
+        wide.t TXT v=spf1 a:a.t/1
+        10.196.31.192.in-addr.arpa PTR a.t
+        """
+    assert judge(terms, client=client, others=others).fact("broad") == broad
+
+
+@pytest.mark.parametrize(
+    ("terms", "depends"),
+    [
+        ("exists:%{l}.%{d}.t -all", True),
+        ("exists:%{S}.t -all", True),
+        ("include:users.t -all", True),
+        ("redirect=%{l1r-}.t", True),
+        ("-all exp=explain.t", True),
+        ("exists:%{i}.%{d}.%{o}.%{h}.t -all", False),
+        ("ip4:192.31.196.10 exists:%{l}.t -all", False),
+        ("-all redirect=%{l}.t", False),
+        ("~all exp=explain.t", False),
+        ("x=%{l} -all", False),
+    ],
+)
+def test_whether_the_local_part_had_a_say_is_told_7_3(terms: str, *, depends: bool) -> None:
+    others = "users.t TXT v=spf1 a:%{l}.t\nexplain.t TXT %{s} is none of ours"
+    assert judge(terms, others=others).fact("local-part") == ("yes" if depends else None)
+
+
+def test_strangers_words_are_cleaned_11_5() -> None:
+    records = Records(zone(f"example.org TXT v=spf1 -exists:{'a' * 300}.t -all exp=x.t\nx.t TXT %{{h}} {'%{d}' * 99}"))
+    finding = spf.mailfrom(envelope(CLIENT, "mx\r\nX-Forged: \x1b[31mé", "joe@example.org"), records.lookup())
+    explanation = finding.fact("explanation") or ""
+    assert explanation.startswith("mx X-Forged: ?[31m? example.org")
+    assert len(explanation) == 255
+
+
+def test_strangers_words_are_cut_to_255() -> None:
+    long = judge(f"exists:{'%{d1}.' * 60}t", others=f"{'org.' * 60}t A 127.0.0.2")
+    assert (long.result, len(long.reason), len(long.fact("mechanism") or "")) == ("pass", 255, 255)
+    error = judge(f"{'x' * 300}")
+    assert (error.result, len(error.reason)) == ("permerror", 255)
+
+
+@pytest.mark.parametrize("terms", ["include:mixed.t include:none.t", "include:mixed.t include:broken.t"])
+def test_an_error_leaves_nothing_but_the_domain(terms: str) -> None:
+    others = "mixed.t TXT v=spf1 -include:pass.t\npass.t TXT v=spf1 all"
+    assert judge(terms, others=others).facts == (("domain", "example.org"),)
+
+
+def test_what_is_not_foreseen_is_a_temperror(monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_down(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("milter64.checks.rfc7208.CheckHost.check0", break_down)
+    finding = judge("+all")
+    assert (finding.result, finding.reason) == ("temperror", "unexpected ZeroDivisionError")
+
+
+def test_pyspfs_own_resolver_is_never_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("spf.DNSLookup")
+    assert judge("a:a.t mx:a.t ptr -exists:%{p}.t include:pass.t redirect=fail.t", others=OTHERS).result == "pass"
+    assert judge("redirect=fail.t", others=OTHERS).fact("explanation") == "Ask us."
