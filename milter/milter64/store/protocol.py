@@ -1,0 +1,62 @@
+"""What a store is: rows by key and group, which it keeps and merges without knowing what is in them."""
+
+from collections.abc import Mapping
+from typing import Protocol, TypeVar
+
+Row = TypeVar("Row")
+
+
+class StoreGone(Exception):  # noqa: N818  a state that passes, and no error of the program
+    """The store can't answer now; the text says why. It tries again by itself, soon."""
+
+
+class Kind(Protocol[Row]):
+    """What a store must be able to do with a row.
+
+    `merge` is commutative, associative and idempotent, so that writes may come late, twice and in any order.
+    """
+
+    def merge(self, one: Row, other: Row, /) -> Row:
+        """Unite two copies of one row."""
+
+    def dump(self, row: Row, /) -> str:
+        """Write a row as text."""
+
+    def load(self, text: str, /) -> Row:
+        """Read what `dump` wrote.
+
+        Raises:
+            ValueError: it is something else.
+        """
+
+    def touched(self, row: Row, /) -> float:
+        """Return the latest time in a row."""
+
+    def expires(self, row: Row, /) -> float:
+        """Return when a row says nothing any more."""
+
+
+class Store(Protocol[Row]):
+    """Rows by key and group; every thread may call everything.
+
+    Times are seconds of whichever clock the rows themselves carry.
+    """
+
+    def read(self, key: str) -> Mapping[str, Row]:
+        """Return the rows of a key by group, what this store has merged before included.
+
+        Raises:
+            StoreGone: it can't be known now.
+        """
+
+    def merge(self, key: str, rows: Mapping[str, Row]) -> None:
+        """Merge rows, by group, into those of a key; the writing may come later, and what can't be written is kept."""
+
+    def expire(self, now: float) -> None:
+        """Forget the rows that have expired, and those next to expire where there are too many; it may happen later."""
+
+    def latest(self) -> float | None:
+        """Return the latest time in any row, for a clock to begin at; None if there is none or it can't be known."""
+
+    def close(self) -> None:
+        """Write what is left to write, and let go of everything."""

@@ -1,0 +1,31 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from milter64.greylist import Record, RecordKind
+from milter64.store.sqlite import SqliteStore
+from rig.rows import KIND, Open, Warnings
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "rows.sqlite"
+
+
+@pytest.fixture
+def warnings() -> Warnings:
+    return Warnings()
+
+
+@pytest.fixture
+def open_store(path: Path, warnings: Warnings) -> Iterator[Open]:
+    stores = []
+
+    def open_store(path: Path = path, kind: RecordKind = KIND, max_rows: int = 1_000_000) -> SqliteStore[Record]:
+        stores.append(SqliteStore(path, kind, warnings.append, max_rows=max_rows))
+        return stores[-1]
+
+    yield open_store
+    for store in stores:
+        store.close()
