@@ -1,0 +1,7 @@
+"""`python -m milter64`: the same as the command `milter64`."""
+
+import sys
+
+from milter64.cli import main
+
+sys.exit(main())

@@ -1,0 +1,192 @@
+"""The pymilter adapter: callbacks to our types and back. It owns no mail policy.
+
+Any callback may never run: libmilter's C code drops what is not UTF-8, and nothing is replied to CONNECT, HELO and
+MAIL. So a recipient without a CONNECT and a MAIL before it is put off, a client without a HELO has none, and nothing is
+ever trusted for lack of facts. A callback that fails leaves the same gap behind.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import wraps
+from secrets import token_hex
+
+import Milter
+
+from milter64.address import Translator
+from milter64.engine import Engine, Transaction
+from milter64.headers import (
+    AUTHENTICATION_RESULTS,
+    RECEIVED_SPF,
+    Settings,
+    authentication_results,
+    is_authentication_results,
+    is_forged,
+    received_spf,
+)
+from milter64.reply import NOT_READY, trouble
+from milter64.session import Envelope, Session, mailbox
+from milter64.telemetry import Telemetry
+from milter64.verdict import Reply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What all sessions of a worker share. `authserv_id` is empty where the mail server's name is to be used."""
+
+    engine: Engine
+    translator: Translator
+    telemetry: Telemetry
+    headers: Settings
+    authserv_id: str
+
+
+def _caught(callback: Callable[..., int]) -> Callable[..., int]:
+    """Turn an exception into a log line and a temporary answer: our own fault refuses nobody for good."""
+
+    @wraps(callback)
+    def wrapper(self: "Callbacks", *arguments: object) -> int:
+        try:
+            return callback(self, *arguments)
+        except Exception:  # noqa: BLE001  the last resort of every callback
+            return self.failed(callback.__name__)
+
+    return wrapper
+
+
+class Callbacks(Milter.Base):
+    """One SMTP session. Callbacks that aren't overridden are negotiated away: no content, and no round trips for it."""
+
+    def __init__(self, context: Context) -> None:
+        """Begin before CONNECT."""
+        self._context = context
+        self._engine = context.engine
+        self._session: Session | None = None
+        self._transaction: Transaction | None = None
+        self._token = token_hex(4)
+        self._fields = 0
+        self._forged: list[int] = []
+
+    def negotiate(self, opts: list[int]) -> int:
+        """Ask for nothing but to add and to delete header fields."""
+        answer = super().negotiate(opts)
+        opts[0] = Milter.ADDHDRS | Milter.CHGHDRS
+        return answer
+
+    @Milter.noreply
+    @_caught
+    def connect(self, _name: str, _family: int, hostaddr: object) -> int:
+        """Decode the client's address, once for the session."""
+        address, port = hostaddr[:2] if isinstance(hostaddr, tuple) else (None, 0)
+        self._session = Session(
+            token=self._token,
+            client=self._context.translator.client(address),
+            port=port,
+            helo=None,
+            mta=self._context.authserv_id or self.getsymval("j") or os.uname().nodename,
+        )
+        return Milter.CONTINUE
+
+    @Milter.noreply
+    @_caught
+    def hello(self, name: str) -> int:
+        """Record the HELO; another one, as after STARTTLS, takes its place."""
+        if self._session:
+            self._session = replace(self._session, helo=name)
+        return Milter.CONTINUE
+
+    @Milter.noreply
+    @_caught
+    def envfrom(self, sender: str, *_parameters: str) -> int:
+        """Begin a transaction."""
+        self._forget()
+        if self._session:
+            login = self.getsymval("{auth_authen}") or ""
+            envelope = Envelope(session=self._session, sender=mailbox(sender), login=login)
+            self._transaction = self._engine.begin(envelope)
+        return Milter.CONTINUE
+
+    @_caught
+    def envrcpt(self, recipient: str, *_parameters: str) -> int:
+        """Judge a recipient."""
+        if not self._transaction:
+            return self._refuse(NOT_READY)
+        reply = self._engine.judge(self._transaction, mailbox(recipient))
+        return self._refuse(reply) if reply else Milter.CONTINUE
+
+    @_caught
+    def eom(self) -> int:
+        """Give the verdict that was put off, set the header fields, and tell the log."""
+        transaction, self._transaction = self._transaction, None
+        if not transaction:
+            return self._refuse(NOT_READY)
+        if reply := self._engine.end(transaction):
+            return self._refuse(reply)
+        self._set_headers(transaction)
+        self._engine.accepted(transaction, self.getsymval("i") or "")
+        # CONTINUE, as every acceptance here: ACCEPT would end the work of nobody but this milter for the message.
+        return Milter.CONTINUE
+
+    @_caught
+    def abort(self) -> int:
+        """End a transaction that has not become a message."""
+        self._forget()
+        return Milter.CONTINUE
+
+    @_caught
+    def close(self) -> int:
+        """End the session."""
+        self._forget()
+        return Milter.CONTINUE
+
+    def failed(self, callback: str) -> int:
+        """Answer for a callback that raised: put the client off where it waits for a reply, else leave a gap."""
+        self._context.telemetry.exception("fault", where=callback, session=self._token)
+        self._transaction = None
+        if callback == "connect":
+            self._session = None
+        return self._refuse(trouble(self._token)) if callback in ("envrcpt", "eom") else Milter.CONTINUE
+
+    def _forget(self) -> None:
+        transaction, self._transaction = self._transaction, None
+        self._fields, self._forged = 0, []
+        if transaction:
+            self._engine.abandoned(transaction)
+
+    def _refuse(self, reply: Reply) -> int:
+        self.setreply(reply.code, reply.status, reply.text.replace("%", "%%"))
+        return Milter.REJECT if reply.code.startswith("5") else Milter.TEMPFAIL
+
+    def _set_headers(self, transaction: Transaction) -> None:
+        """Add what we found, on top; of a client that is exempt from judgement nothing was asked."""
+        if transaction.exempt or not self._context.headers.received_spf:
+            return
+        for finding in transaction.known.values():
+            if finding.check == "spf":
+                value = received_spf(transaction.envelope, finding, transaction.envelope.session.mta)
+                self.addheader(RECEIVED_SPF, value, 0)
+
+
+class HeaderCallbacks(Callbacks):
+    """A session whose messages get an Authentication-Results field of ours, and lose those that only look so."""
+
+    @Milter.noreply
+    @_caught
+    def header(self, name: str, value: str) -> int:
+        """Note which Authentication-Results fields are forged; deleting waits until end of message."""
+        if self._session and is_authentication_results(name):
+            self._fields += 1
+            if is_forged(value, self._session.mta):
+                self._forged.append(self._fields)
+        return Milter.CONTINUE
+
+    def _set_headers(self, transaction: Transaction) -> None:
+        """Delete what others claim in our name, and say what we found."""
+        if not transaction.from_trusted_host:
+            for index in reversed(self._forged):  # deleting the first would renumber the others
+                self.chgheader(AUTHENTICATION_RESULTS, index, "")
+        super()._set_headers(transaction)
+        if not transaction.exempt:
+            envelope = transaction.envelope
+            value = authentication_results(envelope.session.mta, envelope, transaction.known.values())
+            self.addheader(AUTHENTICATION_RESULTS, value, 0)

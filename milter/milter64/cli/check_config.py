@@ -1,0 +1,36 @@
+"""`milter64 check-config`: all that is wrong with a configuration, at once."""
+
+import argparse
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+from milter64.cli.screen import Screen
+from milter64.config import DEFAULT, ConfigError, load
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
+    parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="the same as --config FILE")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Say what is wrong with a file, or that nothing is."""
+    path = arguments.file or arguments.config
+    screen, error = Screen(), None
+    try:
+        load(path)
+    except ConfigError as caught:
+        error = caught
+    if arguments.json:
+        problems = [dataclasses.asdict(problem) for problem in error.problems] if error else []
+        screen.line(json.dumps({"file": str(path or DEFAULT), "valid": not problems, "problems": problems}, indent=2))
+    elif error:
+        screen.problems(error)
+    elif path or DEFAULT.exists():
+        screen.line(f"{path or DEFAULT} is valid")
+    else:
+        screen.line(f"{DEFAULT} is not there, and the defaults are valid")
+    return os.EX_CONFIG if error else os.EX_OK

@@ -1,0 +1,234 @@
+"""`milter64 explain`: the whole decision about a sender, step by step, as the service would make it now."""
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+from milter64 import telemetry
+from milter64.address import Client, Origin, pack, unpack
+from milter64.checks import helo, iprev, spf
+from milter64.cli.screen import Screen
+from milter64.config import Settings, load
+from milter64.dns import Question, Resolver
+from milter64.engine import Engine, Transaction
+from milter64.greylist import Record, RecordKind
+from milter64.headers import authentication_results
+from milter64.session import Envelope, Session, mailbox
+from milter64.store import Store, open_store, parse
+from milter64.telemetry import Telemetry
+from milter64.text import clean
+from milter64.verdict import Reply
+
+Report = dict[str, Any]
+"""What is told, by chapter; what `--json` prints."""
+
+_TOKEN = "explain"  # noqa: S105  a session's name, and no secret
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
+    parser.add_argument("address", type=_address, metavar="ADDRESS", help="the client's, as it is on the wire")
+    parser.add_argument("--helo", metavar="NAME")
+    parser.add_argument("--from", dest="sender", default="", metavar="ADDRESS", help="default: the null sender")
+    parser.add_argument("--to", required=True, metavar="ADDRESS")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def _address(text: str) -> str:
+    try:
+        return unpack(pack(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Judge a recipient of a message that nobody sends, and say how; nothing is written and nothing refused."""
+    settings = load(arguments.config)
+    screen = Screen()
+    troubles: list[str] = []
+    transaction, reply = _judge(settings, arguments, troubles.append)
+    report = _report(settings, transaction, reply, arguments.to) | {"trouble": troubles}
+    if arguments.json:
+        screen.line(json.dumps(report, indent=2))
+    else:
+        _show(report, screen)
+    return os.EX_OK
+
+
+class _Unwritten:
+    """A store that is read only."""
+
+    def __init__(self, store: Store[Record]) -> None:
+        self.read, self.latest, self.close = store.read, store.latest, store.close
+
+    def merge(self, key: str, rows: Mapping[str, Record]) -> None:
+        """Keep nothing."""
+
+    def expire(self, now: float) -> None:
+        """Forget nothing."""
+
+
+def _judge(
+    settings: Settings, arguments: argparse.Namespace, warn: Callable[[str], None]
+) -> tuple[Transaction, Reply | None]:
+    """Have the engine judge, as a session would, with the greylist as it is if there is one."""
+    translator = settings.translator()
+    path = parse(settings.greylist.store)
+    url = settings.greylist.store if path and path.exists() else "memory:"
+    store = _Unwritten(open_store(url, RecordKind(settings.greylist), warn))
+    session = Session(
+        token=_TOKEN,
+        client=translator.client(arguments.address),
+        port=0,
+        helo=arguments.helo,
+        mta=settings.authserv_id or os.uname().nodename,
+    )
+    quiet = Telemetry(telemetry.Settings(level="error"))
+    resolver = Resolver(settings.dns, translator)
+    with closing(Engine(replace(settings, mode="enforce"), resolver, store, quiet)) as engine:
+        transaction = engine.begin(Envelope(session=session, sender=mailbox(arguments.sender), login=""))
+        reply = engine.judge(transaction, mailbox(arguments.to)) or engine.end(transaction)
+    return transaction, reply
+
+
+def _report(settings: Settings, transaction: Transaction, reply: Reply | None, recipient: str) -> Report:
+    envelope, client = transaction.envelope, transaction.envelope.session.client
+    findings = [*transaction.known.values(), *filter(None, [transaction.exempt])]
+    field = ""
+    if settings.headers.authentication_results and not reply and not transaction.exempt:
+        field = authentication_results(envelope.session.mta, envelope, findings)
+    return {
+        "client": {
+            "wire": client.wire,
+            "address": client.address,
+            "origin": client.origin.value,
+            "why": _ORIGINS[client.origin].format(via=client.via) + _privacy(client, settings),
+            "network": client.network(settings.greylist.ipv4_prefix, settings.greylist.ipv6_prefix),
+        },
+        "envelope": {"helo": envelope.session.helo, "from": envelope.sender, "to": mailbox(recipient)},
+        "dns": [
+            {"check": " ".join(key), **_question(question)}
+            for key, lookup in transaction.lookups.items()
+            for question in lookup.questions
+        ],
+        "findings": [
+            {
+                "check": finding.check,
+                "property": finding.property,
+                "result": finding.result,
+                "reason": finding.reason,
+                "facts": finding.facts,
+            }
+            for finding in findings
+        ],
+        "greylist": [
+            {"state": standing.state.value, "group": standing.group, "seconds": standing.seconds}
+            for standing in transaction.standings
+        ],
+        "verdict": transaction.verdicts[-1].action.name.lower(),
+        "rules": list(_rules(settings, transaction)),
+        "reply": str(reply) if reply else None,
+        "authentication_results": field or None,
+    }
+
+
+_ORIGINS = {
+    Origin.IPV4: "native IPv4",
+    Origin.IPV6: "native IPv6: no prefix and no mapping covers it",
+    Origin.MAPPED: "IPv4 as a socket shows it ({via})",
+    Origin.TRANSLATED: "decoded by {via}",
+    Origin.INVALID: "inside {via}, and no legal translation (RFC 6052 2.2, 3.1): it is not judged by its address",
+    Origin.UNDECODED: "a translator's, but no configured prefix covers it: it is not judged by its address",
+    Origin.MASKED: "a gateway's, which hides the client's: it is not judged by its address",
+    Origin.UNKNOWN: "no IP address: it is not judged by its address",
+}
+
+
+def _privacy(client: Client, settings: Settings) -> str:
+    hidden = client.origin.identifies and client.private and not settings.trust.judge_private
+    return ", and of private use: it is not judged by its address" if hidden else ""
+
+
+def _question(question: Question) -> Report:
+    answer = question.answer
+    if not answer:
+        text = question.error
+    elif not answer.exists:
+        text = "no such name"
+    else:
+        text = ", ".join(map(_value, answer.values)) or "no such record"
+    ms = round(question.seconds * 1000, 1)
+    return {"name": clean(question.name), "type": question.rdtype, "answer": clean(text, 1000), "ms": ms}
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bytes):
+        return f'"{value.decode("ascii", "replace")}"'
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+_TABLES = {
+    (spf.NAME, spf.HELO): "spf.helo_actions",
+    (spf.NAME, spf.MAILFROM): "spf.actions",
+    (iprev.NAME, iprev.PROPERTY): "iprev.actions",
+    (helo.NAME, helo.PROPERTY): "helo.actions",
+}
+
+
+def _rules(settings: Settings, transaction: Transaction) -> Iterator[str]:
+    """Yield what decided, each with the line of the configuration that says so."""
+    client, verdict = transaction.envelope.session.client, transaction.verdicts[-1]
+    rules = settings.policy().rules(client)
+    for finding in verdict.because:
+        if table := _TABLES.get(finding.key):
+            if finding.check == iprev.NAME and client.origin is Origin.IPV6 and settings.iprev.ipv6_actions is not None:
+                table = "iprev.ipv6_actions"
+            yield f'{table}.{finding.result} = "{rules.action(finding).name.lower()}"'
+        else:
+            yield f"{finding.result}: {finding.reason}"
+    if not verdict.because:
+        apply_all = verdict.standing and settings.greylist.apply == "all"
+        yield 'greylist.apply = "all"' if apply_all else "nothing speaks against the client"
+    if verdict.standing:
+        yield f"the greylist: {verdict.standing.state.value}"
+
+
+def _show(report: Report, screen: Screen) -> None:
+    client, envelope = report["client"], report["envelope"]
+    screen.title("Client")
+    screen.table([(name, client[name] or "-") for name in ("wire", "address", "origin", "why", "network")], indent=2)
+    screen.title("Envelope")
+    screen.table(
+        [("helo", envelope["helo"] or "-"), ("from", f"<{envelope['from']}>"), ("to", f"<{envelope['to']}>")], indent=2
+    )
+    if report["dns"]:
+        screen.title("DNS")
+        rows = [(row["check"], row["type"], row["name"], f"{row['ms']} ms", row["answer"]) for row in report["dns"]]
+        screen.table(rows, ("for", "type", "name", "took", "answer"), indent=2)
+    if report["findings"]:
+        screen.title("Findings")
+        columns = ("check", "property", "result", "reason")
+        screen.table([[row[column] for column in columns] for row in report["findings"]], indent=2)
+    if report["greylist"]:
+        screen.title("Greylist")
+        screen.table([(row["state"], row["group"], _wait(row["seconds"])) for row in report["greylist"]], indent=2)
+    screen.title("Verdict")
+    colour = {"accept": "green", "greylist": "yellow", "tempfail": "yellow", "reject": "red"}[report["verdict"]]
+    screen.line(f"  {screen.paint(report['verdict'], colour)}")
+    for rule in report["rules"]:
+        screen.line(f"  by {rule}")
+    screen.title("The client would see")
+    screen.line(f"  {report['reply'] or '250, from the mail server'}")
+    if report["authentication_results"]:
+        screen.title("The message would get")
+        screen.line(f"  Authentication-Results: {report['authentication_results']}".replace("\n", "\n    "))
+    for trouble in report["trouble"]:
+        screen.line(screen.paint(f"  greylist: {trouble}", "red"))
+
+
+def _wait(seconds: int) -> str:
+    return f"{seconds} s to wait" if seconds else ""

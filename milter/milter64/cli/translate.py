@@ -1,0 +1,83 @@
+"""`milter64 translate`: what an IPv6 address stands for, and how an IPv4 address appears behind the translators."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator
+
+from milter64.address import Client, Origin, pack
+from milter64.cli.screen import Screen
+from milter64.config import Settings, load
+
+Row = dict[str, str]
+"""One form of an address: "address" as given, "origin", "other" (the form, empty if there is none), "via", "reason"."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
+    parser.add_argument("addresses", nargs="+", metavar="ADDRESS", help="IPv6 to decode, IPv4 to encode")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Translate addresses both ways; what is no address is told of, and the others are translated all the same."""
+    settings = load(arguments.config)
+    rows: list[Row] = []
+    code = os.EX_OK
+    for address in arguments.addresses:
+        try:
+            pack(address)
+        except ValueError as error:
+            Screen(sys.stderr).line(f"milter64 translate: {error}")
+            code = os.EX_USAGE
+        else:
+            rows += _decoded(address, settings) if ":" in address else _encoded(address, settings)
+    if arguments.json:
+        Screen().line(json.dumps(rows, indent=2))
+    elif rows:
+        cells = [(row["address"], row["origin"], row["other"] or "-", row["reason"]) for row in rows]
+        Screen().table(cells, ("ADDRESS", "ORIGIN", "OTHER FORM", "REASON"))
+    return code
+
+
+def _decoded(address: str, settings: Settings) -> Iterator[Row]:
+    client = settings.translator().client(address)
+    other = client.address if client.packed != client.wire_packed else ""
+    yield _row(address, client.origin, other, client.via, _REASONS[client.origin].format(client.via) + _defect(client))
+
+
+_REASONS = {
+    Origin.MAPPED: "IPv4 as a socket shows it (RFC 4291 2.5.5.2)",
+    Origin.TRANSLATED: "decoded by {}",
+    Origin.INVALID: "inside {}, and no legal translation: ",
+    Origin.UNDECODED: "a translator's address, and no configured prefix covers it",
+    Origin.IPV6: "native IPv6: no prefix and no mapping covers it",
+}
+
+
+def _defect(client: Client) -> str:
+    """Return what RFC 6052 has against an address inside a prefix."""
+    if client.origin is not Origin.INVALID:
+        return ""
+    if client.packed[8]:
+        return "bits 64 to 71 are not zero (RFC 6052 2.2)"
+    return "64:ff9b::/96 must not carry a non-global address (RFC 6052 3.1)"
+
+
+def _encoded(address: str, settings: Settings) -> Iterator[Row]:
+    forms = settings.translator().encode(address)
+    for form, via in forms:
+        yield _row(address, Origin.IPV4, form, via, f"encoded by {via}")
+    prefixes = settings.translation.prefixes
+    if {via for _, via in forms} <= {prefix.text for prefix in prefixes}:  # else a mapping goes before all prefixes
+        for prefix in prefixes:
+            if prefix.encode(pack(address)) is None:
+                reason = f"{prefix.text} must not carry a non-global address (RFC 6052 3.1)"
+                yield _row(address, Origin.IPV4, "", prefix.text, reason)
+        if not prefixes:
+            yield _row(address, Origin.IPV4, "", "", "no prefix is configured, and no mapping covers it")
+
+
+def _row(address: str, origin: Origin, other: str, via: str, reason: str) -> Row:
+    return {"address": address, "origin": origin.value, "other": other, "via": via, "reason": reason}

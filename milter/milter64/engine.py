@@ -1,0 +1,272 @@
+"""Fetches what a verdict needs, keeps what was learned, and tells the log: the only place that waits.
+
+One engine serves all sessions of a worker, from as many threads as libmilter has. A transaction belongs to one session
+and is never used by two threads at once.
+"""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import BoundedSemaphore
+
+from milter64 import greylist
+from milter64.checks import LOCAL
+from milter64.config import Settings
+from milter64.dns import Lookup, Resolver
+from milter64.inquiry import Inquiry
+from milter64.policy import EXEMPT, Rules, Verdict, decide, unanswered, wanted
+from milter64.reply import reply
+from milter64.session import Envelope, split
+from milter64.store import Store, StoreGone
+from milter64.telemetry import Telemetry
+from milter64.verdict import Action, Finding, Findings, Key, Need, Reply
+
+_MOST_LEARNING = 256
+"""Pairs whose groups may be due to be learned at once; what is over that isn't learned."""
+_LEARNERS = 4
+
+
+class RowClock:
+    """Row time: wall time taken at start, no earlier than the store's latest row, advanced by CLOCK_BOOTTIME.
+
+    So a clock that is stepped forgives nobody early and delays nobody twice.
+    """
+
+    def __init__(self, latest: float | None) -> None:
+        """Begin now, or at `latest`, whichever is later; seconds since 1970."""
+        self._offset = max(time.time(), latest or 0.0) - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def __call__(self) -> float:
+        """Return seconds since 1970."""
+        return self._offset + time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Transaction:
+    """What is known of one transaction so far. Whatever is asked once serves all its recipients."""
+
+    def __init__(self, envelope: Envelope, exempt: Finding | None, known: Findings) -> None:
+        """Begin with the envelope, with why its client is not judged, if so, and with what takes no asking."""
+        self.envelope = envelope
+        self.exempt = exempt
+        self.known = dict(known)
+        self.lookups: dict[Key, Lookup] = {}
+        self.standings: list[greylist.Standing] = []
+        """How the findings and the verdicts came about, for those who want to know."""
+        self.recipients: list[str] = []
+        """Those that the client was not told to give up."""
+        self.verdicts: list[Verdict] = []
+        self.seconds = 0.0
+        """What all verdicts took."""
+        self.deadline: float | None = None
+        """When DNS must have answered, a value of time.monotonic(); set by the callback that first needs it."""
+
+    @property
+    def from_trusted_host(self) -> bool:
+        """Whether the message comes from a host of ours, whose Authentication-Results are kept (RFC 8601 5)."""
+        return self.exempt is not None and self.exempt.result in ("trusted", "relay")
+
+
+class Engine:
+    """Judges recipients."""
+
+    def __init__(
+        self, settings: Settings, resolver: Resolver, store: Store[greylist.Record], telemetry: Telemetry
+    ) -> None:
+        """Take over resolver and store; `close` ends them."""
+        self._settings = settings
+        self._policy = settings.policy()
+        self._own_names = frozenset(filter(None, [settings.authserv_id]))
+        self._store = store
+        self._telemetry = telemetry
+        self._inquiry = Inquiry(resolver, lambda where: telemetry.exception("fault", where=where))
+        self._now = RowClock(store.latest())
+        self._learning = BoundedSemaphore(_MOST_LEARNING)
+        self._learners = ThreadPoolExecutor(_LEARNERS, "learn")
+
+    def begin(self, envelope: Envelope) -> Transaction:
+        """Return a new transaction, with all that is known about it without asking."""
+        if exempt := self._exempt(envelope):
+            return Transaction(envelope, exempt, {})
+        known: dict[Key, Finding] = {}
+        for check in LOCAL:
+            if finding := check(envelope, self._own_names):
+                known[finding.key] = finding
+        known |= self._inquiry.recall(envelope, unanswered(known, self._rules(envelope)))
+        return Transaction(envelope, None, known)
+
+    def judge(self, transaction: Transaction, recipient: str) -> Reply | None:
+        """Return what the client is told about a recipient, None if that is nothing but yes.
+
+        The null sender's verdict is given at end of message, so that other servers' callouts are not hurt.
+        """
+        transaction.deadline = None
+        if transaction.envelope.sender:
+            answer = self._answer(transaction, [recipient])
+            if answer:
+                return answer
+        transaction.recipients.append(recipient)
+        return None
+
+    def end(self, transaction: Transaction) -> Reply | None:
+        """Judge at end of message what was put off until then, and ask what the header still lacks."""
+        transaction.deadline = None
+        if not transaction.envelope.sender and (answer := self._answer(transaction, transaction.recipients)):
+            return answer
+        if not transaction.exempt and self._settings.headers.authentication_results:
+            self._ask(transaction, unanswered(transaction.known, self._rules(transaction.envelope)))
+        return None
+
+    def accepted(self, transaction: Transaction, queue_id: str) -> None:
+        """Log that the mail server has the message."""
+        acceptances = (verdict for verdict in reversed(transaction.verdicts) if verdict.action is Action.ACCEPT)
+        self._telemetry.accepted(
+            transaction.envelope,
+            transaction.recipients,
+            transaction.known,
+            next(acceptances, None),
+            queue_id=queue_id,
+            seconds=transaction.seconds,
+        )
+
+    def abandoned(self, transaction: Transaction) -> None:
+        """Log that recipients were accepted, and no message came."""
+        if transaction.recipients:
+            self._telemetry.abandoned(
+                transaction.envelope, transaction.recipients, transaction.known, seconds=transaction.seconds
+            )
+
+    def close(self) -> None:
+        """Write what is left to write."""
+        self._inquiry.close()
+        self._learners.shutdown(wait=False, cancel_futures=True)
+        self._store.close()
+
+    def _exempt(self, envelope: Envelope) -> Finding | None:
+        """Return why a client is not judged: trust comes from the address on the wire, never from a decoded one."""
+        trust, wire = self._settings.trust, envelope.session.client.wire_packed
+        if wire in trust.networks:
+            return _exemption("trusted", "its address is in trust.networks")
+        if wire in trust.relays:
+            return _exemption("relay", "its address is in trust.relays")
+        if trust.authenticated and envelope.login:
+            return _exemption("authenticated", "it has authenticated")
+        return None
+
+    def _rules(self, envelope: Envelope, recipient: str = "") -> Rules:
+        return self._policy.rules(envelope.session.client, greylisting=not self._settings.greylist.skips(recipient))
+
+    def _answer(self, transaction: Transaction, recipients: Sequence[str]) -> Reply | None:
+        """Judge recipients together, log a refusal and return its reply, unless we only observe.
+
+        Together they get the mildest of their verdicts: a message at its end passes if one recipient's does.
+        """
+        started = time.monotonic()
+        verdict = min((self._judge(transaction, recipient) for recipient in recipients), key=lambda each: each.action)
+        transaction.seconds += time.monotonic() - started
+        transaction.verdicts.append(verdict)
+        answer = reply(verdict, transaction.envelope)
+        if not answer:
+            return None
+        observe = self._settings.mode == "observe"
+        self._telemetry.refused(
+            transaction.envelope,
+            recipients,
+            transaction.known,
+            verdict,
+            answer,
+            seconds=transaction.seconds,
+            observe=observe,
+        )
+        return None if observe else answer
+
+    def _judge(self, transaction: Transaction, recipient: str) -> Verdict:
+        """Decide on one recipient, fetch what that takes, and keep the rows that it moves."""
+        envelope, known = transaction.envelope, transaction.known
+        if exempt := transaction.exempt or _postmaster(recipient):
+            known = {EXEMPT: exempt}
+        rules = self._rules(envelope, recipient)
+        pair, now = greylist.pair(envelope.sender, recipient), self._now()
+        standing = None
+        while isinstance(step := decide(known, standing, rules), Need):
+            if step is Need.DNS:
+                self._ask(transaction, wanted(known, standing, rules), pair)
+            else:
+                standing = self._attempt(envelope, known, pair, now, complete=not unanswered(known, rules))
+                transaction.standings.append(standing)
+        if step.standing:
+            self._keep(pair, step.standing)
+            if step.action is Action.GREYLIST and not step.standing.complete:
+                self._learn(envelope, dict(known), pair, now)
+        return step
+
+    def _ask(self, transaction: Transaction, keys: Sequence[Key], pair: str = "") -> None:
+        """Ask checks that take DNS, within what is left of the transaction's deadline.
+
+        For a pair that has passed, an expired finding serves while DNS doesn't answer (as RFC 8767 has it for DNS).
+        """
+        if not keys:
+            return
+        if transaction.deadline is None:
+            transaction.deadline = time.monotonic() + self._settings.dns.deadline
+        envelope = transaction.envelope
+        findings, lookups = self._inquiry.ask(envelope, keys, transaction.deadline)
+        transaction.known |= findings
+        transaction.lookups |= lookups
+        lost = [key for key, finding in findings.items() if finding.result == "temperror"]
+        if lost and pair and (served := self._inquiry.recall(envelope, lost, expired=True)):
+            standing = self._attempt(envelope, transaction.known, pair, self._now(), complete=False)
+            if standing.state is greylist.State.PASSED:
+                transaction.known |= served
+
+    def _attempt(
+        self, envelope: Envelope, known: Findings, pair: str, now: float, *, complete: bool
+    ) -> greylist.Standing:
+        """Return where an attempt at `now` stands with the greylist; `complete` says that DNS has no more to add."""
+        settings, client = self._settings.greylist, envelope.session.client
+        try:
+            rows = self._store.read(pair)
+        except StoreGone:
+            return greylist.unkept()
+        network = f"net:{client.network(settings.ipv4_prefix, settings.ipv6_prefix)}"
+        proven = greylist.groups(client, envelope.sender, known) if complete else None
+        return greylist.attempt(rows, network, proven, now, settings)
+
+    def _keep(self, pair: str, standing: greylist.Standing) -> None:
+        """Write the rows that an attempt has moved; without a store nobody is greylisted, and nothing is kept."""
+        if standing.rows:
+            with suppress(StoreGone):
+                self._store.merge(pair, standing.rows)
+
+    def _learn(self, envelope: Envelope, known: Findings, pair: str, now: float) -> None:
+        """Look up, behind the reply, which groups the client belongs to, and enrol them under the attempt's own time.
+
+        So the retry may come from another address of the pool, over the other IP family or through the translator.
+        """
+        if not self._learning.acquire(blocking=False):
+            return
+
+        def learn() -> None:
+            try:
+                missing = unanswered(known, self._rules(envelope))
+                deadline = time.monotonic() + self._settings.dns.deadline
+                learned = {**known, **self._inquiry.ask_in_turn(envelope, missing, deadline)}
+                self._keep(pair, self._attempt(envelope, learned, pair, now, complete=True))
+            except Exception:  # noqa: BLE001  nobody waits for this, and nobody else would hear of it
+                self._telemetry.exception("fault", where="learn")
+            finally:
+                self._learning.release()
+
+        self._learners.submit(learn)
+
+
+def _exemption(result: str, reason: str) -> Finding:
+    return Finding(check=EXEMPT[0], property=EXEMPT[1], result=result, reason=reason)
+
+
+def _postmaster(recipient: str) -> Finding | None:
+    """Return why a recipient must always be reachable (RFC 5321 4.5.1, RFC 2142), if so."""
+    local, domain = split(recipient)
+    if local.lower() == "postmaster" or (domain and local.lower() == "abuse"):
+        return _exemption("postmaster", "postmaster and abuse can always be reached")
+    return None

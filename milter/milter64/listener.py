@@ -1,0 +1,108 @@
+"""Where the milter listens, in the words of Sendmail and of Postfix."""
+
+import re
+from dataclasses import dataclass, field
+from socket import AF_INET, AF_INET6, AF_UNIX, AddressFamily
+
+from milter64.address import pack, unpack
+from milter64.toml import Wrong, show
+
+_LONGEST_PATH = 107
+"""Bytes that fit in the kernel's sockaddr_un, but for the NUL at the end."""
+_LARGEST_PORT = 65535
+_INET = re.compile(
+    r"(?P<scheme>inet6?):(?:"
+    r"(?P<port>[0-9]{1,5})(?:@(?P<host>[^@]+))?"  # Sendmail's: inet:8864@127.0.0.1
+    r"|(?P<postfix_host>[^@]+):(?P<postfix_port>[0-9]{1,5}))",  # Postfix's: inet:127.0.0.1:8864
+)
+_WITHOUT_DNS = {
+    "inet": {"": "0.0.0.0", "localhost": "127.0.0.1"},  # noqa: S104  whoever names no host means all of them
+    "inet6": {"": "::", "localhost": "::1"},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A socket address as `socket.bind` takes it: a path for AF_UNIX, else address and port."""
+
+    family: AddressFamily
+    address: str | tuple[str, int]
+
+    def __str__(self) -> str:
+        if isinstance(self.address, str):
+            return f"unix:{self.address}"
+        host, port = self.address
+        return f"inet:{port}@{host}" if self.family == AF_INET else f"inet6:{port}@[{host}]"
+
+
+def endpoint(text: object) -> Endpoint:
+    """Read "unix:/path", "inet:8864@127.0.0.1", "inet6:8864@[::1]", or Postfix's "inet:127.0.0.1:8864".
+
+    Without a host it is every address of the family.
+
+    Raises:
+        Wrong: it is none of these.
+    """
+    scheme, _, path = text.partition(":") if isinstance(text, str) else ("", "", "")
+    if scheme in ("unix", "local") and path.startswith("/") and len(path.encode()) <= _LONGEST_PATH:
+        return Endpoint(family=AF_UNIX, address=path)
+    match = _INET.fullmatch(text) if isinstance(text, str) else None
+    if match and (port := int(match["port"] or match["postfix_port"])) <= _LARGEST_PORT:
+        host = (match["host"] or match["postfix_host"] or "").removeprefix("[").removesuffix("]")
+        try:
+            packed = pack(_WITHOUT_DNS[match["scheme"]].get(host, host))
+        except ValueError as error:
+            raise Wrong(str(error), "write the host's address: names are not looked up") from error
+        family = AF_INET if len(packed) == 4 else AF_INET6  # noqa: PLR2004  an IPv4 address's length
+        return Endpoint(family=family, address=(unpack(packed), port))
+    raise Wrong(f"{show(text)} is no socket", 'write "unix:/path", "inet:8864@127.0.0.1" or "inet6:8864@[::1]"')
+
+
+def file_mode(text: object) -> int:
+    """Read "0660".
+
+    Raises:
+        Wrong: it is no octal mode of a file.
+    """
+    if isinstance(text, str) and re.fullmatch(r"0?[0-7]{3}", text):
+        return int(text, 8)
+    raise Wrong(f"{show(text)} is no file mode", 'write three octal digits in quotes, such as "0660"')
+
+
+def workers(value: object) -> int | None:
+    """Read a number of worker processes, or "auto".
+
+    Raises:
+        Wrong: it is neither.
+    """
+    if value == "auto":
+        return None
+    if type(value) is int and value > 0:
+        return value
+    raise Wrong(f"{show(value)} is no number of workers", 'write "auto" or a number from 1 on')
+
+
+def authserv_id(text: object) -> str:
+    """Read the name that our Authentication-Results bear.
+
+    Raises:
+        Wrong: it can't stand there without quotes (RFC 8601 2.2, RFC 2045 5.1).
+    """
+    if isinstance(text, str) and re.fullmatch(r"[A-Za-z0-9._-]*", text):
+        return text
+    raise Wrong(f"{show(text)} is no authserv-id", 'write a host name, such as "mx.example.org"')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The table [milter].
+
+    `socket_mode` and `socket_group` are for a unix socket; an empty group leaves the process's own. `workers` is None
+    for one on each CPU. An empty `authserv_id` is the mail server's own name, the macro {j}.
+    """
+
+    socket: Endpoint = field(default=Endpoint(family=AF_INET, address=("127.0.0.1", 8864)), metadata={"read": endpoint})
+    socket_mode: int = field(default=0o660, metadata={"read": file_mode})
+    socket_group: str = ""
+    workers: int | None = field(default=None, metadata={"read": workers})
+    authserv_id: str = field(default="", metadata={"read": authserv_id})

@@ -1,0 +1,299 @@
+"""The process that starts first and ends last: it owns the listening socket, the signals and the workers.
+
+It starts no thread and opens no store, so that it can always fork. Everything that it waits for, a signal, a worker's
+word, a worker's end, arrives on a socket, or is a timer; all of them are handled one after another by one loop.
+
+Workers come in crews, one for each configuration. A crew rises until all its workers are ready, then it serves and the
+one before retires, and that is a reload. A crew that doesn't rise is dismissed, and nothing has changed.
+"""
+
+import os
+import sched
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NoReturn
+
+from milter64 import worker
+from milter64.listener import Settings
+from milter64.sockets import Listener, ListenError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a configuration makes of the service."""
+
+    settings: Settings
+    work: worker.Work
+    log: worker.Log
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Crew:
+    plan: Plan
+    listener: Listener
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Worker:
+    crew: _Crew
+    cpu: int | None
+    pid: int
+    channel: socket.socket
+    deaths: int
+    """How many workers before it have died soon after their start."""
+    born: float = field(default_factory=time.monotonic)
+    ready: bool = False
+
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_BACKOFF = (0, 1, 2, 4, 8, 16, 30)
+"""Seconds before a worker is replaced, after so many deaths in a row."""
+_STEADY = 60.0
+"""Seconds of life after which a worker's death is the first one again."""
+_RISE = 30.0
+"""Seconds that a crew has to get ready."""
+_STOP = worker.GRACE[worker.STOP] + 0.75
+"""Seconds after which workers that were told to stop are killed."""
+
+
+def run(plan: Plan, reload: Callable[[], Plan]) -> int:
+    """Serve until TERM or INT, and return the exit code. HUP puts what `reload` returns in the place of `plan`.
+
+    `reload` raises ValueError or OSError for a configuration that is no good; the message is for the log.
+    """
+    return _Supervisor(reload).run(plan)
+
+
+class _Supervisor:
+    def __init__(self, reload: Callable[[], Plan]) -> None:
+        self._load = reload
+        self._rising: _Crew | None = None
+        self._serving: _Crew | None = None
+        self._workers: set[_Worker] = set()
+        self._timers = sched.scheduler(time.monotonic)
+        self._selector = selectors.PollSelector()
+        self._bell, self._ringer = socket.socketpair()
+        self._reload_again = False
+        self._exit_code: int | None = None
+
+    def run(self, plan: Plan) -> int:
+        self._catch_signals()
+        self._log = plan.log
+        try:
+            self._raise(plan, self._open(plan.settings))
+        except ListenError as error:
+            self._log.error("cannot start", reason=str(error))
+            return error.code
+        while self._exit_code is None or self._workers:
+            for key, _ in self._selector.select(self._timers.run(blocking=False)):
+                key.data()
+        self._log.info("stopped")
+        return self._exit_code
+
+    def _catch_signals(self) -> None:
+        self._ringer.settimeout(0)
+        signal.set_wakeup_fd(self._ringer.fileno())
+        for number in _SIGNALS:
+            signal.signal(number, lambda _number, _frame: None)
+        self._selector.register(self._bell, selectors.EVENT_READ, self._handle_signals)
+
+    def _handle_signals(self) -> None:
+        for number in self._bell.recv(64):
+            if self._exit_code is not None:
+                continue
+            if number == signal.SIGHUP:
+                self._reload()
+            else:
+                self._log.info("stopping", signal=signal.Signals(number).name)
+                self._stop(os.EX_OK)
+
+    # Crews
+
+    def _open(self, settings: Settings) -> Listener:
+        if self._serving and self._serving.listener.endpoint == settings.socket:
+            return self._serving.listener
+        return Listener(settings.socket, settings.socket_mode, settings.socket_group)
+
+    def _raise(self, plan: Plan, listener: Listener) -> None:
+        crew = self._rising = _Crew(plan=plan, listener=listener)
+        try:
+            for cpu in _cpus(plan.settings.workers):
+                self._hire(crew, cpu)
+        except OSError as error:
+            self._dismiss(f"can't start a worker: {error.strerror}")
+        else:
+            self._timers.enter(_RISE, 0, self._check_rise, (crew,))
+
+    def _check_rise(self, crew: _Crew) -> None:
+        if crew is self._rising:
+            self._dismiss(f"the workers are not ready after {_RISE:g} s")
+
+    def _reload(self) -> None:
+        if self._rising:
+            self._reload_again = True
+            return
+        try:
+            plan = self._load()
+            listener = self._open(plan.settings)
+        except (ValueError, OSError, ListenError) as error:
+            self._log.error("reload refused, nothing has changed", reason=str(error))
+        else:
+            self._raise(plan, listener)
+
+    def _take_over(self, crew: _Crew) -> None:
+        """Let the crew that has risen serve, and the one before retire."""
+        settings, before = crew.plan.settings, self._serving
+        try:
+            crew.listener.permit(settings.socket_mode, settings.socket_group)
+        except ListenError as error:
+            self._dismiss(str(error))
+            return
+        self._rising, self._serving, self._log = None, crew, crew.plan.log
+        if before:
+            self._order(before, worker.RETIRE)
+            if before.listener is not crew.listener:
+                before.listener.close()
+        event = "reloaded" if before else "ready"
+        self._log.info(event, socket=str(crew.listener.bound), workers=len(self._members(crew)))
+        self._settle()
+
+    def _dismiss(self, reason: str) -> None:
+        """Give up the crew that rises; those of it who are ready may have sessions already."""
+        crew, self._rising = self._rising, None
+        assert crew
+        for member in self._members(crew):
+            if not member.ready:
+                os.kill(member.pid, signal.SIGKILL)
+        self._order(crew, worker.RETIRE)
+        if not self._serving:
+            self._log.error("cannot start", reason=reason)
+            crew.listener.close()
+            self._stop(os.EX_SOFTWARE)
+            return
+        if crew.listener is not self._serving.listener:
+            crew.listener.close()
+        self._log.error("reload refused, nothing has changed", reason=reason)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Make up for the HUP that came while a crew was rising."""
+        if self._reload_again:
+            self._reload_again = False
+            self._reload()
+
+    def _members(self, crew: _Crew) -> list[_Worker]:
+        return [member for member in self._workers if member.crew is crew]
+
+    def _order(self, crew: _Crew, word: bytes) -> None:
+        for member in self._members(crew):
+            with suppress(OSError):  # its end will be heard of in a moment
+                member.channel.send(word)
+
+    def _stop(self, exit_code: int) -> None:
+        """Let nobody in, and tell all workers to end, those too that have retired."""
+        self._exit_code = exit_code
+        for listener in {crew.listener for crew in (self._rising, self._serving) if crew}:
+            listener.close()
+        self._rising = self._serving = None
+        for crew in {member.crew for member in self._workers}:
+            self._order(crew, worker.STOP)
+        self._timers.enter(_STOP, 0, self._kill)
+
+    def _kill(self) -> None:
+        for member in self._workers:
+            self._log.warning("worker killed", pid=member.pid)
+            os.kill(member.pid, signal.SIGKILL)
+
+    # Workers
+
+    def _hire(self, crew: _Crew, cpu: int | None, deaths: int = 0) -> None:
+        """Fork a worker.
+
+        Raises:
+            OSError: the system has no room for another process.
+        """
+        ours, theirs = socket.socketpair()
+        blocked = signal.pthread_sigmask(
+            signal.SIG_BLOCK, _SIGNALS
+        )  # no signal may reach a child that has our handlers
+        try:
+            pid = os.fork()
+            if not pid:
+                ours.close()
+                self._become_worker(crew, theirs, cpu)
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        member = _Worker(crew=crew, cpu=cpu, pid=pid, channel=ours, deaths=deaths)
+        self._workers.add(member)
+        self._selector.register(ours, selectors.EVENT_READ, partial(self._hear, member))
+
+    def _become_worker(self, crew: _Crew, channel: socket.socket, cpu: int | None) -> NoReturn:
+        """Be a worker from here on: keep nothing of the supervisor's, so that others can tell when it is gone."""
+        exit_code = os.EX_SOFTWARE
+        try:
+            for other in self._workers:
+                other.channel.close()
+            for risen in (self._rising, self._serving):
+                if risen and risen.listener is not crew.listener:
+                    risen.listener.socket.close()
+            self._bell.close()
+            self._ringer.close()
+            exit_code = worker.run(crew.listener.socket, channel, crew.plan.work, crew.plan.log, cpu)
+        finally:
+            os._exit(exit_code)
+
+    def _hear(self, member: _Worker) -> None:
+        try:
+            member.ready = bool(member.channel.recv(1))
+        except ConnectionResetError:  # it died with our word unread
+            member.ready = False
+        if not member.ready:
+            self._bury(member)
+        elif member.crew is self._rising and all(other.ready for other in self._members(member.crew)):
+            self._take_over(member.crew)
+
+    def _bury(self, member: _Worker) -> None:
+        self._workers.remove(member)
+        self._selector.unregister(member.channel)
+        member.channel.close()
+        _, status = os.waitpid(member.pid, 0)
+        exit_code = os.waitstatus_to_exitcode(status)
+        if member.crew is self._rising:
+            self._dismiss(f"worker {member.pid} ended with {exit_code} before all were ready")
+        elif member.crew is self._serving:
+            deaths = member.deaths if time.monotonic() - member.born < _STEADY else 0
+            self._log.warning("worker died", pid=member.pid, exit_code=exit_code, replaced_in=_backoff(deaths))
+            self._replace(member.crew, member.cpu, deaths)
+
+    def _replace(self, crew: _Crew, cpu: int | None, deaths: int) -> None:
+        self._timers.enter(_backoff(deaths), 0, self._rehire, (crew, cpu, deaths + 1))
+
+    def _rehire(self, crew: _Crew, cpu: int | None, deaths: int) -> None:
+        if crew is not self._serving:
+            return
+        try:
+            self._hire(crew, cpu, deaths)
+        except OSError as error:
+            self._log.error("can't start a worker", reason=error.strerror)
+            self._replace(crew, cpu, deaths)
+
+
+def _backoff(deaths: int) -> int:
+    return _BACKOFF[min(deaths, len(_BACKOFF) - 1)]
+
+
+def _cpus(workers: int | None) -> list[int | None]:
+    """Return the CPU for each worker. One alone may go where it likes."""
+    usable = sorted(os.sched_getaffinity(0))
+    count = len(usable) if workers is None else workers
+    return [None] if count == 1 else [usable[number % len(usable)] for number in range(count)]

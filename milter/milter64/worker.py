@@ -1,0 +1,185 @@
+"""One process of the service: libmilter, its threads, and how it ends.
+
+libmilter's own ways to end are all of them wrong here: they take up to five seconds, drop the connection that was
+accepted last, and cut sessions off. So it is never told to stop. Its listening descriptor is made to point at a socket
+that nobody knows, its sessions are waited for, and then the process is over.
+
+No list of sessions is kept for that. The kernel has it: the connections whose own address is the listening socket's. It
+holds those that have not said a word yet, and no callback can forget one.
+"""
+
+import os
+import resource
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from threading import Thread
+from typing import Protocol
+
+import Milter
+
+Work = Callable[[], AbstractContextManager[Callable[[], object]]]
+"""Opens in a worker what its sessions share, gives what makes a session's Milter.Base, and closes all in the end."""
+
+
+class Log(Protocol):
+    """Where lines go that an admin should read."""
+
+    def info(self, event: str, **fields: object) -> None:
+        """Log something that is worth knowing."""
+
+    def warning(self, event: str, **fields: object) -> None:
+        """Log something that an admin should look at."""
+
+    def error(self, event: str, **fields: object) -> None:
+        """Log something that an admin must look at."""
+
+    def exception(self, event: str, **fields: object) -> None:
+        """Log our own fault, with the traceback of the exception that is being handled."""
+
+
+READY = b"+"
+"""What a worker says when it serves."""
+
+RETIRE = b"r"
+STOP = b"s"
+"""What a worker is told: take no new session, and end when the last is over."""
+
+GRACE = {
+    RETIRE: 3600.0,  # a session may last that long (Postfix's limits add up to less)
+    STOP: 5.0,
+    bytes([signal.SIGTERM]): 5.0,
+    b"": 0.5,  # the supervisor is gone
+}
+"""Seconds that sessions are given to end in, for each way to be told."""
+
+_ENDED = b"\0"
+"""What the thread of libmilter says if it ever ends."""
+
+_TICK = 0.02
+"""Seconds between two looks at the sessions of a worker that ends."""
+
+_FILES = 8192
+"""Open files that a worker may have: with the usual limit libmilter stops answering above about a thousand sessions."""
+
+_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+
+
+def run(listener: socket.socket, channel: socket.socket, work: Work, log: Log, cpu: int | None) -> int:
+    """Serve the sessions that come in over `listener` until told to end, and return the process's exit code.
+
+    To be called on the main thread of a process of its own, with TERM, INT and HUP blocked. `channel` leads to the
+    supervisor, `cpu` is the one to stay on.
+    """
+    _raise_file_limit()
+    bell, ringer = socket.socketpair()
+    _catch_signals(ringer)
+    if cpu is not None:
+        with suppress(OSError):  # slower, but no reason not to serve
+            os.sched_setaffinity(0, {cpu})
+    try:
+        with work() as make:
+            _start_libmilter(listener, make, ringer)
+            channel.send(READY)
+            return _serve(listener, channel, bell)
+    except Exception:
+        log.exception("worker failed")
+        return os.EX_SOFTWARE
+
+
+def _raise_file_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _catch_signals(ringer: socket.socket) -> None:
+    """Have TERM ring the bell; INT and HUP are the supervisor's business, also if they reach the process group.
+
+    libmilter waits for all three on a thread of its own, but the kernel prefers a main thread that doesn't block them.
+    """
+    ringer.settimeout(0)
+    signal.set_wakeup_fd(ringer.fileno())
+    signal.signal(signal.SIGTERM, lambda _number, _frame: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+
+def _start_libmilter(listener: socket.socket, make: Callable[[], object], ringer: socket.socket) -> None:
+    name, socket_name = "milter64", f"fd:{listener.fileno()}"
+    # runmilter does this too, but on the thread, where nobody would hear that libmilter can't use the socket.
+    Milter.setconn(socket_name)
+    Milter.register(name)
+    Milter.opensocket(False)  # noqa: FBT003  pymilter's C code has no keyword for: remove the file
+
+    def main() -> None:
+        try:
+            Milter.runmilter(name, socket_name, rmsock=False)
+        finally:
+            ringer.send(_ENDED)
+
+    Milter.factory = make
+    Thread(target=main, daemon=True).start()
+
+
+def _serve(listener: socket.socket, channel: socket.socket, bell: socket.socket) -> int:
+    """Wait for the word to end, then for the sessions, as long as the word allows."""
+    door = _door(listener)
+    sources = [channel, bell]
+    deadline: float | None = None
+    quiet = 0
+    while deadline is None or (time.monotonic() < deadline and quiet < 2):  # noqa: PLR2004  see below
+        readable, _, _ = select.select(sources, [], [], deadline and _TICK)
+        for source in readable:
+            word = source.recv(1)
+            if word == _ENDED:
+                return os.EX_SOFTWARE
+            if not word:
+                sources.remove(source)
+            if deadline is None:
+                _shut(listener)
+            deadline = min(deadline or float("inf"), time.monotonic() + GRACE[word])
+        # One look could miss a connection that libmilter was accepting while the listener was shut.
+        quiet = 0 if readable or _has_sessions(door) else quiet + 1
+    return os.EX_OK
+
+
+def _shut(listener: socket.socket) -> None:
+    """Let no new session in: put a socket that nobody knows in the listener's place, under libmilter's eyes.
+
+    Until libmilter's poll() runs out, five seconds at most, the kernel keeps the listener for it. Other workers go on
+    accepting; where there are none, a connection waits and is reset then, or when the process ends.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as unknown:
+        unknown.bind("")  # a name that the kernel makes up, unix(7)
+        unknown.listen()
+        os.dup2(unknown.fileno(), listener.fileno(), inheritable=False)
+
+
+def _door(end: socket.socket) -> tuple[int, str | int]:
+    """Return what a listening socket has in common with the connections that come in over it."""
+    name = end.getsockname()
+    return end.family, name if isinstance(name, str) else name[1]
+
+
+def _has_sessions(door: tuple[int, str | int]) -> bool:
+    """Whether a connection is open that came in by that door."""
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            end = socket.socket(fileno=int(descriptor.name))
+        except OSError:  # no socket, or closed by now
+            continue
+        try:
+            if end.type == socket.SOCK_STREAM and _door(end) == door:
+                return True
+        except OSError:  # closed by now
+            pass
+        finally:
+            end.detach()
+    return False

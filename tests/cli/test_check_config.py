@@ -1,0 +1,145 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from milter64 import __version__
+from milter64.cli import VERBS, main
+from milter64.cli.screen import Screen
+
+
+@pytest.fixture
+def wrong(tmp_path: Path) -> Path:
+    path = tmp_path / "wrong.toml"
+    path.write_text('mode = "obsrve"\n\n[spf]\nactoins = {}\n')
+    return path
+
+
+def test_a_valid_file_is_said_to_be_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "right.toml"
+    path.write_text('mode = "observe"')
+    assert main(["check-config", str(path)]) == os.EX_OK
+    assert capsys.readouterr().out == f"{path} is valid\n"
+
+
+def test_all_errors_are_shown_in_columns(wrong: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check-config", str(wrong)]) == os.EX_CONFIG
+    assert capsys.readouterr().out.splitlines() == [
+        f"{wrong}: 2 errors",
+        "LINE  KEY          WHAT IS WRONG, AND ITS REMEDY",
+        '1     mode         "obsrve" is not possible here',
+        '                   did you mean "observe"?',
+        "4     spf.actoins  unknown key",
+        '                   did you mean "actions"?',
+    ]
+
+
+def test_the_file_may_be_named_as_for_the_other_verbs(wrong: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check-config", "--config", str(wrong)]) == os.EX_CONFIG
+    assert "2 errors" in capsys.readouterr().out
+
+
+def test_programs_get_json(wrong: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check-config", str(wrong), "--json"]) == os.EX_CONFIG
+    assert json.loads(capsys.readouterr().out) == {
+        "file": str(wrong),
+        "valid": False,
+        "problems": [
+            {"key": "mode", "line": 1, "what": '"obsrve" is not possible here', "remedy": 'did you mean "observe"?'},
+            {"key": "spf.actoins", "line": 4, "what": "unknown key", "remedy": 'did you mean "actions"?'},
+        ],
+    }
+    wrong.write_text("")
+    assert main(["check-config", str(wrong), "--json"]) == os.EX_OK
+    assert json.loads(capsys.readouterr().out) == {"file": str(wrong), "valid": True, "problems": []}
+
+
+def test_without_any_file_the_defaults_are_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("milter64.config.DEFAULT", tmp_path / "none.toml")
+    monkeypatch.setattr("milter64.cli.check_config.DEFAULT", tmp_path / "none.toml")
+    assert main(["check-config"]) == os.EX_OK
+    assert capsys.readouterr().out == f"{tmp_path}/none.toml is not there, and the defaults are valid\n"
+
+
+def test_a_file_that_is_missing_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check-config", str(tmp_path / "none.toml")]) == os.EX_CONFIG
+    assert "can't be read: No such file or directory" in capsys.readouterr().out
+
+
+# The command itself
+
+
+def test_other_verbs_say_on_standard_error_what_is_wrong(wrong: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["translate", "192.31.196.10", "--config", str(wrong)]) == os.EX_CONFIG
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "2 errors" in output.err
+
+
+@pytest.mark.parametrize("argv", [[], ["unknown"], ["translate"], ["translate", "--unknown", "::1"]])
+def test_a_command_that_is_not_understood_is_a_usage_error(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert caught.value.code == os.EX_USAGE
+    assert capsys.readouterr().err.startswith("usage: milter64")
+
+
+def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == os.EX_OK
+    output = capsys.readouterr().out
+    assert [verb for verb in VERBS if f"    {verb}" not in output] == []
+
+
+def test_every_verb_has_a_file_and_every_file_a_verb() -> None:
+    folder = Path(sys.modules["milter64.cli"].__file__ or "").parent
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__", "screen"}
+    assert files == {verb.replace("-", "_") for verb in VERBS}
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"milter64 {__version__}\n"
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [str(Path(sys.executable).with_name("milter64")), "translate", "::1"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (os.EX_OK, b"")
+
+
+# The screen
+
+
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Screen:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    return Screen()
+
+
+def test_there_is_colour_on_a_terminal_and_columns_stay_aligned(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    screen = terminal(monkeypatch)
+    screen.table([(screen.paint("pass", "green"), "a"), ("softfail", "b")])
+    assert capsys.readouterr().out == "\x1b[32mpass\x1b[0m      a\nsoftfail  b\n"
+
+
+def test_there_is_none_where_no_color_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert terminal(monkeypatch).paint("pass", "green") == "pass"
+
+
+def test_there_is_none_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert Screen().paint("pass", "green") == "pass"

@@ -1,0 +1,128 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from milter64.cli import main
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    path = tmp_path / "milter64.toml"
+    path.write_text("""
+        [translation]
+        prefixes = ["64:ff9b::/96", "2001:db8:64::/48"]
+        explicit = [{ ipv4 = "198.51.100.7", ipv6 = "2001:db8:aaaa::7" }]
+    """)
+    return str(path)
+
+
+WELL_KNOWN = "64:ff9b::/96"
+LOCAL = "2001:db8:64::/48"
+FORBIDDEN = "64:ff9b::/96 must not carry a non-global address (RFC 6052 3.1)"
+
+
+@pytest.mark.parametrize(
+    ("address", "rows"),
+    [
+        ("64:ff9b::c01f:c40a", [("translated", "192.31.196.10", WELL_KNOWN, "decoded by 64:ff9b::/96")]),
+        ("64:ff9b::192.31.196.10", [("translated", "192.31.196.10", WELL_KNOWN, "decoded by 64:ff9b::/96")]),
+        ("2001:db8:64:c01f:c4:a00::", [("translated", "192.31.196.10", LOCAL, "decoded by 2001:db8:64::/48")]),
+        (
+            "2001:db8:aaaa::7",
+            [
+                (
+                    "translated",
+                    "198.51.100.7",
+                    "198.51.100.7/32 = 2001:db8:aaaa::7/128",
+                    "decoded by 198.51.100.7/32 = 2001:db8:aaaa::7/128",
+                )
+            ],
+        ),
+        (
+            "::ffff:192.31.196.10",
+            [("mapped", "192.31.196.10", "::ffff:0:0/96", "IPv4 as a socket shows it (RFC 4291 2.5.5.2)")],
+        ),
+        (
+            "64:ff9b::a00:1",
+            [("invalid", "", WELL_KNOWN, f"inside 64:ff9b::/96, and no legal translation: {FORBIDDEN}")],
+        ),
+        (
+            "2001:db8:64:c01f:ffc4:a00::",
+            [
+                (
+                    "invalid",
+                    "",
+                    LOCAL,
+                    "inside 2001:db8:64::/48, and no legal translation: bits 64 to 71 are not zero (RFC 6052 2.2)",
+                )
+            ],
+        ),
+        (
+            "64:ff9b:1::c01f:c40a",
+            [("undecoded", "", "", "a translator's address, and no configured prefix covers it")],
+        ),
+        ("2001:db8::25", [("ipv6", "", "", "native IPv6: no prefix and no mapping covers it")]),
+        (
+            "192.31.196.10",
+            [
+                ("ipv4", "64:ff9b::c01f:c40a", WELL_KNOWN, "encoded by 64:ff9b::/96"),
+                ("ipv4", "2001:db8:64:c01f:c4:a00::", LOCAL, "encoded by 2001:db8:64::/48"),
+            ],
+        ),
+        (
+            "10.0.0.1",
+            [
+                ("ipv4", "2001:db8:64:a00:0:100::", LOCAL, "encoded by 2001:db8:64::/48"),
+                ("ipv4", "", WELL_KNOWN, FORBIDDEN),
+            ],
+        ),
+        (
+            "198.51.100.7",
+            [
+                (
+                    "ipv4",
+                    "2001:db8:aaaa::7",
+                    "198.51.100.7/32 = 2001:db8:aaaa::7/128",
+                    "encoded by 198.51.100.7/32 = 2001:db8:aaaa::7/128",
+                )
+            ],
+        ),
+    ],
+)
+def test_an_address_is_translated_and_the_reason_told(
+    address: str, rows: list[tuple[str, str, str, str]], config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["translate", address, "--config", config, "--json"]) == os.EX_OK
+    assert json.loads(capsys.readouterr().out) == [
+        {"address": address, "origin": origin, "other": other, "via": via, "reason": reason}
+        for origin, other, via, reason in rows
+    ]
+
+
+def test_without_prefixes_an_ipv4_address_has_no_other_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "none.toml"
+    path.write_text("translation.prefixes = []")
+    assert main(["translate", "192.31.196.10", "--config", str(path)]) == os.EX_OK
+    assert capsys.readouterr().out.splitlines() == [
+        "ADDRESS        ORIGIN  OTHER FORM  REASON",
+        "192.31.196.10  ipv4    -           no prefix is configured, and no mapping covers it",
+    ]
+
+
+def test_what_is_no_address_is_told_of_and_the_others_are_translated(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    addresses = ["64:ff9b::c01f:c40a", "mx.example.org", "192.0.2.256", "2001:db8::25"]
+    assert main(["translate", *addresses, "--config", config]) == os.EX_USAGE
+    output = capsys.readouterr()
+    assert output.err.splitlines() == [
+        "milter64 translate: 'mx.example.org' is not an IP address",
+        "milter64 translate: '192.0.2.256' is not an IP address",
+    ]
+    assert output.out.splitlines() == [
+        "ADDRESS             ORIGIN      OTHER FORM     REASON",
+        "64:ff9b::c01f:c40a  translated  192.31.196.10  decoded by 64:ff9b::/96",
+        "2001:db8::25        ipv6        -              native IPv6: no prefix and no mapping covers it",
+    ]

@@ -1,0 +1,83 @@
+from dataclasses import replace
+
+import pytest
+
+from milter64.address import Translator
+from milter64.findings import Memory
+from milter64.session import Envelope, Session
+from milter64.verdict import Finding
+
+TRANSLATOR = Translator()
+SPF = Finding(check="spf", property="smtp.mailfrom", result="pass")
+SPF_LOCAL = replace(SPF, facts=(("local-part", "yes"),))
+HELO = Finding(check="spf", property="smtp.helo", result="pass")
+IPREV = Finding(check="iprev", property="policy.iprev", result="pass")
+
+
+def envelope(address: str = "2001:db8::25", helo: str = "mail.example.org", sender: str = "a@example.org") -> Envelope:
+    client = TRANSLATOR.client(address)
+    session = Session(token="", client=client, port=0, helo=helo, mta="mx.lab.example")
+    return Envelope(session=session, sender=sender, login="")
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("finding", "later", "recalled"),
+    [
+        (SPF, envelope(), True),
+        (SPF, envelope(sender="b@Example.org"), True),
+        (SPF, envelope(helo="MAIL.example.org"), True),
+        (SPF, envelope(sender="a@example.net"), False),
+        (SPF, envelope(helo="other.example.org"), False),
+        (SPF, envelope(address="2001:db8::26"), False),
+        (SPF_LOCAL, envelope(), True),
+        (SPF_LOCAL, envelope(sender="b@example.org"), False),
+        (HELO, envelope(sender="x@example.net"), True),
+        (HELO, envelope(helo="other.example.org"), False),
+        (IPREV, envelope(helo="other.example.org", sender="x@example.net"), True),
+        (IPREV, envelope(address="2001:db8::26"), False),
+        (replace(SPF, result="temperror"), envelope(), False),
+    ],
+)
+def test_a_finding_serves_the_same_facts_and_no_neighbour(finding: Finding, later: Envelope, recalled: bool) -> None:  # noqa: FBT001  a column
+    memory = Memory()
+    memory.remember(envelope(), finding, 300)
+    assert memory.recall(later, finding.key) == (finding if recalled else None)
+
+
+@pytest.mark.parametrize(("ttl", "lasts"), [(300, 300), (86400, 3600), (None, 3600)])
+def test_a_finding_lasts_as_long_as_its_records_and_an_hour_at_most(ttl: int | None, lasts: int) -> None:
+    clock = Clock()
+    memory = Memory(clock=clock)
+    memory.remember(envelope(), SPF, ttl)
+    clock.now += lasts - 0.5
+    assert memory.recall(envelope(), SPF.key) == SPF
+    clock.now += 1
+    assert memory.recall(envelope(), SPF.key) is None
+
+
+def test_an_expired_finding_is_there_for_an_hour_more_for_those_who_ask_for_it() -> None:
+    clock = Clock()
+    memory = Memory(clock=clock)
+    memory.remember(envelope(), SPF, 300)
+    clock.now += 300 + 3599
+    assert memory.recall(envelope(), SPF.key, expired=True) == SPF
+    clock.now += 2
+    assert memory.recall(envelope(), SPF.key, expired=True) is None
+
+
+def test_the_memory_is_bounded_and_the_oldest_goes_first() -> None:
+    memory = Memory(cap=2)
+    for number in range(3):
+        memory.remember(envelope(address=f"2001:db8::{number}"), IPREV, 300)
+    assert [memory.recall(envelope(address=f"2001:db8::{n}"), IPREV.key) is not None for n in range(3)] == [
+        False,
+        True,
+        True,
+    ]

@@ -1,0 +1,180 @@
+"""Opening and leaving a listening socket, against the real kernel."""
+
+import fcntl
+import grp
+import os
+import socket
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from milter64.listener import Endpoint
+from milter64.sockets import Listener, ListenError
+
+
+def at(path: Path) -> Endpoint:
+    return Endpoint(family=socket.AF_UNIX, address=str(path))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "socket"
+
+
+@pytest.fixture
+def strict_umask() -> Iterator[None]:
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+def connects(endpoint: Endpoint) -> bool:
+    with socket.socket(endpoint.family) as client:
+        return client.connect_ex(endpoint.address) == 0
+
+
+@pytest.mark.parametrize(
+    ("family", "host", "text"), [(socket.AF_INET, "127.0.0.1", "@127.0.0.1"), (socket.AF_INET6, "::1", "@[::1]")]
+)
+def test_port_0_is_any_that_is_free(family: socket.AddressFamily, host: str, text: str) -> None:
+    listener = Listener(Endpoint(family=family, address=(host, 0)), 0o660, "")
+    assert connects(listener.bound)
+    assert str(listener.bound).endswith(text)
+    assert ":0@" not in str(listener.bound)
+    listener.close()
+
+
+def test_accepting_never_blocks_since_another_worker_may_have_been_faster(path: Path) -> None:
+    listener = Listener(at(path), 0o660, "")
+    with pytest.raises(BlockingIOError):
+        listener.socket.accept()
+    listener.close()
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o660, 0o666])
+@pytest.mark.usefixtures("strict_umask")
+def test_the_file_has_its_mode_whatever_the_umask(path: Path, mode: int) -> None:
+    listener = Listener(at(path), mode, "")
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    listener.close()
+
+
+def test_the_file_has_its_group(path: Path) -> None:
+    group = next(entry for entry in grp.getgrall() if entry.gr_gid != os.getegid())
+    listener = Listener(at(path), 0o660, group.gr_name)
+    assert path.stat().st_gid == group.gr_gid
+    listener.close()
+
+
+def test_nobody_can_connect_before_mode_and_group_are_set(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chances = []
+    monkeypatch.setattr(Listener, "permit", lambda *_: chances.append(connects(at(path))))
+    Listener(at(path), 0o600, "").close()
+    assert chances == [False]
+
+
+def test_nobody_else_looks_for_stale_sockets_while_one_does_not_listen_yet(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chances = []
+
+    def try_lock(*_: object) -> None:
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            chances.append(False)
+        os.close(folder)
+
+    monkeypatch.setattr(Listener, "permit", try_lock)
+    Listener(at(path), 0o600, "").close()
+    Listener(at(path), 0o600, "").close()
+    assert chances == [False, False]
+
+
+def test_an_unknown_group_is_an_error_of_the_configuration_and_leaves_no_file(path: Path) -> None:
+    with pytest.raises(ListenError, match="there is no group 'no-such-group'") as caught:
+        Listener(at(path), 0o660, "no-such-group")
+    assert caught.value.code == os.EX_CONFIG
+    assert not path.exists()
+
+
+def test_a_stale_socket_is_replaced(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+        dead.listen()
+    listener = Listener(at(path), 0o660, "")
+    assert connects(at(path))
+    listener.close()
+
+
+def test_a_live_socket_is_left_to_its_process_which_is_named(path: Path) -> None:
+    first = Listener(at(path), 0o660, "")
+    with pytest.raises(ListenError, match=rf"process {os.getpid()} \(.+\) listens on {path} already") as caught:
+        Listener(at(path), 0o660, "")
+    assert caught.value.code == os.EX_UNAVAILABLE
+    assert connects(at(path))
+    first.close()
+
+
+def test_a_socket_with_a_full_queue_is_alive(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as waiting:
+        busy.bind(str(path))
+        busy.listen(0)
+        waiting.connect(str(path))
+        with pytest.raises(ListenError, match="a process whose queue is full"):
+            Listener(at(path), 0o660, "")
+
+
+@pytest.mark.parametrize(
+    "put",
+    [Path.touch, Path.mkdir, os.mkfifo, lambda path: path.symlink_to("elsewhere")],
+    ids=["file", "folder", "fifo", "link"],
+)
+def test_what_is_no_socket_is_never_touched(path: Path, put: Callable[[Path], None]) -> None:
+    put(path)
+    before = path.lstat()
+    with pytest.raises(ListenError, match="is no socket and is left as it is") as caught:
+        Listener(at(path), 0o660, "")
+    assert caught.value.code == os.EX_CONFIG
+    assert path.lstat() == before
+
+
+def test_a_port_in_use_is_refused() -> None:
+    first = Listener(Endpoint(family=socket.AF_INET, address=("127.0.0.1", 0)), 0o660, "")
+    with pytest.raises(ListenError, match=rf"can't listen on {first.bound}: Address already in use") as caught:
+        Listener(first.bound, 0o660, "")
+    assert caught.value.code == os.EX_UNAVAILABLE
+    first.close()
+
+
+def test_a_port_is_free_again_at_once_though_the_kernel_still_waits_for_late_packets() -> None:
+    first = Listener(Endpoint(family=socket.AF_INET, address=("127.0.0.1", 0)), 0o660, "")
+    endpoint = first.bound
+    with socket.socket() as client:
+        client.connect(endpoint.address)
+        first.socket.accept()[0].close()
+        assert client.recv(1) == b""
+    first.close()
+    Listener(endpoint, 0o660, "").close()
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ListenError, match=r"can't listen on unix:.*/missing/socket: No such file or directory"):
+        Listener(at(tmp_path / "missing" / "socket"), 0o660, "")
+
+
+def test_closing_removes_the_file(path: Path) -> None:
+    Listener(at(path), 0o660, "").close()
+    assert not path.exists()
+
+
+def test_closing_leaves_a_file_that_has_taken_its_place(path: Path) -> None:
+    first = Listener(at(path), 0o660, "")
+    path.unlink()
+    second = Listener(at(path), 0o660, "")
+    first.close()
+    assert connects(at(path))
+    second.close()
