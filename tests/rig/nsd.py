@@ -1,0 +1,83 @@
+"""A real authoritative name server."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from textwrap import dedent
+from typing import Self
+
+from rig.network import HERE, Network
+from rig.process import Process
+
+_CONFIGURATION = """
+server:
+    ip-address: {address}@{port}
+    server-count: 1
+    username: ""
+    pidfile: ""
+    database: ""
+    xfrdfile: "{folder}/xfrd.state"
+    zonelistfile: "{folder}/zone.list"
+    xfrdir: "{folder}"
+    zonesdir: "{folder}"
+    rrl-ratelimit: 0
+remote-control:
+    control-enable: no
+"""
+
+_HEAD = """$ORIGIN {zone}
+$TTL 300
+@ SOA ns.lab.example. hostmaster.lab.example. 1 3600 600 86400 60
+@ NS ns.lab.example.
+"""
+
+Zones = Mapping[str, str | None]
+"""Zones by name, each with its records as in a zone file, SOA and NS left out; a zone of None has no file, and every
+question in it gets SERVFAIL. A root zone, ".", spares the listing of reverse zones."""
+
+
+class Nsd:
+    """An nsd that serves `zones` by UDP and TCP; a context manager."""
+
+    def __init__(self, folder: Path, zones: Zones, *, network: Network = HERE, address: str = "127.0.0.1") -> None:
+        self._folder = folder
+        self._zones = zones
+        self._network = network
+        self.address = address
+        self.port = 0
+        self._stack = ExitStack()
+
+    @property
+    def server(self) -> str:
+        """The server as milter64's configuration names it."""
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+    @property
+    def output(self) -> str:
+        return self._nsd.output
+
+    def __enter__(self) -> Self:
+        self._folder.mkdir()
+        with ExitStack() as stack:
+            self.port = stack.enter_context(self._network.reserve(self.address)).port
+            configuration = self._folder / "nsd.conf"
+            configuration.write_text(self._configuration())
+            self._nsd = stack.enter_context(Process(*self._network.command("nsd", "-d", "-c", str(configuration))))
+            self._nsd.expect("nsd started")
+            if "read with" in self.output:
+                raise ValueError(f"nsd can't read a zone:\n{self.output}")
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _configuration(self) -> str:
+        text = _CONFIGURATION.format(folder=self._folder, address=self.address, port=self.port)
+        for number, (zone, records) in enumerate(self._zones.items()):
+            name = zone.rstrip(".") + "."
+            file = self._folder / f"{number}.zone"
+            if records is not None:
+                file.write_text(_HEAD.format(zone=name) + dedent(records) + "\n")
+            text += f'zone:\n    name: "{name}"\n    zonefile: "{file}"\n'
+        return text

@@ -1,0 +1,123 @@
+"""milter64 itself, as a service in the foreground."""
+
+import json
+import signal
+import sys
+import tomllib
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from socket import AF_UNIX, socket
+from typing import Any, Self
+
+from rig.network import HERE, Network
+from rig.process import PATIENCE, Process, alive, until
+
+Line = dict[str, Any]
+"""A line of milter64's log."""
+
+
+class Milter64:
+    """`milter64 run` with a configuration; a context manager.
+
+    The socket and the log's format are added to the configuration, unless they are in it.
+    """
+
+    program: tuple[str, ...] = (sys.executable, "-m", "milter64", "run", "--config")
+    """What is run; the path of the configuration follows."""
+
+    def __init__(
+        self, folder: Path, configuration: str = "", *, unix: Path | None = None, network: Network = HERE
+    ) -> None:
+        """Listen on the unix socket `unix`, else on an ephemeral port of 127.0.0.1 in `network`."""
+        self.file = folder / "milter64.toml"
+        self._folder = folder
+        self._configuration = configuration
+        self._unix = unix
+        self._network = network
+        self._stack = ExitStack()
+        self.port = 0
+
+    @property
+    def milters(self) -> str:
+        """The socket as Postfix names it."""
+        return f"unix:{self._unix}" if self._unix else f"inet:127.0.0.1:{self.port}"
+
+    @property
+    def socket(self) -> str:
+        """The socket as milter64 and miltertest name it."""
+        return f"unix:{self._unix}" if self._unix else f"inet:{self.port}@127.0.0.1"
+
+    @property
+    def log(self) -> list[Line]:
+        """The lines that it has logged so far; what is no JSON object is left to `output`."""
+        whole_lines = self.output.split("\n")[:-1]
+        return [json.loads(line) for line in whole_lines if line.startswith("{")]
+
+    @property
+    def output(self) -> str:
+        """What it has written to stdout and stderr."""
+        return self._process.output
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's process id."""
+        return self._process.pid
+
+    def wait_log(self, wanted: Callable[[Line], object], seconds: float = PATIENCE) -> Line:
+        """Wait for the first log line that `wanted` agrees to, and return it."""
+        return until(lambda: [line for line in self.log if wanted(line)], "a line in milter64's log", seconds=seconds)[
+            0
+        ]
+
+    def configure(self, configuration: str) -> None:
+        """Write another configuration; `reload` makes milter64 read it."""
+        self._configuration = configuration
+        self.file.write_text(self._complete())
+
+    def reload(self) -> None:
+        self._process.send(signal.SIGHUP)
+
+    def stop(self) -> int:
+        """Stop it and return its exit code."""
+        return self._process.stop()
+
+    def __enter__(self) -> Self:
+        self._folder.mkdir()
+        with ExitStack() as stack:
+            self.port = stack.enter_context(self._network.reserve("127.0.0.1")).port
+            self.file.write_text(self._complete())
+            command = self._network.command(*self.program, str(self.file))
+            self._process = stack.enter_context(Process(*command))
+            until(self._accepts, f"milter64 to accept connections on {self.milters}")
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _accepts(self) -> bool:
+        assert alive(self.pid), "milter64 has ended"
+        try:
+            if self._unix:
+                with socket(AF_UNIX) as connection:
+                    connection.connect(str(self._unix))
+            else:
+                self._network.connect("127.0.0.1", self.port).close()
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        return True
+
+    def _complete(self) -> str:
+        text = _with(self._configuration, "milter", "socket", self.socket)
+        return _with(text, "log", "format", "json")
+
+
+def _with(configuration: str, section: str, key: str, value: str) -> str:
+    """Return the configuration with a key added to a section, unless it is there."""
+    if key in tomllib.loads(configuration).get(section, {}):
+        return configuration
+    line = f"{key} = {json.dumps(value)}"
+    header = f"[{section}]"
+    before, found, after = configuration.partition(header)
+    return f"{before}{header}\n{line}{after}" if found else f"{configuration}\n{header}\n{line}\n"

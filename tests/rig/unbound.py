@@ -1,0 +1,83 @@
+"""A real recursive resolver before a name server of the story."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from rig.network import HERE, Network
+from rig.nsd import Nsd
+from rig.process import Process
+
+_CONFIGURATION = """
+server:
+    interface: {address}@{port}
+    num-threads: 1
+    chroot: ""
+    username: ""
+    directory: "{folder}"
+    pidfile: ""
+    use-syslog: no
+    verbosity: 1
+    do-not-query-localhost: no
+    unblock-lan-zones: yes
+    insecure-lan-zones: yes
+    module-config: "{modules}"
+    {dns64}
+remote-control:
+    control-enable: no
+forward-zone:
+    name: "."
+    forward-addr: {nameserver}
+"""
+
+
+class Unbound:
+    """An unbound that asks `nsd` alone; a context manager."""
+
+    def __init__(
+        self, folder: Path, nsd: Nsd, *, dns64: str = "", silent: Sequence[str] = (), network: Network = HERE
+    ) -> None:
+        """`dns64`: the prefix to synthesise AAAA records with (RFC 6147); `silent`: zones that get no answer at all."""
+        self._folder = folder
+        self._nsd = nsd
+        self._dns64 = dns64
+        self._silent = silent
+        self._network = network
+        self.address = "127.0.0.1"
+        self.port = 0
+        self._stack = ExitStack()
+
+    @property
+    def server(self) -> str:
+        """The server as milter64's configuration names it."""
+        return f"{self.address}:{self.port}"
+
+    @property
+    def output(self) -> str:
+        return self._unbound.output
+
+    def __enter__(self) -> Self:
+        self._folder.mkdir()
+        with ExitStack() as stack:
+            self.port = stack.enter_context(self._network.reserve(self.address)).port
+            configuration = self._folder / "unbound.conf"
+            configuration.write_text(self._configuration())
+            command = self._network.command("unbound", "-d", "-c", str(configuration))
+            self._unbound = stack.enter_context(Process(*command))
+            self._unbound.expect("start of service")
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _configuration(self) -> str:
+        return _CONFIGURATION.format(
+            address=self.address,
+            port=self.port,
+            folder=self._folder,
+            modules="dns64 iterator" if self._dns64 else "iterator",
+            dns64=f"dns64-prefix: {self._dns64}" if self._dns64 else "",
+            nameserver=f"{self._nsd.address}@{self._nsd.port}",
+        ) + "".join(f'server:\n    local-zone: "{zone}" deny\n' for zone in self._silent)
