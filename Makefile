@@ -8,7 +8,7 @@
 PYTHON ?= python3
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo,)
 RUN_PACKAGES := gcc libmilter-dev python3-dev python3-venv
-TEST_PACKAGES := bind9-dnsutils iproute2 miltertest nsd postfix tayga unbound
+TEST_PACKAGES := bind9-dnsutils iproute2 miltertest nsd openssl postfix tayga unbound
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONPATH
 

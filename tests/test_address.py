@@ -5,14 +5,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from milter64.address import (
-    Mapping,
-    Origin,
-    Prefix,
-    Translator,
-    pack,
-    unpack,
-)
+from milter64.address import Mapping, Origin, Prefix, Translator
+from milter64.networks import pack, unpack
 
 LENGTHS = (32, 40, 48, 56, 64, 96)
 RFC6052_TABLE_1 = [

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from queue import Queue
 
@@ -66,14 +67,51 @@ def test_five_seconds_of_silence_open_the_breaker_and_an_answer_to_a_probe_close
     assert asked.news.empty()
 
 
-def test_a_closed_port_opens_the_breaker_too(clock: Clock) -> None:
+def test_the_breaker_opens_as_often_as_it_must(server: DnsServer, clock: Clock) -> None:
+    asked = Asked(clock, server.address)
+    for _ in range(2):
+        open_breaker(asked, server, clock)
+        server.revive()
+        assert asked.news.get(timeout=PATIENCE) is False
+        join_probes()
+
+
+def test_who_waits_when_the_breaker_opens_waits_for_no_further_try(server: DnsServer, clock: Clock) -> None:
+    asked = Asked(clock, *[server.address] * 20)
+    server.silence()
+    with ThreadPoolExecutor() as pool:
+        words = pool.submit(asked.fails, GOOD, 60)
+        assert server.received(1)
+        clock.advance(nameservers.SILENCE)
+        assert asked.news.get(timeout=PATIENCE) is True
+        assert words.result(PATIENCE) == "no nameserver answers"
+    assert server.count(GOOD) < 10
+    server.revive()
+
+
+def test_however_many_wait_one_probe_is_sent_a_second(server: DnsServer, clock: Clock) -> None:
+    asked = Asked(clock, server.address)
+    server.silence()
+    with ThreadPoolExecutor() as pool:
+        waiting = [pool.submit(asked.fails, f"n{n}.example", 60) for n in range(5)]
+        assert server.received(5)
+        clock.advance(nameservers.SILENCE)
+        assert all(words.result(PATIENCE) for words in waiting)
+    assert len(probes()) == 1
+    assert asked.news.get(timeout=PATIENCE) is True
+    server.revive()
+
+
+def test_a_closed_port_opens_the_breaker_too_and_a_second_goes_by_before(clock: Clock) -> None:
     with DnsServer() as gone:
         port = gone.port
     asked = Asked(clock, f"127.0.0.1:{port}")
     asked.fails(GOOD)
     clock.advance(nameservers.SILENCE)
+    began = time.monotonic()
     asked.fails(GOOD)
     assert asked.news.get(timeout=PATIENCE) is True
+    assert time.monotonic() - began >= nameservers.PROBE_EVERY
     with DnsServer(RECORDS, port=port):
         assert asked.news.get(timeout=PATIENCE) is False
 

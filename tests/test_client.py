@@ -1,6 +1,7 @@
 import pytest
 
-from milter64.address import Mapping, Origin, Prefix, Translator, pack
+from milter64.address import Mapping, Origin, Prefix, Translator
+from milter64.networks import pack
 
 TRANSLATOR = Translator(
     [Prefix("64:ff9b::/96"), Prefix("2001:db8:64::/96"), Prefix("2001:db8:48::/48"), Prefix("64:ff9b:1:fffe::/96")],

@@ -8,9 +8,10 @@ from socket import AF_UNIX
 import pytest
 
 from milter64 import config
-from milter64.address import Networks, Origin, Translator
+from milter64.address import Origin, Translator
 from milter64.config import ConfigError, Settings, load, parse
 from milter64.listener import Endpoint
+from milter64.networks import Networks
 from milter64.toml import keys
 from milter64.verdict import Action, Finding
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milter64.address import Prefix, Translator, pack
+from milter64.address import Prefix, Translator
 from milter64.greylist import (
     Record,
     RecordKind,
@@ -16,6 +16,7 @@ from milter64.greylist import (
     registered_domain,
     spells,
 )
+from milter64.networks import pack
 from milter64.verdict import Finding
 
 SETTINGS = Settings(delay=60, retry_window=3600, remember=86400)

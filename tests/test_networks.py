@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milter64.address import NON_GLOBAL_IPV4, PRIVATE, Networks, Prefix, Translator, pack, parse_network, unpack
+from milter64.address import Prefix, Translator
+from milter64.networks import NON_GLOBAL_IPV4, PRIVATE, Networks, pack, parse_network, unpack
 
 # https://www.iana.org/assignments/iana-ipv4-special-registry: address block, Globally Reachable. What is deprecated
 # counts as not; multicast has a registry of its own.

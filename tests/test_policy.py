@@ -3,8 +3,9 @@ from itertools import product
 
 import pytest
 
-from milter64.address import Client, Networks, Origin, Prefix, Translator
+from milter64.address import Client, Origin, Prefix, Translator
 from milter64.greylist import Standing, State
+from milter64.networks import Networks
 from milter64.policy import EXEMPT, Policy, Rules, Verdict, decide, unanswered, wanted
 from milter64.verdict import Action, Finding, Findings, Key, Need
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from milter64 import address, store
-from milter64.address import Networks, Origin, Prefix, Translator
+from milter64.address import Origin, Prefix, Translator
 from milter64.checks import helo, iprev, spf
 from milter64.checks.helo import Settings as HeloSettings
 from milter64.checks.iprev import Settings as IprevSettings
@@ -19,6 +19,7 @@ from milter64.exchange import nameserver
 from milter64.greylist import Settings as GreylistSettings
 from milter64.headers import Settings as HeadersSettings
 from milter64.listener import Settings as MilterSettings
+from milter64.networks import Networks, parse_network
 from milter64.policy import Policy, Trust
 from milter64.session import split
 from milter64.telemetry import Settings as LogSettings
@@ -67,10 +68,12 @@ class Settings:
         for origin in Origin:
             for key, actions in self._actions(origin).items():
                 table |= {(*key, result, origin): action for result, action in actions.items()}
-        asked = [self.spf.enabled and _SPF_HELO, self.spf.enabled and _SPF, self.iprev.enabled and _IPREV, _HELO]
+        # An enabled check is asked even if nothing follows, for the header; where a HELO name leads stands in none.
+        helo_leads = not self.helo.actions.keys().isdisjoint(_BY_DNS[_HELO])
+        asked = {_SPF_HELO: self.spf.enabled, _SPF: self.spf.enabled, _IPREV: self.iprev.enabled, _HELO: helo_leads}
         return Policy(
             table,
-            {key: _BY_DNS[key] for key in asked if key},
+            {key: _BY_DNS[key] for key, is_asked in asked.items() if is_asked},
             greylisting=self.greylist.enabled,
             apply_to_all=self.greylist.apply == "all",
             judge_private=self.trust.judge_private,
@@ -193,7 +196,7 @@ def _networks(value: object) -> Networks:
 
 def _is_network(text: str) -> bool:
     try:
-        address.parse_network(text)
+        parse_network(text)
     except ValueError:
         return False
     return True
@@ -232,6 +235,12 @@ def _contradictions(settings: Settings) -> Iterator[Problem]:
                 what=f"{show(recipient)} would never match",
                 remedy=f"write {show(f'{local}@{domain}' if domain else local.lower())}",
             )
+    if grey.store == "memory:" and (settings.milter.workers or 1) > 1:
+        yield Problem(
+            key="greylist.store",
+            what="each of several workers would have a greylist of its own",
+            remedy='write milter.workers = 1, or "sqlite:/path"',
+        )
     try:
         store.parse(grey.store)
     except ValueError as error:

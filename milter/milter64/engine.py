@@ -76,7 +76,7 @@ class Engine:
         """Take over resolver and store; `close` ends them."""
         self._settings = settings
         self._policy = settings.policy()
-        self._own_names = frozenset(filter(None, [settings.authserv_id]))
+        self._own_names = frozenset(filter(None, [settings.authserv_id.lower()]))
         self._store = store
         self._telemetry = telemetry
         self._inquiry = Inquiry(resolver, lambda where: telemetry.exception("fault", where=where))

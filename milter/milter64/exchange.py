@@ -18,7 +18,7 @@ import dns.flags
 import dns.message
 import dns.name
 
-from milter64.address import pack
+from milter64.networks import pack
 
 PAYLOAD = 1232
 """The largest UDP answer that we ask for, in octets: what passes any path unfragmented (DNS Flag Day 2020)."""

@@ -23,7 +23,8 @@ from typing import Literal
 
 from publicsuffix2 import PublicSuffixList
 
-from milter64.address import Client, unpack
+from milter64.address import Client
+from milter64.networks import unpack
 from milter64.session import split
 from milter64.verdict import Finding, Findings
 

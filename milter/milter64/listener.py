@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from socket import AF_INET, AF_INET6, AF_UNIX, AddressFamily
 
-from milter64.address import pack, unpack
+from milter64.networks import pack, unpack
 from milter64.toml import Wrong, show
 
 _LONGEST_PATH = 107

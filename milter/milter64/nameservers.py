@@ -6,6 +6,7 @@ one of them is heard of again. To be sure which it is, the last second of the si
 nameserver can answer; the same question, asked every second, finds out when the silence ends.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -87,14 +88,11 @@ class Nameservers:
             raise
 
     def _admit(self, name: dns.name.Name) -> tuple[float, int]:
-        """Return the time and how many answers there have been, unless asking about the name would be in vain."""
+        """Return the time and how many answers there have been, unless the name has timed out lately."""
         with self._lock:
-            self._refuse_if_open()
             now = self._clock()
-            if (marked := self._marks.get(name)) is not None:
-                if now - marked < MARK_LASTS:
-                    raise Unanswered("timed out a moment ago")
-                del self._marks[name]
+            if now - self._marks.get(name, -math.inf) < MARK_LASTS:
+                raise Unanswered("timed out a moment ago")
             if self._silent_since is None:
                 self._silent_since = now
             return now, self._answers
@@ -103,10 +101,6 @@ class Nameservers:
         if len(self._marks) >= MARKS:
             del self._marks[next(iter(self._marks))]
         self._marks[name] = self._clock()
-
-    def _refuse_if_open(self) -> None:
-        if self._open:
-            raise Unanswered("no nameserver answers")
 
     def _ask_in_turn(self, query: dns.message.Message, deadline: float) -> dns.message.Message:
         """Ask one nameserver after the other, and those that kept silent once more: a datagram may have been lost."""
@@ -117,7 +111,8 @@ class Nameservers:
                 wait = min(self._timeout, deadline - self._clock())
                 if wait <= 0:
                     raise TimedOut(str(failure))
-                self._refuse_if_open()
+                if self._open:
+                    raise Unanswered("no nameserver answers")
                 try:
                     reply = self._try(query, server, wait)
                 except TimeoutError:

@@ -8,8 +8,9 @@ simply has no row in it.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from milter64.address import Client, Networks, Origin
+from milter64.address import Client, Origin
 from milter64.greylist import Standing, State
+from milter64.networks import Networks
 from milter64.verdict import Action, Finding, Findings, Key, Need
 
 EXEMPT: Key = ("exempt", "policy.exempt")

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from milter64.address import Prefix, Translator, pack
+from milter64.address import Prefix, Translator
 from milter64.checks.iprev import MOST_NAMES, Settings, iprev, reverse_name
 from milter64.dns import Lookup, Resolver
 from milter64.dns import Settings as DnsSettings
+from milter64.networks import pack
 from milter64.session import Envelope, Session
 from milter64.verdict import Action, Finding
 from rig.dnsserver import DnsServer, Fault

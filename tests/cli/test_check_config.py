@@ -113,7 +113,8 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     command = [str(Path(sys.executable).with_name("milter64")), "translate", "::1"]
-    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env=buffered, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (os.EX_OK, b"")
 

@@ -12,7 +12,7 @@ from rig.postfix import Postfix
 from rig.process import alive, until
 from rig.service import Milter64
 from rig.smtp import Smtp
-from rig.stage import MEMORY, Stage, set_stage
+from rig.stage import MEMORY, Stage, set_stage, wait_out_the_delay
 from rig.world import HONEST, HONEST_IPV6, LIAR, NAMELESS, STRANGER, STRANGER_IPV6, ZONES, behind
 
 FORGED = Mail(token="forged", address=behind(STRANGER), helo="stranger.example")
@@ -63,9 +63,9 @@ def test_with_apply_all_a_stranger_waits_before_dns_is_asked_and_is_refused_on_i
 def test_what_dns_says_after_the_reply_lets_the_retry_come_from_elsewhere(lab: Lab) -> None:
     stage = set_stage(lab, ZONES, f'{MEMORY}apply = "all"\n')
     assert Mail(token="pool", address=behind(HONEST)).send(stage).code == 450
+    wait_out_the_delay()
     retry = Mail(token="pool", address=HONEST_IPV6)
-    reply = until(lambda: (reply := retry.send(stage)).code == 250 and reply, "the retry over IPv6 to pass")
-    assert reply.code == 250
+    assert retry.send(stage).code == 250
     passed = retry.logged(stage, "accepted")
     assert passed["greylist"] == "passed"
     assert passed["group"] in {"spf:honest.example", "rdns:honest.example"}
@@ -109,12 +109,12 @@ def test_explicit_mappings_are_decoded(lab: Lab) -> None:
 
 def test_reverse_dns_can_be_a_reason_to_refuse_alone_and_with_others(lab: Lab) -> None:
     stage = set_stage(lab, ZONES, f'{MEMORY}\n[iprev.actions]\nfail = "reject"\ntemperror = "tempfail"\n')
-    alone = Mail(token="alone", address=behind(LIAR), sender="a@none.example", helo="none.example").send(stage)
-    assert alone.code == 550
-    assert alone.text.startswith(f"5.7.25 Reverse DNS fail: elsewhere.example does not lead back to {LIAR} (milter64 ")
     several = Mail(token="several", address=behind(LIAR), helo="none.example").send(stage)
     assert (several.code, several.text[:16]) == (550, "5.7.26 SPF fail:")
     assert "; Reverse DNS fail: elsewhere.example does not" in several.text
+    alone = Mail(token="alone", address=behind(LIAR), sender="a@none.example", helo="none.example").send(stage)
+    assert alone.code == 550
+    assert alone.text.startswith(f"5.7.25 Reverse DNS fail: elsewhere.example does not lead back to {LIAR} (milter64 ")
 
 
 def test_a_temperror_can_put_a_client_off(lab: Lab) -> None:

@@ -4,22 +4,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
-from typing import Concatenate, ParamSpec, Protocol, Self, TypeVar
+from typing import Concatenate, ParamSpec, Self, TypeVar
 
-
-class Server(Protocol):
-    """What runs inside a `with` block, and says something meanwhile."""
-
-    @property
-    def output(self) -> str: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
-    ) -> None: ...
-
+from rig.server import Server
 
 _P = ParamSpec("_P")
 _S = TypeVar("_S", bound=Server)

@@ -11,10 +11,10 @@ import stat
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
 from rig.network import Namespace
 from rig.process import Process
+from rig.server import Server
 
 SERVER_IPV4 = "198.51.100.25"
 """Where IPv4 clients reach the server."""
@@ -27,8 +27,8 @@ CLIENTS_IPV4 = ("192.31.196.10", "192.31.196.11", "203.0.113.10", "100.64.0.10")
 _TUN = Path("/dev/net/tun")
 
 
-class Nat64:
-    """The path; a context manager. `client`, `router` and `server` are its namespaces."""
+class Nat64(Server):
+    """The path. `client`, `router` and `server` are its namespaces."""
 
     def __init__(
         self, folder: Path, prefix: str, *, dual_stack: bool = False, addresses: Sequence[str] = CLIENTS_IPV4
@@ -37,29 +37,17 @@ class Nat64:
 
         With `dual_stack` the client has `CLIENT_IPV6` too, and reaches `SERVER_IPV6` without the translator.
         """
-        self._folder = folder
+        super().__init__(folder)
         self._prefix = prefix
         self._dual_stack = dual_stack
         self._addresses = addresses
-        self._stack = ExitStack()
 
-    @property
-    def output(self) -> str:
-        """What the translator says."""
-        return self._tayga.output
-
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self.client, self.router, self.server = (stack.enter_context(Namespace()) for _ in range(3))
-            self._lay_cables()
-            self._address()
-            self._tayga = stack.enter_context(self._start_tayga())
-            self._tayga.expect("NAT64 prefix")
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def _start(self, stack: ExitStack) -> Process:
+        self.client, self.router, self.server = (stack.enter_context(Namespace()) for _ in range(3))
+        self._network = self.router
+        self._lay_cables()
+        self._address()
+        return self._translate(stack)
 
     def _lay_cables(self) -> None:
         for namespace in (self.client, self.router, self.server):
@@ -101,11 +89,10 @@ class Nat64:
             "route add default via 3fff:25::1",
         )
 
-    def _start_tayga(self) -> Process:
+    def _translate(self, stack: ExitStack) -> Process:
         if not _TUN.exists():
             _TUN.parent.mkdir(exist_ok=True)
             os.mknod(_TUN, stat.S_IFCHR | 0o666, os.makedev(10, 200))
-        self._folder.mkdir()
         configuration = self._folder / "tayga.conf"
         configuration.write_text(
             "tun-device nat64\n"
@@ -115,8 +102,9 @@ class Nat64:
             f"map {SERVER_IPV4} {SERVER_IPV6}\n"
         )
         # tayga says where it is in stdio's own time, which is late on a pipe.
-        tayga = ("stdbuf", "-oL", "tayga", "-c", str(configuration), "-d", "--nodetach")
-        return Process(*self.router.command(*tayga))
+        process = self._run(stack, "stdbuf", "-oL", "tayga", "-c", str(configuration), "-d", "--nodetach")
+        process.expect("NAT64 prefix")
+        return process
 
 
 def _ip(namespace: Namespace, *commands: str) -> None:

@@ -22,7 +22,10 @@ class Network:
     """The network that the tests run in; `HERE` is the one instance."""
 
     def command(self, *words: str) -> list[str]:
-        """Return what to execute for `words` to run in this network; the process keeps its id, and gets SIGTERM when ours ends."""
+        """Return what to execute for `words` to run in this network.
+
+        The process keeps its id, and gets SIGTERM when the one that started it ends.
+        """
         return ["setpriv", "--pdeathsig", "TERM", "--", *words]
 
     def call(self, function: Callable[[], _T]) -> _T:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from textwrap import dedent
-from typing import Self
 
 from rig.network import HERE, Network
 from rig.process import Process
+from rig.server import Server
 
 _CONFIGURATION = """
 server:
@@ -36,41 +36,29 @@ Zones = Mapping[str, str | None]
 question in it gets SERVFAIL. A root zone, ".", spares the listing of reverse zones."""
 
 
-class Nsd:
-    """An nsd that serves `zones` by UDP and TCP; a context manager."""
+class Nsd(Server):
+    """An nsd that serves `zones` by UDP and TCP."""
 
     def __init__(self, folder: Path, zones: Zones, *, network: Network = HERE, address: str = "127.0.0.1") -> None:
-        self._folder = folder
+        super().__init__(folder, network=network)
         self._zones = zones
-        self._network = network
         self.address = address
         self.port = 0
-        self._stack = ExitStack()
 
     @property
     def server(self) -> str:
         """The server as milter64's configuration names it."""
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
-    @property
-    def output(self) -> str:
-        return self._nsd.output
-
-    def __enter__(self) -> Self:
-        self._folder.mkdir()
-        with ExitStack() as stack:
-            self.port = stack.enter_context(self._network.reserve(self.address)).port
-            configuration = self._folder / "nsd.conf"
-            configuration.write_text(self._configuration())
-            self._nsd = stack.enter_context(Process(*self._network.command("nsd", "-d", "-c", str(configuration))))
-            self._nsd.expect("nsd started")
-            if "read with" in self.output:
-                raise ValueError(f"nsd can't read a zone:\n{self.output}")
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def _start(self, stack: ExitStack) -> Process:
+        self.port = stack.enter_context(self._network.reserve(self.address)).port
+        configuration = self._folder / "nsd.conf"
+        configuration.write_text(self._configuration())
+        process = self._run(stack, "nsd", "-d", "-c", str(configuration))
+        process.expect("nsd started")
+        if "read with" in process.output:
+            raise ValueError(f"nsd can't read a zone:\n{process.output}")
+        return process
 
     def _configuration(self) -> str:
         text = _CONFIGURATION.format(folder=self._folder, address=self.address, port=self.port)

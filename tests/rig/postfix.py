@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from email.message import Message
 from pathlib import Path
-from typing import Self
 
 from rig.network import HERE, Network
 from rig.process import PATIENCE, Process, until
+from rig.server import Server
 
 DAEMONS = Path("/usr/lib/postfix/sbin")
 LOOPBACK = ("127.0.0.1", "::1")
 _MAILBOX_OWNER = 65534
-_PRIVATE_QUEUES = (
-    *("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private", "saved", "trace"),
-)
+_QUEUES = ["active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private", "saved", "trace"]
 
 _MAIN = """
 compatibility_level = 3.6
@@ -87,8 +85,8 @@ postlog    unix-dgram n - n - 1 postlogd
 """
 
 
-class Postfix:
-    """A Postfix that accepts all mail for lab.example; a context manager, which starts and stops it.
+class Postfix(Server):
+    """A Postfix that accepts all mail for lab.example.
 
     A client is believed to be whoever it says it is, by XCLIENT on `port` or by the PROXY protocol on `proxy_port`.
     """
@@ -112,20 +110,13 @@ class Postfix:
         is relative to that; `tls`: STARTTLS is offered; `addresses`: where it listens in `network`; `settings`: of
         main.cf.
         """
+        super().__init__(folder, network=network)
         self.queue = folder / "queue"
-        self._folder = folder
-        self._network = network
         self._addresses = addresses
         self._chroot = chroot
         self._tls = tls
         self._settings = {"smtpd_milters": milters, **settings}
-        self._stack = ExitStack()
         self.port = self.proxy_port = 0
-
-    @property
-    def output(self) -> str:
-        """Postfix's log so far."""
-        return self._master.output
 
     def delivered(self, count: int = 1, seconds: float = PATIENCE) -> list[Message]:
         """Wait until `count` messages were delivered, one for each recipient, and return all, the oldest first."""
@@ -139,26 +130,20 @@ class Postfix:
         until(arrived, f"{count} delivered messages", seconds=seconds)
         return [mailbox.MaildirMessage(path.read_bytes()) for path in messages]
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            ports = [stack.enter_context(self._network.reserve(*self._addresses)) for _ in range(2)]
-            self.port, self.proxy_port = (reservation.port for reservation in ports)
-            self._make_folders()
-            self._configure()
-            master = (str(DAEMONS / "master"), "-c", str(self._folder / "etc"), "-d")
-            self._master = stack.enter_context(Process(*self._network.command(*_GUARD, *master)))
-            self._master.expect("daemon started")
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def _start(self, stack: ExitStack) -> Process:
+        ports = [stack.enter_context(self._network.reserve(*self._addresses)) for _ in range(2)]
+        self.port, self.proxy_port = (reservation.port for reservation in ports)
+        self._make_folders()
+        self._configure()
+        process = self._run(stack, *_GUARD, str(DAEMONS / "master"), "-c", str(self._folder / "etc"), "-d")
+        process.expect("daemon started")
+        return process
 
     def _make_folders(self) -> None:
         """Make what `postfix check` would make, which takes it two seconds."""
         for name in ("etc", "queue", "queue/pid"):
-            (self._folder / name).mkdir(parents=True)
-        for name in _PRIVATE_QUEUES:
+            (self._folder / name).mkdir()
+        for name in _QUEUES:
             self._make_folder(f"queue/{name}", 0o700)
         self._make_folder("queue/maildrop", 0o730, group="postdrop")
         self._make_folder("queue/public", 0o710, group="postdrop")
@@ -178,8 +163,8 @@ class Postfix:
             HERE.run(*_SELF_SIGNED, "-keyout", str(key), "-out", f"{key}.crt")
             settings |= {"smtpd_tls_security_level": "may", "smtpd_tls_chain_files": f"{key}, {key}.crt"}
         main = _MAIN.format(folder=self._folder, daemons=DAEMONS, owner=_MAILBOX_OWNER)
-        overridden = [line for line in main.splitlines() if line.partition(" =")[0] not in settings]
-        self._write("main.cf", [*overridden, *(f"{name} = {value}" for name, value in settings.items())])
+        kept = [line for line in main.splitlines() if line.partition(" =")[0] not in settings]
+        self._write("main.cf", [*kept, *(f"{name} = {value}" for name, value in settings.items())])
         chroot = "y" if self._chroot else "n"
         smtpd = f"inet n - {chroot} - 300 smtpd"
         listeners = [f"[{address}]:{self.port} {smtpd}" for address in self._addresses]

@@ -8,17 +8,18 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from socket import AF_UNIX, socket
-from typing import Any, Self
+from typing import Any
 
 from rig.network import HERE, Network
 from rig.process import PATIENCE, Process, alive, until
+from rig.server import Server
 
 Line = dict[str, Any]
 """A line of milter64's log."""
 
 
-class Milter64:
-    """`milter64 run` with a configuration; a context manager.
+class Milter64(Server):
+    """`milter64 run` with a configuration.
 
     The socket and the log's format are added to the configuration, unless they are in it.
     """
@@ -30,12 +31,10 @@ class Milter64:
         self, folder: Path, configuration: str = "", *, unix: Path | None = None, network: Network = HERE
     ) -> None:
         """Listen on the unix socket `unix`, else on an ephemeral port of 127.0.0.1 in `network`."""
+        super().__init__(folder, network=network)
         self.file = folder / "milter64.toml"
-        self._folder = folder
         self._configuration = configuration
         self._unix = unix
-        self._network = network
-        self._stack = ExitStack()
         self.port = 0
 
     @property
@@ -54,21 +53,10 @@ class Milter64:
         whole_lines = self.output.split("\n")[:-1]
         return [json.loads(line) for line in whole_lines if line.startswith("{")]
 
-    @property
-    def output(self) -> str:
-        """What it has written to stdout and stderr."""
-        return self._process.output
-
-    @property
-    def pid(self) -> int:
-        """The supervisor's process id."""
-        return self._process.pid
-
     def wait_log(self, wanted: Callable[[Line], object], seconds: float = PATIENCE) -> Line:
         """Wait for the first log line that `wanted` agrees to, and return it."""
-        return until(lambda: [line for line in self.log if wanted(line)], "a line in milter64's log", seconds=seconds)[
-            0
-        ]
+        found = until(lambda: [line for line in self.log if wanted(line)], "a line in milter64's log", seconds=seconds)
+        return found[0]
 
     def configure(self, configuration: str) -> None:
         """Write another configuration; `reload` makes milter64 read it."""
@@ -82,22 +70,15 @@ class Milter64:
         """Stop it and return its exit code."""
         return self._process.stop()
 
-    def __enter__(self) -> Self:
-        self._folder.mkdir()
-        with ExitStack() as stack:
-            self.port = stack.enter_context(self._network.reserve("127.0.0.1")).port
-            self.file.write_text(self._complete())
-            command = self._network.command(*self.program, str(self.file))
-            self._process = stack.enter_context(Process(*command))
-            until(self._accepts, f"milter64 to accept connections on {self.milters}")
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def _start(self, stack: ExitStack) -> Process:
+        self.port = stack.enter_context(self._network.reserve("127.0.0.1")).port
+        self.file.write_text(self._complete())
+        process = self._run(stack, *self.program, str(self.file))
+        until(lambda: self._accepts() or not alive(process.pid), f"milter64 to accept connections on {self.milters}")
+        assert alive(process.pid), "milter64 has ended"
+        return process
 
     def _accepts(self) -> bool:
-        assert alive(self.pid), "milter64 has ended"
         try:
             if self._unix:
                 with socket(AF_UNIX) as connection:

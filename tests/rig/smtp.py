@@ -11,6 +11,8 @@ from rig.network import HERE, Network
 Words = str | bytes
 """What goes on the wire; a str goes as UTF-8."""
 
+HELLO = "Subject: test\n\nHello.\n"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
@@ -81,7 +83,7 @@ class Smtp:
     def rcpt(self, recipient: Words) -> Reply:
         return self.command(b"RCPT TO:<%b>" % _bytes(recipient))
 
-    def data(self, message: Words = "Subject: test\n\nHello.\n") -> Reply:
+    def data(self, message: Words = HELLO) -> Reply:
         """Send a message with lines that end in LF or CRLF; the reply is that to its end, or to a DATA refused."""
         if (reply := self.command("DATA")).code != 354:
             return reply
@@ -103,12 +105,12 @@ class Smtp:
             self._lines = self._socket.makefile("rb")
         return reply
 
-    def transaction(
-        self, sender: Words, recipients: Iterable[Words], message: Words = "Subject: test\n\nHi.\n"
-    ) -> Reply:
+    def transaction(self, sender: Words, recipients: Iterable[Words], message: Words = HELLO) -> Reply:
         """Send a message; the reply is the first one that is not a yes, or that to the message's end."""
-        for reply in (self.mail(sender), *map(self.rcpt, recipients)):
-            if reply.code != 250:
+        if (reply := self.mail(sender)).code != 250:
+            return reply
+        for recipient in recipients:
+            if (reply := self.rcpt(recipient)).code != 250:
                 return reply
         return self.data(message)
 

@@ -1,11 +1,13 @@
 """What most stories play on: name servers, milter64 and a Postfix that asks it."""
 
+import time
 from dataclasses import dataclass
 
 from rig.lab import Lab
 from rig.network import HERE, Network
 from rig.nsd import Nsd, Zones
 from rig.postfix import LOOPBACK, Postfix
+from rig.process import until
 from rig.service import Milter64
 
 MEMORY = """
@@ -14,6 +16,12 @@ store = "memory:"
 delay = "1s"
 """
 """A greylist that forgets with the process, and has no patience."""
+
+
+def wait_out_the_delay() -> None:
+    """Let the second of that greylist go by, for stories whose next attempt must be the first after it."""
+    began = time.monotonic()
+    until(lambda: time.monotonic() - began > 1.05, "a second to go by")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
 from rig.network import HERE, Network
 from rig.nsd import Nsd
 from rig.process import Process
+from rig.server import Server
 
 _CONFIGURATION = """
 server:
@@ -32,45 +32,32 @@ forward-zone:
 """
 
 
-class Unbound:
-    """An unbound that asks `nsd` alone; a context manager."""
+class Unbound(Server):
+    """An unbound that asks `nsd` alone."""
 
     def __init__(
         self, folder: Path, nsd: Nsd, *, dns64: str = "", silent: Sequence[str] = (), network: Network = HERE
     ) -> None:
         """`dns64`: the prefix to synthesise AAAA records with (RFC 6147); `silent`: zones that get no answer at all."""
-        self._folder = folder
+        super().__init__(folder, network=network)
         self._nsd = nsd
         self._dns64 = dns64
         self._silent = silent
-        self._network = network
         self.address = "127.0.0.1"
         self.port = 0
-        self._stack = ExitStack()
 
     @property
     def server(self) -> str:
         """The server as milter64's configuration names it."""
         return f"{self.address}:{self.port}"
 
-    @property
-    def output(self) -> str:
-        return self._unbound.output
-
-    def __enter__(self) -> Self:
-        self._folder.mkdir()
-        with ExitStack() as stack:
-            self.port = stack.enter_context(self._network.reserve(self.address)).port
-            configuration = self._folder / "unbound.conf"
-            configuration.write_text(self._configuration())
-            command = self._network.command("unbound", "-d", "-c", str(configuration))
-            self._unbound = stack.enter_context(Process(*command))
-            self._unbound.expect("start of service")
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def _start(self, stack: ExitStack) -> Process:
+        self.port = stack.enter_context(self._network.reserve(self.address)).port
+        configuration = self._folder / "unbound.conf"
+        configuration.write_text(self._configuration())
+        process = self._run(stack, "unbound", "-d", "-c", str(configuration))
+        process.expect("start of service")
+        return process
 
     def _configuration(self) -> str:
         return _CONFIGURATION.format(

@@ -4,6 +4,7 @@ honest.example    lets 192.31.196.10 and 2001:db8:6::25 send, whose names lead b
 soft.example      would rather not be sent for by others (~all)
 none.example      has no SPF record
 broken.example    has a record that nobody can read, lost.example one that nobody can get
+*.fresh.example   lets 192.31.196.10 send: a name that nobody has asked about yet, when a test needs one
 192.31.196.20     has no name; 192.31.196.30 has one that does not lead back
 """
 
@@ -34,6 +35,7 @@ ZONES = {
         none.example. A 192.31.196.1
         broken.example. TXT "v=spf1 nonsense -all"
         wide.example. TXT "v=spf1 +all"
+        *.fresh.example. TXT "v=spf1 ip4:{HONEST} -all"
         stranger.example. A {STRANGER}
         stranger.example. AAAA {STRANGER_IPV6}
         elsewhere.example. A 192.31.196.1
@@ -45,3 +47,12 @@ ZONES = {
         """,
     "lost.example": None,
 }
+
+RECORDS: dict[str, dict[str, list[str]]] = {
+    "honest.example": {"TXT": [f"v=spf1 ip4:{HONEST} -all"]},
+    "mail.honest.example": {"A": [HONEST], "TXT": ["v=spf1 a -all"]},
+    "stranger.example": {"A": [STRANGER]},
+    _pointer(HONEST).rstrip("."): {"PTR": ["mail.honest.example"]},
+    _pointer(STRANGER).rstrip("."): {"PTR": ["stranger.example"]},
+}
+"""As much of it as the honest and the stranger need, for a `DnsServer`."""

@@ -150,11 +150,11 @@ print("written")
         assert rows["net:2"] == rows["net:shared"]
 
 
-def test_what_another_store_writes_is_seen_within_two_seconds(open_store: Open) -> None:
+def test_what_another_store_writes_is_seen_soon(open_store: Open) -> None:
     here, there = open_store(), open_store()
     assert here.read("pair") == {}
     there.merge("pair", {NETWORK: WAITING})
-    until(lambda: here.read("pair") == {NETWORK: WAITING}, seconds=2.0)
+    until(lambda: here.read("pair") == {NETWORK: WAITING})
 
 
 def test_what_was_read_is_believed_for_a_while(open_store: Open, path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_read_does_not_wait_for_somebody_who_writes(open_store: Open, path: Pa
         assert store.read("yet another pair") == {}
         assert store.read("pair") == {NETWORK: WAITING}
         assert store.read("other pair") == {NETWORK: PASSED}
-        assert time.monotonic() - before < 0.4  # less than a reader would wait for a lock
+        assert time.monotonic() - before < 2.0  # the writer waits for five
         other.execute("ROLLBACK")
     store.close()
     assert open_store().read("other pair") == {NETWORK: PASSED}

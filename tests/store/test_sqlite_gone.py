@@ -49,7 +49,7 @@ def test_on_a_full_disk_the_store_is_gone_and_nothing_is_lost(open_store: Open, 
     before = time.monotonic()
     with pytest.raises(StoreGone, match="full"):
         store.read("before")
-    assert time.monotonic() - before < 0.1
+    assert time.monotonic() - before < 0.5
     store.merge("during", {NETWORK: PASSED})
     ballast.unlink()
     until(lambda: answers(store))

@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from milter64.address import pack
 from milter64.checks.iprev import address_type
 from milter64.dns import Lookup, Unanswered
+from milter64.networks import pack
 from milter64.session import Envelope
 from milter64.text import clean
 from milter64.verdict import Action, Finding

@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 import spf
 
-from milter64.address import pack
 from milter64.dns import Lookup, Unanswered
+from milter64.networks import pack
 from milter64.session import Session
 
 _VERSION = re.compile(rb"v=spf1(?: |\Z)", re.IGNORECASE)

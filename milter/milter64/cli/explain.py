@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from milter64 import telemetry
-from milter64.address import Client, Origin, pack, unpack
+from milter64.address import Client, Origin
 from milter64.checks import helo, iprev, spf
 from milter64.cli.screen import Screen
 from milter64.config import Settings, load
@@ -17,6 +17,7 @@ from milter64.dns import Question, Resolver
 from milter64.engine import Engine, Transaction
 from milter64.greylist import Record, RecordKind
 from milter64.headers import authentication_results
+from milter64.networks import pack, unpack
 from milter64.session import Envelope, Session, mailbox
 from milter64.store import Store, open_store, parse
 from milter64.telemetry import Telemetry

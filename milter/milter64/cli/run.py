@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +30,10 @@ def main(arguments: argparse.Namespace) -> int:
 def _plan(path: Path | None) -> supervisor.Plan:
     settings = load(path)
     telemetry = Telemetry(settings.log)
-    return supervisor.Plan(settings=settings.milter, work=partial(_work, settings, telemetry), log=telemetry)
+    milter = settings.milter
+    if settings.greylist.store == "memory:":
+        milter = replace(milter, workers=1)  # each worker would have a greylist of its own
+    return supervisor.Plan(settings=milter, work=partial(_work, settings, telemetry), log=telemetry)
 
 
 @contextmanager

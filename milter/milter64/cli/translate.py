@@ -6,9 +6,10 @@ import os
 import sys
 from collections.abc import Iterator
 
-from milter64.address import Client, Origin, pack
+from milter64.address import Client, Origin
 from milter64.cli.screen import Screen
 from milter64.config import Settings, load
+from milter64.networks import pack
 
 Row = dict[str, str]
 """One form of an address: "address" as given, "origin", "other" (the form, empty if there is none), "via", "reason"."""

@@ -120,12 +120,12 @@ class SqliteStore(Generic[Row]):
         self._wake.set()
 
     def _write_behind(self) -> None:
-        while not self._closing.is_set():
+        closing = False
+        while not closing:
             self._wake.wait()
-            self._closing.wait(_RETRY if self._outage else _BATCH_DELAY)
             self._wake.clear()
+            closing = self._closing.wait(_RETRY if self._outage else _BATCH_DELAY)
             self._work()
-        self._work()
         self._table.close()
 
     def _work(self) -> None:

@@ -1,0 +1,117 @@
+"""A nameserver that says nothing any more: a real nsd, stopped in the middle of its work."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from itertools import count
+
+import pytest
+
+from rig.direct import Message, judges_rightly
+from rig.dnsserver import DnsServer
+from rig.lab import Lab
+from rig.mail import Mail
+from rig.nsd import Nsd
+from rig.postfix import Postfix
+from rig.process import until
+from rig.service import Milter64
+from rig.stage import MEMORY, Stage
+from rig.world import HONEST, RECORDS, STRANGER, ZONES, behind
+
+IN_TIME = 6.0
+"""Seconds that a reply may take with the deadline of one second that these tests set: slow machines are slow."""
+DOWN, UP = "no nameserver answers", "nameservers answer again"
+
+
+def quick(server: str, more: str = "") -> str:
+    """Return settings for a test that waits for deadlines; one worker, so that all its sessions share one breaker."""
+    dns = f'[dns]\nnameservers = ["{server}"]\ntimeout = "300ms"\ndeadline = "1s"\n'
+    return f"{MEMORY}\n{dns}\n[milter]\nworkers = 1\n{more}"
+
+
+@contextmanager
+def silent(nsd: Nsd) -> Iterator[None]:
+    os.killpg(nsd.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(nsd.pid, signal.SIGCONT)
+
+
+def test_while_dns_is_silent_a_client_is_put_off_in_time_and_judged_rightly_afterwards(lab: Lab) -> None:
+    nsd = lab.start(Nsd, ZONES)
+    milter = lab.start(Milter64, quick(nsd.server))
+    stage = Stage(dns=nsd, milter=milter, postfix=lab.start(Postfix, milters=milter.milters))
+    honest = Mail(token="silent", address=behind(HONEST))
+    forged = Mail(token="forged", address=behind(STRANGER), helo="stranger.example")
+    with silent(nsd):
+        began = time.monotonic()
+        reply = honest.send(stage)
+        assert time.monotonic() - began < IN_TIME
+        assert (reply.code, reply.text[:50]) == (450, "4.7.1 Greylisted (SPF temperror, SPF temperror, Re")
+        assert forged.send(stage).code == 450
+        assert Mail(token="local", address="127.0.0.1").send(stage).code == 250
+    assert forged.send(stage).text.startswith("5.7.23 SPF fail")
+    assert honest.send(stage).code == 250
+    assert "spf=pass" in str(honest.delivered(stage)["Authentication-Results"])
+
+
+@pytest.mark.slow
+def test_five_seconds_of_silence_end_all_greylisting_on_the_evidence_of_dns_until_it_answers(lab: Lab) -> None:
+    nsd = lab.start(Nsd, ZONES)
+    milter = lab.start(Milter64, quick(nsd.server))
+    numbers = count()
+
+    def another() -> Message:
+        return Message(address=behind(HONEST), sender=f"a@n{next(numbers)}.fresh.example")
+
+    with silent(nsd):
+        assert another().offer(milter).text.startswith("450 4.7.1 Greylisted")
+        until(lambda: another().offer(milter).action == "continue", "a client that is not put off any more")
+        milter.wait_log(lambda line: line["event"] == DOWN)
+        began = time.monotonic()
+        [header] = [value for name, value in another().send(milter).headers if name == "Authentication-Results"]
+        assert header.count("spf=temperror") == 2
+        assert time.monotonic() - began < 1  # the deadline: nothing waits for an answer that won't come
+    milter.wait_log(lambda line: line["event"] == UP)
+    assert judges_rightly(milter, f"n{next(numbers)}.fresh.example")
+    assert [(line["event"], line["level"]) for line in milter.log if line["event"] in (DOWN, UP)] == [
+        (DOWN, "warning"),
+        (UP, "info"),
+    ]
+
+
+def test_while_dns_is_silent_an_expired_finding_serves_those_alone_who_have_passed(lab: Lab) -> None:
+    records = f'soon.example. 1 TXT "v=spf1 ip4:{HONEST} ~all"\n'
+    nsd = lab.start(Nsd, {".": str(ZONES["."]) + records})
+    actions = '[spf.actions]\nsoftfail = "greylist"\ntemperror = "tempfail"\n[iprev]\nenabled = false\n'
+    milter = lab.start(Milter64, quick(nsd.server, actions))
+    known = Message(address=behind(STRANGER), sender="a@soon.example", helo="stranger.example")
+    other = Message(address=known.address, sender=known.sender, helo=known.helo, recipient="other@lab.example")
+    until(lambda: known.offer(milter).action == "continue", "the sender to pass")
+    with silent(nsd):
+        until(lambda: other.offer(milter).text.startswith("451 4.7.24"), "the finding to expire")
+        [header] = [value for name, value in known.send(milter).headers if name == "Authentication-Results"]
+        assert "spf=softfail" in header
+
+
+def test_one_more_verdict_than_may_wait_for_dns_is_put_off_at_once_and_nobody_else_is_delayed(lab: Lab) -> None:
+    with DnsServer({**RECORDS, **{f"n{n}.example": RECORDS["honest.example"] for n in range(40)}}) as dns:
+        settings = f'{MEMORY}\n[dns]\nnameservers = ["{dns.address}"]\ntimeout = "20s"\ndeadline = "20s"\n'
+        milter = lab.start(Milter64, f"{settings}\n[milter]\nworkers = 1\n")
+        crowd = [Message(address=behind(HONEST), sender=f"a@n{n}.example") for n in range(40)]
+        gate = dns.hold()
+        with ThreadPoolExecutor(len(crowd)) as pool:
+            replies = as_completed([pool.submit(message.offer, milter) for message in crowd])
+            at_once = [next(replies).result() for _ in range(8)]
+            for address in ("127.0.0.1", "172.17.0.1", "64:ff9b:1::1"):
+                assert Message(address=address).send(milter).action == "continue"
+            gate.set()
+            answered = [reply.result() for reply in replies]
+    assert {reply.text[:42] for reply in at_once} == {"450 4.7.1 Greylisted (SPF temperror, SPF t"}
+    assert [reply.action for reply in answered] == ["continue"] * 32
+    waiting = [line for line in milter.log if "too many messages wait for DNS" in line.get("because", "")]
+    assert len(waiting) == 8
