@@ -1,9 +1,9 @@
 """`make demo`: the real path for the eyes.
 
 A translator, DNS, Postfix and milter64 come up in network namespaces, and four mails are sent: honest and forged, over
-native IPv6 and from IPv4 through the translator. The table shows of each what a server believes that takes the address
-as it comes, by pyspf and a look-up of its reverse DNS, and what milter64 has made of it. Both ask the same DNS64
-resolver, which a server without IPv4 has. Nothing that is shown is made up: it is asked, sent, received and logged.
+native IPv6 and from IPv4 through the translator. A table then shows of each what a server believes that takes the
+address as it comes, by pyspf and a look-up of its reverse DNS, and what milter64 made of it. Both ask the same DNS64
+resolver, as a server without IPv4 has one. All that is shown was asked, sent, received or logged.
 """
 
 import os
@@ -13,13 +13,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from email.message import Message
 from ipaddress import ip_network
 from textwrap import wrap
 from typing import NoReturn
 
 import dns.resolver
 import spf
+from dns.reversename import from_address
 
 from milter64.cli.screen import Screen
 from milter64.config import load
@@ -36,24 +36,23 @@ from rig.unbound import Unbound
 PREFIX = "64:ff9b::/96"
 HONEST, HONEST_IPV6 = "192.31.196.10", CLIENT_IPV6
 FORGER, FORGER_IPV6 = "192.175.48.66", "3fff:66::66"
+POST = "192.31.196.20"
 
-POLICIES = {
-    "bank.example": f"v=spf1 ip4:{HONEST} ip6:{HONEST_IPV6} -all",
-    "post.example": "v=spf1 a:mail.post.example//64 -all",
-}
+BANK_POLICY = f"v=spf1 ip4:{HONEST} ip6:{HONEST_IPV6} -all"
+POST_POLICY = "v=spf1 a:mail.post.example//64 -all"
 ZONES = {
     ".": f"""
-        bank.example. TXT "{POLICIES["bank.example"]}"
-        post.example. TXT "{POLICIES["post.example"]}"
+        bank.example. TXT "{BANK_POLICY}"
         mail.bank.example. A {HONEST}
         mail.bank.example. AAAA {HONEST_IPV6}
-        mail.post.example. A 192.31.196.20
+        post.example. TXT "{POST_POLICY}"
+        mail.post.example. A {POST}
         four.forger.example. A {FORGER}
         six.forger.example. AAAA {FORGER_IPV6}
-        10.196.31.192.in-addr.arpa. PTR mail.bank.example.
-        66.48.175.192.in-addr.arpa. PTR four.forger.example.
-        0.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.4.0.0.0.f.f.f.3.ip6.arpa. PTR mail.bank.example.
-        6.6.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.6.6.0.0.f.f.f.3.ip6.arpa. PTR six.forger.example.
+        {from_address(HONEST)} PTR mail.bank.example.
+        {from_address(HONEST_IPV6)} PTR mail.bank.example.
+        {from_address(FORGER)} PTR four.forger.example.
+        {from_address(FORGER_IPV6)} PTR six.forger.example.
         """,
 }
 CONFIGURATION = f"""
@@ -68,34 +67,37 @@ format = "logfmt"
 """
 WIDTH = 98
 INTERRUPTED = 130
-"""What a shell makes of a program that ends by Ctrl-C."""
+"""What a shell makes of a program that Ctrl-C has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mail:
-    """A mail, by who sends it in truth, and from where."""
+    """A mail: who sends it in truth, from where, and what it claims."""
 
     honest: bool
-    path: str
     address: str
     helo: str
     sender: str
 
     @property
+    def translated(self) -> bool:
+        return ":" not in self.address
+
+    @property
     def title(self) -> str:
-        return f"{'honest' if self.honest else 'forged'}, {self.path}"
+        return f"{'honest' if self.honest else 'forged'}, {'IPv4 by NAT64' if self.translated else 'native IPv6'}"
 
     @property
     def recipient(self) -> str:
-        """The inbox that tells it from the others."""
-        return f"{'honest' if self.honest else 'forged'}-{self.path[-4:].lower()}@lab.example"
+        """An inbox of its own."""
+        return f"{'honest' if self.honest else 'forged'}-{'ipv4' if self.translated else 'ipv6'}@lab.example"
 
 
 MAILS = (
-    Mail(honest=True, path="native IPv6", address=HONEST_IPV6, helo="mail.bank.example", sender="a@bank.example"),
-    Mail(honest=False, path="native IPv6", address=FORGER_IPV6, helo="six.forger.example", sender="a@bank.example"),
-    Mail(honest=True, path="NAT64, IPv4", address=HONEST, helo="mail.bank.example", sender="a@bank.example"),
-    Mail(honest=False, path="NAT64, IPv4", address=FORGER, helo="four.forger.example", sender="a@post.example"),
+    Mail(honest=True, address=HONEST_IPV6, helo="mail.bank.example", sender="a@bank.example"),
+    Mail(honest=False, address=FORGER_IPV6, helo="six.forger.example", sender="a@bank.example"),
+    Mail(honest=True, address=HONEST, helo="mail.bank.example", sender="a@bank.example"),
+    Mail(honest=False, address=FORGER, helo="four.forger.example", sender="a@post.example"),
 )
 
 
@@ -111,35 +113,35 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Belief:
-    """What a server takes a mail's client for, and whether it takes the mail; `fate` says that in words."""
+    """What a server takes a mail's client for, its answer to the mail, and whether that does the sender justice."""
 
     client: str
     spf: str
     iprev: str
     bucket: str
-    accepts: bool
-    fate: str
+    answer: str
+    right: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """A mail, what became of it at milter64, and the two beliefs about it."""
+class Outcome:
+    """What became of a mail, and what either server believes of it."""
 
     mail: Mail
     reply: Reply
     log: str
-    without: Belief
+    undecoded: Belief
     decoded: Belief
 
 
 def main() -> int:
     """Play the demo, and return an exit code."""
-    screen = Screen()
     if missing := lack():
         Screen(sys.stderr).line(f"The demo runs real servers in network namespaces, and {missing}.")
         return os.EX_UNAVAILABLE
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
+    screen = Screen()
     try:
         with Lab() as lab:
             _play(lab, screen)
@@ -159,34 +161,33 @@ def _interrupt(*_: object) -> NoReturn:
 def _play(lab: Lab, screen: Screen) -> None:
     screen.title("Four mails to a mail server that has IPv6 only")
     stage = _set_stage(lab, screen)
-    screen.line("DNS lets these send:")
-    screen.table([*POLICIES.items(), ("mail.post.example", "A 192.31.196.20, no AAAA")], indent=2)
-    results = [_follow(stage, mail, screen) for mail in MAILS]
+    outcomes = [_follow(stage, mail, screen) for mail in MAILS]
     screen.line()
-    _compare(results, screen)
-    honest, forged = results[2:]
+    _compare(outcomes, screen)
+    *_, honest, forged = outcomes
     screen.line()
-    screen.title("What the honest IPv4 sender's mail has got")
-    field = _delivered(stage, honest.mail)["Authentication-Results"]
+    screen.title("The honest mail over IPv4 was delivered with this header,")
+    messages = stage.postfix.delivered(sum(mail.honest for mail in MAILS))
+    (field,) = (m["Authentication-Results"] for m in messages if m["Delivered-To"] == honest.mail.recipient)
     screen.line(f"  Authentication-Results: {field}".replace("\n", "\n  "))
-    screen.title("and left in milter64's log")
+    screen.title("and milter64 has logged:")
     _paragraph(honest.log, screen)
-    screen.title("What the IPv4 forger was told")
+    screen.title("The forger over IPv4 was told:")
     _paragraph(str(forged.reply), screen)
 
 
 @contextmanager
 def _step(what: str, screen: Screen) -> Iterator[list[str]]:
-    """Announce what is about to be done, and then say how it went: "done", or what is put into the list."""
+    """Announce what is about to be done, and then what came of it: "done", or what is put into the list."""
     sys.stdout.write(f"  {what} ... ")
     sys.stdout.flush()
-    outcome: list[str] = []
-    yield outcome
-    screen.line(" ".join(outcome) or "done")
+    result: list[str] = []
+    yield result
+    screen.line(" ".join(result) or "done")
 
 
 def _set_stage(lab: Lab, screen: Screen) -> Stage:
-    """Start all servers in the server's namespace, behind the translator."""
+    """Start all servers in the mail server's namespace, which only the translator joins to IPv4."""
     with _step(f"starting the translator: tayga, {PREFIX}", screen):
         nat = lab.start(Nat64, PREFIX, dual_stack=True, addresses=(HONEST, FORGER))
         nat.client.run("ip", "address", "add", f"{FORGER_IPV6}/128", "dev", "eth0")
@@ -201,103 +202,90 @@ def _set_stage(lab: Lab, screen: Screen) -> Stage:
     return Stage(nat=nat, resolver=resolver, milter=milter, postfix=postfix)
 
 
-def _follow(stage: Stage, mail: Mail, screen: Screen) -> Result:
+def _follow(stage: Stage, mail: Mail, screen: Screen) -> Outcome:
     """Send a mail, and find out what either server believes."""
-    with _step(f"sending: {mail.title}, {mail.address} for {mail.sender}", screen) as outcome:
-        host = SERVER_IPV6 if ":" in mail.address else SERVER_IPV4
+    with _step(f"sending: {mail.title}, {mail.sender} from {mail.address}", screen) as result:
+        host = SERVER_IPV4 if mail.translated else SERVER_IPV6
         with Smtp(host, stage.postfix.port, network=stage.nat.client, source=mail.address) as client:
             client.ehlo(mail.helo)
             reply = client.transaction(mail.sender, [mail.recipient])
-        log = until(lambda: _logged(stage, mail), f"a log line about {mail.recipient}")
-        outcome.append(_codes(reply))
-    facts = dict(word.split("=", 1) for word in shlex.split(log))
+        log = until(lambda: _line(stage.milter.output, mail.recipient), "milter64's log line")
+        facts = dict(word.split("=", 1) for word in shlex.split(log))
+        answer = f"{reply.code} {reply.text.split()[0]}"
+        result.append(answer)
     wire = facts["wire"]
-    return Result(
-        mail=mail,
-        reply=reply,
-        log=log,
-        without=stage.nat.server.call(lambda: _as_it_comes(stage.resolver, wire, mail)),
-        decoded=Belief(
-            client=facts["client"],
-            spf=facts["spf"],
-            iprev=facts["iprev"],
-            bucket=_bucket(stage.milter, wire),
-            accepts=reply.code == 250,
-            fate=_codes(reply),
-        ),
+    decoded = Belief(
+        client=facts["client"],
+        spf=facts["spf"],
+        iprev=facts["iprev"],
+        bucket=_bucket(stage.milter, wire),
+        answer=answer,
+        right=(reply.code == 250) == mail.honest,
     )
+    undecoded = stage.nat.server.call(lambda: _as_it_comes(stage.resolver, wire, mail))
+    return Outcome(mail=mail, reply=reply, log=log, undecoded=undecoded, decoded=decoded)
+
+
+def _line(log: str, word: str) -> str | None:
+    return next((line for line in log.split("\n")[:-1] if word in line), None)
+
+
+def _bucket(milter: Milter64, wire: str) -> str:
+    """Return the network by which milter64 greylists a client."""
+    settings = load(milter.file)
+    return settings.translator().client(wire).network(settings.greylist.ipv4_prefix, settings.greylist.ipv6_prefix)
 
 
 def _as_it_comes(resolver: Unbound, wire: str, mail: Mail) -> Belief:
-    """Return what pyspf, reverse DNS and a greylist by /64 make of the address on the wire."""
+    """Return what pyspf, reverse DNS and a greylist of /64 networks make of the address on the wire."""
     asked = dns.resolver.Resolver(configure=False)
     asked.nameservers, asked.port = [resolver.address], resolver.port
     dns.resolver.default_resolver = asked  # the one that pyspf asks
     result, _ = spf.check2(i=wire, s=mail.sender, h=mail.helo)
+    refused = result == "fail"
     return Belief(
         client=wire,
         spf=result,
         iprev=_iprev(asked, wire),
         bucket=str(ip_network(f"{wire}/64", strict=False)),
-        accepts=result != "fail",
-        fate="refused" if result == "fail" else "accepted",
+        answer="refused" if refused else "accepted",
+        right=refused != mail.honest,
     )
 
 
 def _iprev(resolver: dns.resolver.Resolver, address: str) -> str:
-    """Return whether a name of an IPv6 address leads back to it (RFC 8601 2.7.3)."""
+    """Return whether the name of an IPv6 address leads back to it (RFC 8601 2.7.3)."""
     name = str(resolver.resolve_address(address)[0])
     return "pass" if address in map(str, resolver.resolve(name, "AAAA")) else "fail"
 
 
-def _bucket(milter: Milter64, wire: str) -> str:
-    """Return the network that milter64 greylists a client by."""
-    settings = load(milter.file)
-    return settings.translator().client(wire).network(settings.greylist.ipv4_prefix, settings.greylist.ipv6_prefix)
-
-
-def _logged(stage: Stage, mail: Mail) -> str | None:
-    whole_lines = stage.milter.output.split("\n")[:-1]
-    return next((line for line in whole_lines if mail.recipient in line), None)
-
-
-def _delivered(stage: Stage, mail: Mail) -> Message:
-    honest = [each for each in MAILS if each.honest]
-    return next(m for m in stage.postfix.delivered(len(honest)) if m["Delivered-To"] == mail.recipient)
-
-
-def _codes(reply: Reply) -> str:
-    """Return a reply's two codes, such as 250 2.0.0."""
-    return f"{reply.code} {reply.text.split()[0]}"
-
-
-def _compare(results: Sequence[Result], screen: Screen) -> None:
-    """Show the beliefs about each mail one above the other, and how many were wrong."""
-    screen.title("What a server believes: without, it takes the address as it comes (pyspf, /64 buckets)")
+def _compare(outcomes: Sequence[Outcome], screen: Screen) -> None:
+    """Show the two beliefs of each mail one above the other, how many were wrong, and why."""
+    screen.title("What a server believes that takes the address as it comes (pyspf, /64 buckets), and milter64")
     rows = []
-    for result in results:
-        rows.append((result.mail.title, "without", *_cells(result.without, result, screen)))
-        rows.append((f"  {result.mail.address}", "milter64", *_cells(result.decoded, result, screen)))
+    for outcome in outcomes:
+        rows.append((outcome.mail.title, "undecoded", *_cells(outcome.undecoded, outcome.decoded, screen)))
+        rows.append((f"  {outcome.mail.address}", "milter64", *_cells(outcome.decoded, outcome.undecoded, screen)))
     screen.table(rows, ("MAIL", "SERVER", "CLIENT", "SPF", "RDNS", "GREYLIST BUCKET", "REPLY"))
-    without, decoded = (
-        sum(belief.accepts != each.mail.honest for each, belief in beliefs)
-        for beliefs in ([(each, each.without) for each in results], [(each, each.decoded) for each in results])
-    )
     screen.line()
+    undecoded = sum(not outcome.undecoded.right for outcome in outcomes)
+    decoded = sum(not outcome.decoded.right for outcome in outcomes)
     screen.title(
-        f"Wrong: {without} of {len(results)} without milter64, {decoded} with it. "
-        f"Without, all of IPv4 shares the bucket {results[-1].without.bucket}."
+        f"Wrong replies: {undecoded} of {len(outcomes)} undecoded, where all of IPv4 is one greylist bucket;"
+        f" {decoded} of {len(outcomes)} with milter64."
     )
+    bank = ("bank.example", BANK_POLICY, "ip4: matches no IPv6 address")
+    post = ("post.example", POST_POLICY, "DNS64 shows its host in 64:ff9b::/64")
+    screen.table((bank, post), indent=2)
 
 
-def _cells(belief: Belief, result: Result, screen: Screen) -> Iterator[str]:
-    """Yield a belief's cells, those yellow in which the two differ."""
+def _cells(belief: Belief, other: Belief, screen: Screen) -> Iterator[str]:
+    """Yield the cells of a belief, yellow where the other one differs."""
     for name in ("client", "spf", "iprev", "bucket"):
         cell = getattr(belief, name)
-        differs = getattr(result.without, name) != getattr(result.decoded, name)
-        yield screen.paint(cell, "yellow") if differs else cell
-    right = belief.accepts == result.mail.honest
-    yield screen.paint(f"{belief.fate}, {'right' if right else 'WRONG'}", "green" if right else "red")
+        yield cell if cell == getattr(other, name) else screen.paint(cell, "yellow")
+    verdict, colour = ("right", "green") if belief.right else ("WRONG", "red")
+    yield screen.paint(f"{belief.answer}, {verdict}", colour)
 
 
 def _paragraph(text: str, screen: Screen) -> None:

@@ -74,7 +74,7 @@ def test_every_key_can_be_given() -> None:
         ipv4_prefix = 32
         ipv6_prefix = 56
         skip_recipients = ["example.org", "Alice@example.com", "postmaster"]
-        store = "memory:"
+        store = "sqlite:/tmp/x"
         [headers]
         authentication_results = false
         received_spf = true
@@ -99,7 +99,11 @@ def test_every_key_can_be_given() -> None:
     assert settings.iprev.ipv6_actions == {"permerror": Action.TEMPFAIL}
     assert (settings.spf.enabled, settings.spf.helo_actions) == (False, {})
     assert settings.spf.actions == {"fail": Action.GREYLIST, "none": Action.ACCEPT}
-    assert (settings.greylist.enabled, settings.greylist.apply, settings.greylist.store) == (False, "all", "memory:")
+    assert (settings.greylist.enabled, settings.greylist.apply, settings.greylist.store) == (
+        False,
+        "all",
+        "sqlite:/tmp/x",
+    )
     assert (settings.greylist.delay, settings.greylist.retry_window) == (300.0, 86400.0)
     assert settings.greylist.remember == 864_000.0
     assert (settings.greylist.ipv4_prefix, settings.greylist.ipv6_prefix) == (32, 56)
@@ -213,13 +217,18 @@ def test_native_ipv6_clients_have_the_common_actions_without_their_own() -> None
 def test_what_is_disabled_is_not_asked() -> None:
     client = Translator().client("192.31.196.10")
     settings = read("spf.enabled = false\niprev.enabled = false")
-    assert set(settings.policy().rules(client).asked) == {("helo", "smtp.helo")}
+    assert not settings.policy().rules(client).asked
     assert set(Settings().policy().rules(client).asked) == {
-        ("helo", "smtp.helo"),
         ("iprev", "policy.iprev"),
         ("spf", "smtp.helo"),
         ("spf", "smtp.mailfrom"),
     }
+
+
+@pytest.mark.parametrize(("result", "asked"), [("fail", True), ("malformed", False)])
+def test_where_a_helo_name_leads_is_asked_only_if_something_follows(result: str, asked: bool) -> None:  # noqa: FBT001  a column
+    rules = read(f'helo.actions.{result} = "reject"').policy().rules(Translator().client("192.31.196.10"))
+    assert (("helo", "smtp.helo") in rules.asked) is asked
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,13 @@ WRONG = {
     "a mode as a number": ("[milter]\nsocket_mode = 0o660", "milter.socket_mode", 2, "432 is no file mode", '"0660"'),
     "no mode": ('[milter]\nsocket_mode = "0680"', "milter.socket_mode", 2, '"0680" is no file mode', '"0660"'),
     "no workers": ("[milter]\nworkers = 0", "milter.workers", 2, "0 is no number of workers", '"auto"'),
+    "many greylists": (
+        '[milter]\nworkers = 2\n[greylist]\nstore = "memory:"',
+        "greylist.store",
+        4,
+        "each of several workers would have a greylist of its own",
+        "workers = 1",
+    ),
     "a switch of workers": ("[milter]\nworkers = true", "milter.workers", 2, "true is no number", '"auto"'),
     "no authserv-id": ('[milter]\nauthserv_id = "a b"', "milter.authserv_id", 2, '"a b" is no', "mx.example.org"),
     "no TOML": ("[spf]\nenabled = yes", "", 2, "not valid TOML: Invalid value, in column 11", "see https://toml.io"),

@@ -7,7 +7,6 @@ and is never used by two threads at once.
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from threading import BoundedSemaphore
 
 from milter64 import greylist
@@ -25,6 +24,8 @@ from milter64.verdict import Action, Finding, Findings, Key, Need, Reply
 _MOST_LEARNING = 256
 """Pairs whose groups may be due to be learned at once; what is over that isn't learned."""
 _LEARNERS = 4
+_EXPIRE_EVERY = 3600.0
+"""Seconds of row time between two looks for rows that say nothing any more."""
 
 
 class RowClock:
@@ -81,6 +82,7 @@ class Engine:
         self._telemetry = telemetry
         self._inquiry = Inquiry(resolver, lambda where: telemetry.exception("fault", where=where))
         self._now = RowClock(store.latest())
+        self._expire_at = self._now()
         self._learning = BoundedSemaphore(_MOST_LEARNING)
         self._learners = ThreadPoolExecutor(_LEARNERS, "learn")
 
@@ -233,10 +235,12 @@ class Engine:
         return greylist.attempt(rows, network, proven, now, settings)
 
     def _keep(self, pair: str, standing: greylist.Standing) -> None:
-        """Write the rows that an attempt has moved; without a store nobody is greylisted, and nothing is kept."""
+        """Write the rows that an attempt has moved, and now and then have those forgotten that have run out."""
         if standing.rows:
-            with suppress(StoreGone):
-                self._store.merge(pair, standing.rows)
+            self._store.merge(pair, standing.rows)
+        if (now := self._now()) >= self._expire_at:
+            self._expire_at = now + _EXPIRE_EVERY
+            self._store.expire(now)
 
     def _learn(self, envelope: Envelope, known: Findings, pair: str, now: float) -> None:
         """Look up, behind the reply, which groups the client belongs to, and enrol them under the attempt's own time.

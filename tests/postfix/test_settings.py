@@ -1,4 +1,4 @@
-"""Stories of a real Postfix and of milter64 with settings of an admin's own."""
+"""Stories, numbered on, of a real Postfix and of milter64 with settings of an admin's own."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from rig.world import HONEST, HONEST_IPV6, LIAR, NAMELESS, STRANGER, STRANGER_IP
 FORGED = Mail(token="forged", address=behind(STRANGER), helo="stranger.example")
 
 
-def test_observing_refuses_nothing_and_does_everything_else(lab: Lab) -> None:
+def test_24_observing_refuses_nothing_and_does_everything_else(lab: Lab) -> None:
     stage = set_stage(lab, ZONES, f'mode = "observe"\n{MEMORY}')
     assert FORGED.send(stage).code == 250
     line = FORGED.logged(stage, "rejected")
@@ -28,7 +28,7 @@ def test_observing_refuses_nothing_and_does_everything_else(lab: Lab) -> None:
     assert "spf=fail" in results(FORGED.delivered(stage))
 
 
-def test_whoever_came_back_while_we_observed_is_not_delayed_when_we_enforce(lab: Lab) -> None:
+def test_25_whoever_came_back_while_we_observed_is_not_delayed_when_we_enforce(lab: Lab) -> None:
     store = f'[greylist]\nstore = "sqlite:{lab.folder}/greylist.sqlite"\ndelay = "1s"\n'
     stage = set_stage(lab, ZONES, f'mode = "observe"\n{store}')
     mail = Mail(token="moved", address=behind(NAMELESS), sender="a@none.example", helo="none.example")
@@ -44,7 +44,7 @@ def test_whoever_came_back_while_we_observed_is_not_delayed_when_we_enforce(lab:
     assert mail.send(stage).code == 250
 
 
-def test_with_apply_all_a_stranger_waits_before_dns_is_asked_and_is_refused_on_its_retry(lab: Lab) -> None:
+def test_26_with_apply_all_a_stranger_waits_before_dns_is_asked_and_is_refused_on_its_retry(lab: Lab) -> None:
     stage = set_stage(lab, ZONES, f'{MEMORY}apply = "all"\n')
     first = FORGED.send(stage)
     assert (first.code, first.text[:30]) == (450, "4.7.1 Greylisted, please try a")
@@ -60,7 +60,7 @@ def test_with_apply_all_a_stranger_waits_before_dns_is_asked_and_is_refused_on_i
     assert local.retried(stage).code == 250
 
 
-def test_what_dns_says_after_the_reply_lets_the_retry_come_from_elsewhere(lab: Lab) -> None:
+def test_27_what_dns_says_after_the_reply_lets_the_retry_come_from_elsewhere(lab: Lab) -> None:
     stage = set_stage(lab, ZONES, f'{MEMORY}apply = "all"\n')
     assert Mail(token="pool", address=behind(HONEST)).send(stage).code == 450
     wait_out_the_delay()
@@ -71,7 +71,7 @@ def test_what_dns_says_after_the_reply_lets_the_retry_come_from_elsewhere(lab: L
     assert passed["group"] in {"spf:honest.example", "rdns:honest.example"}
 
 
-def test_relays_of_ours_are_not_judged_and_what_they_say_is_kept(lab: Lab) -> None:
+def test_28_relays_of_ours_are_not_judged_and_what_they_say_is_kept(lab: Lab) -> None:
     stage = set_stage(lab, ZONES, f'{MEMORY}\n[trust]\nrelays = ["{STRANGER_IPV6}"]\n')
     field = "mx.lab.example; spf=pass smtp.mailfrom=honest.example"
     mail = Mail(token="relayed", address=STRANGER_IPV6, message=f"Authentication-Results: {field}\n\nHi.\n")
@@ -80,7 +80,7 @@ def test_relays_of_ours_are_not_judged_and_what_they_say_is_kept(lab: Lab) -> No
     assert mail.logged(stage, "accepted")["because"] == "exempt relay: its address is in trust.relays"
 
 
-def test_trust_is_in_the_address_on_the_wire_and_never_in_a_decoded_one(lab: Lab) -> None:
+def test_29_trust_is_in_the_address_on_the_wire_and_never_in_a_decoded_one(lab: Lab) -> None:
     prefix = "2001:db8:64::/96"
     stage = set_stage(
         lab, ZONES, f'{MEMORY}\n[translation]\nprefixes = ["{prefix}"]\n[trust]\nnetworks = ["10.0.0.0/8"]\n'
@@ -95,7 +95,7 @@ def test_trust_is_in_the_address_on_the_wire_and_never_in_a_decoded_one(lab: Lab
     assert direct.delivered(stage).get_all("Authentication-Results") == ["mx.lab.example; x"]
 
 
-def test_explicit_mappings_are_decoded(lab: Lab) -> None:
+def test_30_explicit_mappings_are_decoded(lab: Lab) -> None:
     mapping = f'{{ ipv4 = "{HONEST}", ipv6 = "2001:db8:aaaa::1" }}'
     stage = set_stage(lab, ZONES, f"{MEMORY}\n[translation]\nexplicit = [{mapping}]\n")
     mail = Mail(token="mapped", address="2001:db8:aaaa::1")
@@ -107,7 +107,7 @@ def test_explicit_mappings_are_decoded(lab: Lab) -> None:
     }
 
 
-def test_reverse_dns_can_be_a_reason_to_refuse_alone_and_with_others(lab: Lab) -> None:
+def test_31_reverse_dns_can_be_a_reason_to_refuse_alone_and_with_others(lab: Lab) -> None:
     stage = set_stage(lab, ZONES, f'{MEMORY}\n[iprev.actions]\nfail = "reject"\ntemperror = "tempfail"\n')
     several = Mail(token="several", address=behind(LIAR), helo="none.example").send(stage)
     assert (several.code, several.text[:16]) == (550, "5.7.26 SPF fail:")
@@ -117,20 +117,20 @@ def test_reverse_dns_can_be_a_reason_to_refuse_alone_and_with_others(lab: Lab) -
     assert alone.text.startswith(f"5.7.25 Reverse DNS fail: elsewhere.example does not lead back to {LIAR} (milter64 ")
 
 
-def test_a_temperror_can_put_a_client_off(lab: Lab) -> None:
+def test_32_a_temperror_can_put_a_client_off(lab: Lab) -> None:
     stage = set_stage(lab, ZONES, f'{MEMORY}\n[spf.actions]\ntemperror = "tempfail"\n')
     reply = Mail(token="lost", address=behind(HONEST), sender="a@lost.example").send(stage)
     assert (reply.code, reply.text[:20]) == (451, "4.7.24 SPF temperror")
 
 
-def test_native_ipv6_can_have_its_own_rules_of_reverse_dns(lab: Lab) -> None:
+def test_33_native_ipv6_can_have_its_own_rules_of_reverse_dns(lab: Lab) -> None:
     stage = set_stage(lab, ZONES, f'{MEMORY}\n[iprev]\nipv6_actions = {{ permerror = "reject" }}\n')
     mail = Mail(token="v6", address="2001:db8:77::1", sender="a@none.example", helo="none.example")
     assert mail.send(stage).text.startswith("5.7.25 Reverse DNS permerror: ")
     assert Mail(token="v4", address=behind(NAMELESS), sender=mail.sender, helo=mail.helo).send(stage).code == 450
 
 
-def test_a_client_may_be_refused_for_its_helo(lab: Lab) -> None:
+def test_34_a_client_may_be_refused_for_its_helo(lab: Lab) -> None:
     stage = set_stage(lab, ZONES, f'{MEMORY}\n[helo.actions]\nown-name = "reject"\nfail = "reject"\n')
     own = Mail(token="own", address=behind(STRANGER), sender="a@none.example", helo="mx.lab.example").send(stage)
     assert (own.code, own.text[:43]) == (550, "5.7.1 HELO own-name: mx.lab.example is this")
@@ -138,7 +138,7 @@ def test_a_client_may_be_refused_for_its_helo(lab: Lab) -> None:
     assert (away.code, away.text[:40]) == (550, "5.7.1 HELO fail: elsewhere.example does ")
 
 
-def test_recipients_may_opt_out_of_greylisting(lab: Lab) -> None:
+def test_35_recipients_may_opt_out_of_greylisting(lab: Lab) -> None:
     stage = set_stage(lab, ZONES, f'{MEMORY}skip_recipients = ["quick@lab.example"]\n')
     quick = Mail(token="quick", address=behind(NAMELESS), sender="a@none.example", helo="none.example")
     assert quick.send(stage).code == 250
@@ -146,12 +146,12 @@ def test_recipients_may_opt_out_of_greylisting(lab: Lab) -> None:
     assert slow.send(stage).code == 450
 
 
-def test_private_addresses_are_judged_on_demand(lab: Lab) -> None:
+def test_36_private_addresses_are_judged_on_demand(lab: Lab) -> None:
     stage = set_stage(lab, ZONES, f"{MEMORY}\n[trust]\njudge_private = true\n")
     assert Mail(token="judged", address="172.17.0.1").send(stage).text.startswith("5.7.23")
 
 
-def test_received_spf_is_added_on_request(lab: Lab) -> None:
+def test_37_received_spf_is_added_on_request(lab: Lab) -> None:
     stage = set_stage(lab, ZONES, f"{MEMORY}\n[headers]\nauthentication_results = false\nreceived_spf = true\n")
     mail = Mail(token="received", address=behind(HONEST), message="Authentication-Results: mx.lab.example; x\n\nHi.\n")
     assert mail.send(stage).code == 250
@@ -161,7 +161,7 @@ def test_received_spf_is_added_on_request(lab: Lab) -> None:
     assert message.get_all("Authentication-Results") == ["mx.lab.example; x"]
 
 
-def test_the_log_can_keep_people_to_itself(lab: Lab) -> None:
+def test_38_the_log_can_keep_people_to_itself(lab: Lab) -> None:
     stage = set_stage(lab, ZONES, f'{MEMORY}\n[log]\nprivacy = "hash"\n')
     Mail(token="secret", address=behind(HONEST), sender="joe.bloggs@honest.example").send(stage)
     stage.milter.wait_log(lambda line: line["event"] == "accepted")
@@ -170,7 +170,7 @@ def test_the_log_can_keep_people_to_itself(lab: Lab) -> None:
     assert "secret" not in stage.milter.output
 
 
-def test_a_chrooted_postfix_asks_over_a_unix_socket_in_its_queue(lab: Lab) -> None:
+def test_39_a_chrooted_postfix_asks_over_a_unix_socket_in_its_queue(lab: Lab) -> None:
     nsd = lab.start(Nsd, ZONES)
     postfix = lab.start(Postfix, milters="unix:milter64.sock", chroot=True)
     settings = f'{MEMORY}\n[dns]\nnameservers = ["{nsd.server}"]\n[milter]\nsocket_group = "postfix"\n'
@@ -181,7 +181,7 @@ def test_a_chrooted_postfix_asks_over_a_unix_socket_in_its_queue(lab: Lab) -> No
     assert "spf=pass" in results(mail.delivered(stage))
 
 
-def test_a_transaction_after_a_pause_has_a_deadline_of_its_own(lab: Lab) -> None:
+def test_40_a_transaction_after_a_pause_has_a_deadline_of_its_own(lab: Lab) -> None:
     stage = set_stage(lab, ZONES, f"{MEMORY}\n[iprev]\nenabled = false\n[spf]\nhelo_actions = {{}}\n")
     stage.milter.configure(
         f'{MEMORY}\n[dns]\nnameservers = ["{stage.dns.server}"]\ndeadline = "500ms"\n[iprev]\nenabled = false\n'
@@ -218,7 +218,7 @@ def _reloads(stage: Stage) -> int:
     return sum(line["event"] == "reloaded" for line in stage.milter.log)
 
 
-def test_a_reload_under_traffic_delays_none_of_two_hundred_mails(lab: Lab) -> None:
+def test_41_a_reload_under_traffic_delays_none_of_two_hundred_mails(lab: Lab) -> None:
     stage = set_stage(lab, ZONES)
     with ThreadPoolExecutor(20) as pool:
         sessions = [pool.submit(_mails, stage, number * 10, 10) for number in range(20)]
@@ -232,7 +232,7 @@ def test_a_reload_under_traffic_delays_none_of_two_hundred_mails(lab: Lab) -> No
     assert sum(line["event"] == "accepted" for line in stage.milter.log) == 200
 
 
-def test_a_bad_file_changes_nothing_and_says_why(lab: Lab) -> None:
+def test_42_a_bad_file_changes_nothing_and_says_why(lab: Lab) -> None:
     stage = set_stage(lab, ZONES)
     stage.milter.configure("[spf]\nactoins = {}\n")
     stage.milter.reload()
@@ -246,7 +246,7 @@ def _workers(stage: Stage) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{stage.milter.pid}/task/{stage.milter.pid}/children").read_text().split()]
 
 
-def test_a_worker_killed_in_mid_session_costs_that_session_a_451_and_nobody_else_anything(lab: Lab) -> None:
+def test_43_a_worker_killed_in_mid_session_costs_that_session_a_451_and_nobody_else_anything(lab: Lab) -> None:
     stage = set_stage(lab, ZONES, f"{MEMORY}\n[milter]\nworkers = 1\n")
     (worker,) = _workers(stage)
     with Smtp("127.0.0.1", stage.postfix.port) as client:

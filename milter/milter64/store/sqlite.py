@@ -114,7 +114,7 @@ class SqliteStore(Generic[Row]):
 
     def _begin_outage(self, gone: StoreGone) -> None:
         if not self._outage:
-            self._warn(f"the store is gone: {gone}")
+            self._warn(f"the store is gone, nobody is greylisted until it is back: {gone}")
         self._outage = str(gone)
         self._cache.clear()
         self._wake.set()

@@ -142,7 +142,7 @@ class Table(Generic[Row]):
                 return work(self._opened())
         except (OSError, sqlite3.Error) as error:
             self.close()
-            raise StoreGone(f"{self._path}: {error}") from error
+            raise StoreGone(f"{self._path}: {getattr(error, 'strerror', None) or error}") from error
 
     def _opened(self) -> sqlite3.Connection:
         """Return a connection to the file that now bears the name."""
