@@ -35,10 +35,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture(autouse=True)
-def _hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Probe more often than every second; see to it that no probe outlives the test."""
+def _hasty(server: DnsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Probe more often than every second; end with the server alive, so that no probe outlives the test."""
     monkeypatch.setattr(nameservers, "PROBE_EVERY", 0.4)
     yield
+    server.revive()
     join_probes()
 
 
@@ -86,7 +87,6 @@ def test_who_waits_when_the_breaker_opens_waits_for_no_further_try(server: DnsSe
         assert asked.news.get(timeout=PATIENCE) is True
         assert words.result(PATIENCE) == "no nameserver answers"
     assert server.count(GOOD) < 10
-    server.revive()
 
 
 def test_however_many_wait_one_probe_is_sent_a_second(server: DnsServer, clock: Clock) -> None:
@@ -99,7 +99,6 @@ def test_however_many_wait_one_probe_is_sent_a_second(server: DnsServer, clock: 
         assert all(words.result(PATIENCE) for words in waiting)
     assert len(probes()) == 1
     assert asked.news.get(timeout=PATIENCE) is True
-    server.revive()
 
 
 def test_a_closed_port_opens_the_breaker_too_and_a_second_goes_by_before(clock: Clock) -> None:

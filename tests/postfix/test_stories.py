@@ -8,8 +8,7 @@ from dataclasses import replace
 import pytest
 
 from rig.mail import Mail, facts, results
-from rig.process import until
-from rig.smtp import Reply, Smtp, proxy
+from rig.smtp import Smtp, proxy
 from rig.stage import Stage
 from rig.world import HONEST, HONEST_IPV6, LIAR, NAMELESS, STRANGER, STRANGER_IPV6, behind
 
@@ -142,122 +141,6 @@ def test_09_an_unreadable_record_is_a_reason_to_wait_and_none_to_refuse(stage: S
     assert mail.logged(stage, "greylisted")["spf"] == spf
 
 
-def test_10_the_null_sender_hears_of_the_greylist_at_end_of_message_only(stage: Stage) -> None:
-    recipients = [f"{name}.null@lab.example" for name in ("one", "two", "three")]
-
-    def send() -> Reply:
-        with Smtp("127.0.0.1", stage.postfix.port) as client:
-            client.xclient(addr=behind(NAMELESS))
-            client.ehlo("none.example")
-            for reply in (client.mail(""), *map(client.rcpt, recipients)):
-                assert reply.code == 250
-            return client.data()
-
-    first = send()
-    assert (first.code, first.text[:43]) == (450, "4.7.1 Greylisted (Reverse DNS permerror), p")
-    until(lambda: send().code == 250, "the message of the null sender to pass")
-    refused = stage.milter.wait_log(lambda line: line["event"] == "greylisted" and "one.null" in line["to"])
-    accepted = stage.milter.wait_log(lambda line: line["event"] == "accepted" and "one.null" in line["to"])
-    to = ",".join(f"<{recipient}>" for recipient in recipients)
-    assert (refused["from"], refused["to"], accepted["to"]) == ("<>", to, to)
-
-
-def test_11_a_callout_with_the_null_sender_is_not_hurt_and_leaves_no_row(stage: Stage) -> None:
-    with Smtp("127.0.0.1", stage.postfix.port) as client:
-        client.xclient(addr=behind("192.31.196.41"))
-        client.ehlo("mail.honest.example")
-        assert client.mail("").code == 250
-        assert client.rcpt("callout@lab.example").code == 250
-    line = stage.milter.wait_log(lambda line: line["event"] == "abandoned" and "callout" in line["to"])
-    assert facts(line, "greylist", "spf_helo") == {"greylist": None, "spf_helo": None}
-
-
-def test_12_the_null_sender_is_judged_by_its_helo(stage: Stage) -> None:
-    mail = Mail(token="nullhelo", address=behind(STRANGER), sender="")
-    reply = mail.send(stage)
-    line = mail.logged(stage, "rejected")
-    assert (reply.code, reply.text) == (
-        550,
-        f"5.7.23 SPF fail: {STRANGER} is not permitted by mail.honest.example (-all) (milter64 {line['session']})",
-    )
-    assert facts(line, "from", "spf_helo") == {"from": "<>", "spf_helo": "fail"}
-
-
-def test_13_an_authenticated_client_sends_for_whom_it_likes_but_not_in_our_name(stage: Stage) -> None:
-    forged = "Authentication-Results: mx.lab.example; auth=pass\nSubject: x\n\nHi.\n"
-    mail = Mail(token="login", address=behind(STRANGER), login="joe", message=forged)
-    assert mail.send(stage).code == 250
-    assert "Authentication-Results" not in mail.delivered(stage)
-    assert facts(mail.logged(stage, "accepted"), "because", "spf") == {
-        "because": "exempt authenticated: it has authenticated",
-        "spf": None,
-    }
-
-
-def test_14_one_recipient_may_be_accepted_and_the_next_refused(stage: Stage) -> None:
-    forged = "Authentication-Results: MX.LAB.EXAMPLE 1; spf=pass smtp.mailfrom=x\nSubject: x\n\nHi.\n"
-    with Smtp("127.0.0.1", stage.postfix.port) as client:
-        client.xclient(addr=behind(STRANGER))
-        client.ehlo("stranger.example")
-        client.mail("two@honest.example")
-        assert client.rcpt("postmaster@lab.example").code == 250
-        assert client.rcpt("fate@lab.example").code == 550
-        assert client.data(forged).code == 250
-    accepted = stage.milter.wait_log(lambda line: line["event"] == "accepted" and "<two@" in line["from"])
-    refused = stage.milter.wait_log(lambda line: line["event"] == "rejected" and "<two@" in line["from"])
-    assert (accepted["to"], refused["to"]) == ("<postmaster@lab.example>", "<fate@lab.example>")
-    assert accepted["because"] == "exempt postmaster: postmaster and abuse can always be reached"
-    message = Mail(token="postmaster", address="").delivered(stage)
-    assert message["Return-Path"] == "<two@honest.example>"
-    assert len(message.get_all("Authentication-Results", [])) == 1
-    assert "spf=fail" in results(message)
-
-
-def test_15_each_transaction_of_a_session_is_judged_on_its_own_facts(stage: Stage) -> None:
-    with Smtp("127.0.0.1", stage.postfix.port) as client:
-        client.xclient(addr=behind(STRANGER))
-        client.ehlo("stranger.example")
-        assert client.transaction("a@honest.example", ["own1@lab.example"]).code == 550
-        client.rset()
-        assert client.transaction("a@stranger.example", ["own2@lab.example"]).code == 250
-        assert client.transaction("a@honest.example", ["own3@lab.example"]).code == 550
-        client.rset()
-        assert client.transaction("a@none.example", ["own4@lab.example"]).code == 250
-    lines = [line for line in stage.milter.log if "<own" in line.get("to", "")]
-    assert [(line["event"], line["spf"]) for line in lines] == [
-        ("rejected", "fail"),
-        ("accepted", "none"),
-        ("rejected", "fail"),
-        ("accepted", "none"),
-    ]
-    assert len({line["session"] for line in lines}) == 1
-
-
-def test_16_a_refusal_does_not_leak_into_the_next_reply(stage: Stage) -> None:
-    with Smtp("127.0.0.1", stage.postfix.port) as client:
-        client.xclient(addr=behind(STRANGER))
-        client.ehlo("stranger.example")
-        client.mail("a@honest.example")
-        assert client.rcpt("leak@lab.example").text.startswith("5.7.23")
-        client.rset()
-        client.mail("a@soft.example")
-        assert client.rcpt("leak@lab.example").text.startswith("4.7.1 Greylisted")
-        assert client.rcpt("abuse@lab.example").text == "2.1.5 Ok"
-
-
-def test_17_a_second_helo_takes_the_place_of_the_first(stage: Stage) -> None:
-    with Smtp("127.0.0.1", stage.postfix.port) as client:
-        client.xclient(addr=behind(STRANGER))
-        client.ehlo("mail.honest.example")
-        client.mail("a@none.example")
-        assert client.rcpt("helo1@lab.example").code == 550
-        client.ehlo("stranger.example")
-        client.mail("a@none.example")
-        assert client.rcpt("helo1@lab.example").code == 250
-    line = stage.milter.wait_log(lambda line: line["event"] == "abandoned" and "helo1" in line["to"])
-    assert facts(line, "helo", "spf_helo") == {"helo": "stranger.example", "spf_helo": "none"}
-
-
 def test_18_a_neighbour_in_the_same_64_does_not_inherit_a_pass(stage: Stage) -> None:
     assert Mail(token="neighbour1", address=HONEST_IPV6).send(stage).code == 250
     mail = Mail(token="neighbour2", address=HONEST_IPV6.replace("25", "26"))
@@ -294,16 +177,6 @@ def test_21_a_client_with_an_eight_bit_helo_is_judged_as_one_without(stage: Stag
         "spf": "pass",
         "spf_helo": "none",
     }
-
-
-def test_22_a_mail_that_is_given_up_is_logged_as_abandoned(stage: Stage) -> None:
-    with Smtp("127.0.0.1", stage.postfix.port) as client:
-        client.xclient(addr=behind(HONEST))
-        client.ehlo("mail.honest.example")
-        client.mail("a@honest.example")
-        assert client.rcpt("gone@lab.example").code == 250
-    line = stage.milter.wait_log(lambda line: line["event"] == "abandoned" and "<gone@" in line["to"])
-    assert facts(line, "spf", "client") == {"spf": "pass", "client": HONEST}
 
 
 def test_23_forged_fields_go_and_no_others(stage: Stage) -> None:
