@@ -71,11 +71,6 @@ def test_a_translated_clients_message_shows_both_addresses() -> None:
     [
         pytest.param([], "none", id="nothing was asked"),
         pytest.param([finding("helo", "smtp.helo", "fail")], "none", id="RFC 8601 4: no unregistered method"),
-        pytest.param(
-            [finding("exempt", "policy.exempt", "authenticated", "it has authenticated")],
-            "none (not judged, authenticated)",
-            id="the client is exempt",
-        ),
     ],
 )
 def test_a_message_of_which_nothing_was_judged_says_none_and_why(findings: list[Finding], value: str) -> None:

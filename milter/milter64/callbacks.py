@@ -64,6 +64,7 @@ class Callbacks(Milter.Base):
         self._session: Session | None = None
         self._transaction: Transaction | None = None
         self._token = token_hex(4)
+        self._authserv_id = context.authserv_id
         self._fields = 0
         self._forged: list[int] = []
 
@@ -83,8 +84,9 @@ class Callbacks(Milter.Base):
             client=self._context.translator.client(address),
             port=port,
             helo=None,
-            mta=self._context.authserv_id or self.getsymval("j") or os.uname().nodename,
+            mta=self._macro("j") or os.uname().nodename,
         )
+        self._authserv_id = self._context.authserv_id or self._session.mta
         return Milter.CONTINUE
 
     @Milter.noreply
@@ -101,7 +103,7 @@ class Callbacks(Milter.Base):
         """Begin a transaction."""
         self._forget()
         if self._session:
-            login = self.getsymval("{auth_authen}") or ""
+            login = self._macro("{auth_authen}")
             envelope = Envelope(session=self._session, sender=mailbox(sender), login=login)
             self._transaction = self._engine.begin(envelope)
         return Milter.CONTINUE
@@ -123,7 +125,7 @@ class Callbacks(Milter.Base):
         if reply := self._engine.end(transaction):
             return self._refuse(reply)
         self._set_headers(transaction)
-        self._engine.accepted(transaction, self.getsymval("i") or "")
+        self._engine.accepted(transaction, self._macro("i"))
         # CONTINUE, as every acceptance here: ACCEPT would end the work of nobody but this milter for the message.
         return Milter.CONTINUE
 
@@ -146,6 +148,13 @@ class Callbacks(Milter.Base):
         if callback == "connect":
             self._session = None
         return self._refuse(trouble(self._token)) if callback in ("envrcpt", "eom") else Milter.CONTINUE
+
+    def _macro(self, name: str) -> str:
+        """Return a macro's value, "" if the mail server gave none, and "?" if pymilter can't read it."""
+        try:
+            return self.getsymval(name) or ""
+        except UnicodeDecodeError:
+            return "?"
 
     def _forget(self) -> None:
         transaction, self._transaction = self._transaction, None
@@ -176,7 +185,7 @@ class HeaderCallbacks(Callbacks):
         """Note which Authentication-Results fields are forged; deleting waits until end of message."""
         if self._session and is_authentication_results(name):
             self._fields += 1
-            if is_forged(value, self._session.mta):
+            if is_forged(value, self._authserv_id):
                 self._forged.append(self._fields)
         return Milter.CONTINUE
 
@@ -187,6 +196,5 @@ class HeaderCallbacks(Callbacks):
                 self.chgheader(AUTHENTICATION_RESULTS, index, "")
         super()._set_headers(transaction)
         if not transaction.exempt:
-            envelope = transaction.envelope
-            value = authentication_results(envelope.session.mta, envelope, transaction.known.values())
+            value = authentication_results(self._authserv_id, transaction.envelope, transaction.known.values())
             self.addheader(AUTHENTICATION_RESULTS, value, 0)

@@ -52,8 +52,7 @@ class Transaction:
         self.exempt = exempt
         self.known = dict(known)
         self.lookups: dict[Key, Lookup] = {}
-        self.standings: list[greylist.Standing] = []
-        """How the findings and the verdicts came about, for those who want to know."""
+        """How the findings came about, for those who want to know."""
         self.recipients: list[str] = []
         """Those that the client was not told to give up."""
         self.verdicts: list[Verdict] = []
@@ -115,7 +114,8 @@ class Engine:
         transaction.deadline = None
         if not transaction.envelope.sender and (answer := self._answer(transaction, transaction.recipients)):
             return answer
-        if not transaction.exempt and self._settings.headers.authentication_results:
+        headers = self._settings.headers
+        if not transaction.exempt and (headers.authentication_results or headers.received_spf):
             self._ask(transaction, unanswered(transaction.known, self._rules(transaction.envelope)))
         return None
 
@@ -195,7 +195,6 @@ class Engine:
                 self._ask(transaction, wanted(known, standing, rules), pair)
             else:
                 standing = self._attempt(envelope, known, pair, now, complete=not unanswered(known, rules))
-                transaction.standings.append(standing)
         if step.standing:
             self._keep(pair, step.standing)
             if step.action is Action.GREYLIST and not step.standing.complete:

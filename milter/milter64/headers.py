@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from milter64.address import Client
-from milter64.policy import EXEMPT
 from milter64.session import Envelope, split
 from milter64.text import clean
 from milter64.verdict import Finding, Key
@@ -38,12 +37,10 @@ def authentication_results(authserv_id: str, envelope: Envelope, findings: Itera
     r"""Return the value of a message's Authentication-Results field, folded with "\n ".
 
     The last comment tells the client's address, the one on the wire where it is another, and its origin. A message of
-    which nothing was judged gets "none", and from the finding `EXEMPT` the reason.
+    which nothing was judged gets "none".
     """
     known = {finding.key: finding for finding in findings}
-    results = [_resinfo(known[key], envelope) for key in _METHODS if key in known]
-    if not results:
-        results = [f"none {_comment('not judged', known[EXEMPT].result)}" if EXEMPT in known else "none"]
+    results = [_resinfo(known[key], envelope) for key in _METHODS if key in known] or ["none"]
     *closed, last = _word(authserv_id, _TOKEN), *results
     lines = (*(f"{line};" for line in closed), last, _comment(*_who(envelope.session.client)))
     return "\n ".join(map(_fold, lines))

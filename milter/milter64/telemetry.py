@@ -132,7 +132,8 @@ class Telemetry:
             if verdict.standing:
                 standing = verdict.standing
                 fields["greylist"] = standing.state.value
-                fields["group"] = clean(standing.group)
+                if standing.group:
+                    fields["group"] = clean(standing.group)
                 if standing.seconds:
                     fields["wait"] = standing.seconds
         return fields

@@ -86,7 +86,7 @@ def _judge(
         client=translator.client(arguments.address),
         port=0,
         helo=arguments.helo,
-        mta=settings.authserv_id or os.uname().nodename,
+        mta=os.uname().nodename,
     )
     quiet = Telemetry(telemetry.Settings(level="error"))
     resolver = Resolver(settings.dns, translator)
@@ -99,9 +99,10 @@ def _judge(
 def _report(settings: Settings, transaction: Transaction, reply: Reply | None, recipient: str) -> Report:
     envelope, client = transaction.envelope, transaction.envelope.session.client
     findings = [*transaction.known.values(), *filter(None, [transaction.exempt])]
+    standing = transaction.verdicts[-1].standing
     field = ""
     if settings.headers.authentication_results and not reply and not transaction.exempt:
-        field = authentication_results(envelope.session.mta, envelope, findings)
+        field = authentication_results(settings.authserv_id or envelope.session.mta, envelope, findings)
     return {
         "client": {
             "wire": client.wire,
@@ -126,10 +127,9 @@ def _report(settings: Settings, transaction: Transaction, reply: Reply | None, r
             }
             for finding in findings
         ],
-        "greylist": [
-            {"state": standing.state.value, "group": standing.group, "seconds": standing.seconds}
-            for standing in transaction.standings
-        ],
+        "greylist": {"state": standing.state.value, "group": standing.group, "seconds": standing.seconds}
+        if standing
+        else None,
         "verdict": transaction.verdicts[-1].action.name.lower(),
         "rules": list(_rules(settings, transaction)),
         "reply": str(reply) if reply else None,
@@ -215,8 +215,9 @@ def _show(report: Report, screen: Screen) -> None:
         columns = ("check", "property", "result", "reason")
         screen.table([[row[column] for column in columns] for row in report["findings"]], indent=2)
     if report["greylist"]:
+        standing = report["greylist"]
         screen.title("Greylist")
-        screen.table([(row["state"], row["group"], _wait(row["seconds"])) for row in report["greylist"]], indent=2)
+        screen.table([(standing["state"], standing["group"], _wait(standing["seconds"]))], indent=2)
     screen.title("Verdict")
     colour = {"accept": "green", "greylist": "yellow", "tempfail": "yellow", "reject": "red"}[report["verdict"]]
     screen.line(f"  {screen.paint(report['verdict'], colour)}")
