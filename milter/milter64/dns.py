@@ -162,6 +162,10 @@ class Resolver:
         """Whether the breaker is open: no nameserver answers anything."""
         return self._nameservers.down
 
+    def alive(self, deadline: float) -> bool:
+        """Whether a nameserver answers anything now; it is known within a second, and before `deadline`."""
+        return self._nameservers.answer_at_all(deadline)
+
     def ask(self, name: str, rdtype: str, deadline: float) -> Answer:
         """Return what DNS says about a name: A, AAAA, CNAME, MX, NS, PTR, SPF or TXT records.
 

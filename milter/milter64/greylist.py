@@ -120,7 +120,7 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Where an attempt stands, and the rows to write if it counts.
+    """Where an attempt stands, and the rows that it moves, to be written if it counts.
 
     `seconds` are left to wait, 0 unless it waits. `complete` says that the client's groups were all known. `group` is
     the one that answered.
@@ -163,8 +163,9 @@ def attempt(
     for group, (passing, passes) in steps.items():
         if passes:
             generation = max(record.generation for record, _ in steps.values())
-            passed = replace(passing, generation=generation)
-            return Standing(state=State.PASSED, complete=complete, group=group, rows=dict.fromkeys(steps, passed))
+            passed = passing if passing.generation == generation else replace(passing, generation=generation)
+            moved = {group: passed for group in steps if rows.get(group) != passed}
+            return Standing(state=State.PASSED, complete=complete, group=group, rows=moved)
     new = all(group not in rows or rows[group].generation < step.generation for group, (step, _) in steps.items())
     first_seen, group = min((record.first_seen, group) for group, (record, _) in steps.items())
     return Standing(
@@ -172,29 +173,33 @@ def attempt(
         seconds=max(1, ceil(first_seen + settings.delay - now)),
         complete=complete,
         group=group,
-        rows={group: record for group, (record, _) in steps.items()},
+        rows={group: record for group, (record, _) in steps.items() if rows.get(group) != record},
     )
+
+
+_NEGLIGIBLE = 0.001
+"""The part of `remember` by which a row may be out of date: 52 minutes of 36 days."""
 
 
 def _advance(record: Record | None, now: float, settings: Settings) -> tuple[Record, bool]:
     """Return the row after an attempt at `now`, and whether it lets the message pass.
 
     An early retry doesn't restart the wait. A row from the future counts from now: a clock that was set back neither
-    forgives early nor delays twice.
+    forgives early nor delays twice. A passing so soon after the last one that it makes no odds leaves the row as it is:
+    for those who write often, nothing has to be written.
     """
     if record is None:
         return Record(generation=0, first_seen=now), False
     first_seen = min(record.first_seen, now)
-    next_generation = Record(generation=record.generation + 1, first_seen=now)
-    if record.passed_at is not None:
-        if now - record.passed_at > settings.remember:
-            return next_generation, False
-        return replace(record, first_seen=first_seen, passed_at=now), True
-    if now - first_seen > settings.retry_window:
-        return next_generation, False
-    if now - first_seen < settings.delay:
-        return replace(record, first_seen=first_seen), False
-    return replace(record, passed_at=now), True
+    if record.passed_at is None:
+        age, lasts, passes = now - first_seen, settings.retry_window, now - first_seen >= settings.delay
+    else:
+        age, lasts, passes = now - record.passed_at, settings.remember, True
+        if 0 <= age < settings.remember * _NEGLIGIBLE:
+            return record, True
+    if age > lasts:
+        return Record(generation=record.generation + 1, first_seen=now), False
+    return Record(generation=record.generation, first_seen=first_seen, passed_at=now if passes else None), passes
 
 
 _PRVS = re.compile(r"prvs=[0-9]{4}[0-9a-f]{6}=", re.IGNORECASE)

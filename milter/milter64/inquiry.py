@@ -72,9 +72,11 @@ class Inquiry:
         except Exception as error:  # noqa: BLE001  our own fault is a temperror, whatever it is
             self._on_fault(f"{key[0]} {key[1]}")
             finding = self._temperror(key, f"our own fault ({type(error).__name__})")
-        if self._resolver.down and (finding.result == "temperror" or (finding.result == "fail" and _missed(lookup))):
+        if finding.result == "fail" and _missed(lookup) and not self._resolver.alive(lookup.deadline):
             # SPF takes some questions without answer for no match (RFC 7208 5.5), but no fail may come of our outage.
-            return replace(finding, result="temperror", facts=(*finding.facts, ("resolver", "down")))
+            finding = self._temperror(key, "no nameserver answers")
+        if finding.result == "temperror" and self._resolver.down:
+            return replace(finding, facts=(*finding.facts, ("resolver", "down")))
         self._memory.remember(envelope, finding, lookup.ttl)
         return finding
 

@@ -72,6 +72,10 @@ class Nameservers:
         """Whether the breaker is open."""
         return self._open
 
+    def answer_at_all(self, deadline: float) -> bool:
+        """Whether a nameserver says anything now, if only to a probe, which takes no longer than till `deadline`."""
+        return not self._open and self._probe(min(PROBE_EVERY, deadline - self._clock()))
+
     def exchange(self, name: dns.name.Name, rdtype: str, deadline: float) -> dns.message.Message:
         """Return what a nameserver says about a name: a response of NOERROR or NXDOMAIN.
 
@@ -157,17 +161,17 @@ class Nameservers:
 
     def _watch(self) -> None:
         """Probe every second till something answers. The breaker is open from the first failure on."""
-        while not self._probe():
+        while not self._probe(PROBE_EVERY):
             self._set_open(now_open=True)
         self._set_open(now_open=False)
 
-    def _probe(self) -> bool:
-        """Ask for the root's nameservers; wait a second for an answer to that or to any other question."""
-        end = time.monotonic() + PROBE_EVERY
+    def _probe(self, seconds: float) -> bool:
+        """Ask for the root's nameservers; wait for an answer to that or to any other question."""
+        end = time.monotonic() + seconds
         self._answered.clear()
         for server in self._servers:
             with suppress(OSError):
-                over_udp(dns.message.make_query(dns.name.root, "NS"), server, PROBE_EVERY / len(self._servers))
+                over_udp(dns.message.make_query(dns.name.root, "NS"), server, seconds / len(self._servers))
                 self._note_answer(server)
                 return True
         return self._answered.wait(max(0.0, end - time.monotonic()))

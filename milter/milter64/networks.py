@@ -47,8 +47,10 @@ class Networks:
 
     def __contains__(self, packed: bytes) -> bool:
         """Whether an address of 4 or 16 bytes lies in one of the networks."""
-        number = int.from_bytes(packed)
-        return any(len(packed) == size and number >> shift in values for size, shift, values in self._prefixes)
+        for size, shift, values in self._prefixes:  # asked several times for each session, so no generator
+            if len(packed) == size and int.from_bytes(packed) >> shift in values:
+                return True
+        return False
 
     def __bool__(self) -> bool:
         return bool(self._prefixes)

@@ -4,9 +4,11 @@ Called by the engine, the supervisor and the worker alone; checks neither log no
 """
 
 import logging
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -38,19 +40,10 @@ class Telemetry:
     def __init__(self, settings: Settings) -> None:
         """Lay lines out as `settings` say."""
         self._private = settings.privacy == "hash"
-        renderer: Any = (
-            structlog.processors.JSONRenderer()
-            if settings.format == "json"
-            else structlog.processors.LogfmtRenderer(key_order=("time", "level", "event"), bool_as_flag=False)
-        )
+        renderer: Any = structlog.processors.JSONRenderer() if settings.format == "json" else _logfmt
         self._log = structlog.wrap_logger(
             structlog.WriteLogger(sys.stderr),
-            processors=[
-                structlog.processors.add_log_level,
-                structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-                structlog.processors.format_exc_info,
-                renderer,
-            ],
+            processors=[_head, structlog.processors.format_exc_info, renderer],
             wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, settings.level.upper())),
         )
 
@@ -151,3 +144,23 @@ _FIELDS = {("spf", "smtp.helo"): "spf_helo", ("spf", "smtp.mailfrom"): "spf", ("
 
 def _sanitised(fields: dict[str, object]) -> dict[str, object]:
     return {name: clean(value, _WIDE) if isinstance(value, str) else value for name, value in fields.items()}
+
+
+def _head(_logger: object, method: str, fields: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Put in front what every line begins with: the time, the level and the event."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return {"time": f"{now[:-6]}Z", "level": method, "event": fields.pop("event"), **fields}
+
+
+_BARE = re.compile(r'[^\s"=\\]+').fullmatch
+
+
+def _logfmt(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> str:
+    """Write a line as key=value, quoted where need be: structlog's own way takes a fifth of a whole acceptance."""
+    words = []
+    for name, value in fields.items():
+        text = str(value)
+        if not _BARE(text):
+            text = '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+        words.append(f"{name}={text}")
+    return " ".join(words)

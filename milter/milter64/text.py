@@ -15,5 +15,7 @@ def clean(text: str, limit: int = 255) -> str:
     Each run of blanks becomes one space, each run of anything else that is not printable ASCII one "?". What is cut off
     is announced by "...".
     """
+    if len(text) <= limit and text.isascii() and text.isprintable() and " " not in text:
+        return text  # nearly every name and address
     line = _UNPRINTABLE.sub(lambda run: " " if run[1] else "?", text).strip(" ")
     return line if len(line) <= limit else line[: limit - 3].rstrip(" ") + "..."

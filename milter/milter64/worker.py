@@ -113,6 +113,9 @@ def _catch_signals(ringer: socket.socket) -> None:
 
 def _start_libmilter(listener: socket.socket, make: Callable[[], object], ringer: socket.socket) -> None:
     name, socket_name = "milter64", f"fd:{listener.fileno()}"
+    # The answer where pymilter can't decode what a callback is to be given, such as the name of a header field. After
+    # any other, libmilter would take the message for ended, and leave its end without a reply.
+    Milter.set_exception_policy(Milter.CONTINUE)
     # runmilter does this too, but on the thread, where nobody would hear that libmilter can't use the socket.
     Milter.setconn(socket_name)
     Milter.register(name)

@@ -70,6 +70,8 @@ class MilterClient:
         self._socket = socket.socket(_family(address))
         try:
             self._socket.settimeout(timeout)
+            if self._socket.family != socket.AF_UNIX:
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socket.connect(address)
             self._stream = self._socket.makefile("rb")
             self._negotiate(actions, steps)

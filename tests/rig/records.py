@@ -19,7 +19,7 @@ class Records:
     names and addresses in any spelling. A name in it without the type asked for is NODATA, any other name NXDOMAIN.
     `failing` names get no answer: "example.org" to any question, "MX example.org" to that one alone. A name's answers
     have `ttls[name]` seconds to live, else `ttl`; behind CNAMEs the least of all. `questions` are all that were asked,
-    as "MX example.org".
+    as "MX example.org". While `down` is true none of them is answered.
     """
 
     def __init__(
@@ -30,14 +30,21 @@ class Records:
         self._ttl = ttl
         self._ttls = ttls or {}
         self.questions: list[str] = []
+        self.down = False
 
     def lookup(self, deadline: float = math.inf) -> Lookup:
         """Return one check's door to these records."""
         return Lookup(self, deadline)
 
+    def alive(self, deadline: float = math.inf) -> bool:  # noqa: ARG002  known at once
+        """Answer as `Resolver.alive` does."""
+        return not self.down
+
     def ask(self, name: str, rdtype: str, deadline: float = math.inf) -> Answer:  # noqa: ARG002  always in time
         """Answer as `Resolver.ask` does."""
         self.questions.append(f"{rdtype} {name}")
+        if self.down:
+            raise Unanswered("no nameserver answers")
         owner, ttl = name.lower().removesuffix("."), self._ttl
         for _ in range(LONGEST_CHAIN):
             if not self._failing.isdisjoint({owner, f"{rdtype.lower()} {owner}"}):

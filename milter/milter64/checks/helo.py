@@ -17,9 +17,9 @@ from milter64.verdict import Action, Finding
 NAME = "helo"
 PROPERTY = "smtp.helo"
 
-_LONGEST_NAME = 253
-_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE | re.ASCII)
-"""A sub-domain of RFC 5321 4.1.2, of a length that DNS can hold; hosts with an underscore do send mail."""
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)*(?![0-9]+\Z){_LABEL}", re.IGNORECASE | re.ASCII)
+"""A domain of RFC 5321 4.1.2, of a length that DNS can hold; hosts with an underscore do send mail."""
 _LITERAL = re.compile(r"\[(?:(?P<ipv6>IPv6:.*:.*)|(?P<ipv4>[\d.]+))]", re.IGNORECASE | re.ASCII)
 
 
@@ -83,9 +83,6 @@ def _is_address(text: str) -> bool:
 
 def _defect(helo: str) -> str:
     """Say what keeps it from being a fully qualified domain name (RFC 5321 4.1.2, 2.3.5); nothing if it is one."""
-    labels = helo.split(".")
-    if _is_address(helo):
-        return "an address, and not a name"
-    if len(helo) > _LONGEST_NAME or not all(map(_LABEL.fullmatch, labels)) or labels[-1].isdigit():
-        return "not a valid domain name"
-    return "" if len(labels) > 1 else "not a fully qualified name"
+    if not _NAME.fullmatch(helo):
+        return "an address, and not a name" if _is_address(helo) else "not a valid domain name"
+    return "" if "." in helo else "not a fully qualified name"

@@ -1,0 +1,75 @@
+"""An engine in a test of its own: real policy, checks, greylist and memory; DNS is a dictionary, and the log a list."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from milter64.config import parse
+from milter64.engine import Engine, Transaction
+from milter64.greylist import Record, RecordKind, pair
+from milter64.store import StoreGone
+from milter64.store.memory import MemoryStore
+from rig.envelopes import envelope
+from rig.records import Records, zone
+
+HONEST, STRANGER = "192.31.196.10", "192.31.196.40"
+ZONE = zone(f"""
+    honest.example TXT v=spf1 ip4:{HONEST} -all
+    soft.example TXT v=spf1 ip4:{HONEST} ~all
+    mail.honest.example A {HONEST}
+    mail.honest.example TXT v=spf1 a -all
+    stranger.example A {STRANGER}
+    10.196.31.192.in-addr.arpa PTR mail.honest.example
+    40.196.31.192.in-addr.arpa PTR stranger.example
+""")
+AT_ONCE = '[greylist]\nstore = "memory:"\ndelay = "0s"\n'
+PATIENT = '[greylist]\nstore = "memory:"\n'
+
+
+class Told(list[str]):
+    """What the log is told, instead of the log."""
+
+    def __getattr__(self, event: str) -> Any:  # noqa: ANN401  whatever the engine calls
+        return lambda *_, **__: self.append(event)
+
+
+class Gone(MemoryStore[Record]):
+    """A store whose file can't be read."""
+
+    def read(self, key: str) -> Mapping[str, Record]:
+        raise StoreGone(key)
+
+
+class Court:
+    """An engine, and all that it works with."""
+
+    def __init__(self, settings: str = AT_ONCE, *, records: Records | None = None, gone: bool = False) -> None:
+        self.settings, problems = parse(settings)
+        assert not problems
+        self.dns = records or Records(ZONE)
+        self.told = Told()
+        self.store = (Gone if gone else MemoryStore)(RecordKind(self.settings.greylist))
+        self.engine = Engine(self.settings, self.dns, self.store, self.told)  # type: ignore[arg-type]  # fakes
+
+    def begin(
+        self,
+        address: str = HONEST,
+        sender: str = "a@honest.example",
+        helo: str = "mail.honest.example",
+        login: str = "",
+    ) -> Transaction:
+        return self.engine.begin(replace(envelope(address, helo, sender), login=login))
+
+    def judge(self, transaction: Transaction, recipient: str = "b@lab.example") -> str:
+        reply = self.engine.judge(transaction, recipient)
+        return f"{reply.code} {reply.status}" if reply else "yes"
+
+    def end(self, transaction: Transaction) -> str:
+        reply = self.engine.end(transaction)
+        return f"{reply.code} {reply.status}" if reply else "yes"
+
+    def offer(self, sender: str, recipient: str = "b@lab.example", address: str = STRANGER) -> str:
+        return self.judge(self.begin(address, sender, "stranger.example"), recipient)
+
+    def rows(self, sender: str, recipient: str = "b@lab.example") -> Mapping[str, Record]:
+        return self.store.read(pair(sender, recipient))

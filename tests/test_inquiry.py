@@ -1,0 +1,169 @@
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from threading import Barrier, Event
+
+import pytest
+
+from milter64.checks import REMOTE
+from milter64.dns import Answer
+from milter64.inquiry import Inquiry
+from milter64.verdict import Finding, Key
+from rig.envelopes import envelope
+from rig.process import until
+from rig.records import Records, zone
+
+SPF_HELO, SPF, IPREV = ("spf", "smtp.helo"), ("spf", "smtp.mailfrom"), ("iprev", "policy.iprev")
+CLIENT = "192.31.196.10"
+ENVELOPE = envelope(CLIENT, "mail.honest.example", "a@honest.example")
+ZONE = f"""
+    honest.example TXT v=spf1 ip4:{CLIENT} -all
+    mail.honest.example A {CLIENT}
+    10.196.31.192.in-addr.arpa PTR mail.honest.example
+"""
+
+
+class Slow(Records):
+    """Answers when its gate is open, whatever the deadline."""
+
+    def __init__(self, text: str, slow: str = "") -> None:
+        super().__init__(zone(text))
+        self.gate = Event()
+        self._slow = slow
+
+    def ask(self, name: str, rdtype: str, deadline: float = 0.0) -> Answer:
+        answer = super().ask(name, rdtype, deadline)
+        assert self._slow not in self.questions[-1] or self.gate.wait(10)
+        return answer
+
+
+Make = Callable[[Records], Inquiry]
+
+
+@pytest.fixture
+def faults() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def make(faults: list[str]) -> Iterator[Make]:
+    """Make an inquiry that asks some records, and is closed in the end."""
+    with ExitStack() as stack:
+        yield lambda records: stack.enter_context(closing(Inquiry(records, faults.append)))  # type: ignore[arg-type]  # a fake
+
+
+def soon() -> float:
+    return time.monotonic() + 10
+
+
+def results(findings: dict[Key, Finding]) -> dict[Key, str]:
+    return {key: finding.result for key, finding in findings.items()}
+
+
+def test_questions_are_asked_side_by_side(make: Make, faults: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    together = Barrier(3, timeout=10)
+    for key in (SPF_HELO, SPF, IPREV):
+
+        def meet(*_: object, key: Key = key) -> Finding:
+            together.wait()
+            return Finding(check=key[0], property=key[1], result="pass")
+
+        monkeypatch.setitem(REMOTE, key, meet)
+    findings, lookups = make(Records({})).ask(ENVELOPE, [SPF_HELO, SPF, IPREV], soon())
+    assert {finding.result for finding in findings.values()} == {"pass"}
+    assert findings.keys() == lookups.keys() == {SPF_HELO, SPF, IPREV}
+    assert faults == []
+
+
+def test_the_lookups_tell_how_the_findings_came_about(make: Make) -> None:
+    _, lookups = make(Records(zone(ZONE))).ask(ENVELOPE, [SPF, IPREV], soon())
+    assert {key: [question.name for question in lookup.questions] for key, lookup in lookups.items()} == {
+        SPF: ["honest.example"],
+        IPREV: ["10.196.31.192.in-addr.arpa", "mail.honest.example"],
+    }
+
+
+def test_one_verdict_more_than_may_wait_for_dns_is_a_temperror_at_once(make: Make) -> None:
+    records = Slow(ZONE)
+    asked = make(records)
+    with ThreadPoolExecutor(32) as pool:
+        waiting = [pool.submit(asked.ask, ENVELOPE, [SPF], soon()) for _ in range(32)]
+        until(lambda: len(records.questions) == 32, "all to wait")
+        one_more, _ = asked.ask(ENVELOPE, [SPF, IPREV], soon())
+        assert {(finding.result, finding.reason) for finding in one_more.values()} == {
+            ("temperror", "too many messages wait for DNS")
+        }
+        assert one_more.keys() == {SPF, IPREV}
+        records.gate.set()
+        assert [results(dict(task.result()[0])) for task in waiting] == [{SPF: "pass"}] * 32
+    for _ in range(40):  # each has given its place back
+        findings, _ = asked.ask(ENVELOPE, [SPF], soon())
+        assert findings[SPF].result == "pass"
+
+
+def test_a_check_that_overruns_the_deadline_is_a_temperror_and_the_others_count(make: Make) -> None:
+    records = Slow(ZONE, slow="PTR")
+    began = time.monotonic()
+    findings, _ = make(records).ask(ENVELOPE, [SPF, IPREV], began + 0.1)
+    assert time.monotonic() - began < 5
+    assert results(dict(findings)) == {SPF: "pass", IPREV: "temperror"}
+    assert findings[IPREV].reason == "no answer in time"
+    records.gate.set()
+
+
+@pytest.mark.parametrize("broken", [SPF, IPREV], ids=str)
+def test_a_check_that_breaks_is_a_temperror_the_others_count_and_it_is_reported(
+    broken: Key, make: Make, faults: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = make(Records(zone(ZONE)))
+    with monkeypatch.context() as patch:
+        patch.setitem(REMOTE, broken, lambda *_: 1 // 0)
+        findings, _ = asked.ask(ENVELOPE, [SPF, IPREV], soon())
+    assert results(dict(findings)) == {SPF: "pass", IPREV: "pass"} | {broken: "temperror"}
+    assert findings[broken].reason == "our own fault (ZeroDivisionError)"
+    assert faults == [" ".join(broken)]
+    assert asked.recall(ENVELOPE, [broken]) == {}
+    assert asked.ask(ENVELOPE, [broken], soon())[0][broken].result == "pass"
+
+
+def test_what_was_found_is_recalled_and_a_temperror_is_not(make: Make) -> None:
+    asked = make(Records(zone(ZONE), ["10.196.31.192.in-addr.arpa"]))
+    found, _ = asked.ask(ENVELOPE, [SPF, IPREV], soon())
+    assert found[IPREV].result == "temperror"
+    assert asked.recall(ENVELOPE, [SPF_HELO, SPF, IPREV]) == {SPF: found[SPF]}
+
+
+def test_asking_in_turn_finds_the_same(make: Make) -> None:
+    asked = make(Records(zone(ZONE)))
+    assert asked.ask_in_turn(ENVELOPE, [SPF, IPREV], soon()) == asked.ask(ENVELOPE, [SPF, IPREV], soon())[0]
+
+
+def test_a_temperror_says_if_no_nameserver_answers_at_all(make: Make) -> None:
+    records = Records(zone(ZONE), ["honest.example"])
+    asked = make(records)
+    assert asked.ask(ENVELOPE, [SPF], soon())[0][SPF].fact("resolver") is None
+    records.down = True
+    findings, _ = asked.ask(ENVELOPE, [SPF, IPREV], soon())
+    assert {(finding.result, finding.fact("resolver")) for finding in findings.values()} == {("temperror", "down")}
+
+
+class Dying(Records):
+    """Answers about policies, and to nothing else; `alive` is whether anybody else would get an answer now."""
+
+    def __init__(self, *, alive: bool) -> None:
+        super().__init__(zone("honest.example TXT v=spf1 ptr -all"), ["10.196.31.192.in-addr.arpa"])
+        self._alive = alive
+
+    def alive(self, deadline: float = 0.0) -> bool:
+        assert deadline
+        return self._alive
+
+
+@pytest.mark.parametrize(("alive", "result"), [(True, "fail"), (False, "temperror")])
+def test_a_fail_for_want_of_an_answer_counts_if_nameservers_answer_others(  # RFC 7208 5.5
+    make: Make, result: str, *, alive: bool
+) -> None:
+    asked = make(Dying(alive=alive))
+    assert asked.ask(ENVELOPE, [SPF], soon())[0][SPF].result == result
+    assert (asked.recall(ENVELOPE, [SPF]) == {}) == (not alive)

@@ -1,0 +1,217 @@
+import io
+import json
+import re
+import shlex
+from collections.abc import Callable
+from contextlib import redirect_stderr
+from dataclasses import replace
+from typing import Any, Literal
+
+import pytest
+
+from milter64.greylist import Standing, State
+from milter64.policy import Verdict
+from milter64.session import Envelope
+from milter64.telemetry import Settings, Telemetry
+from milter64.verdict import Action, Finding, Reply
+from rig.envelopes import envelope
+
+Format = Literal["logfmt", "json"]
+Level = Literal["debug", "info", "warning", "error"]
+FORMATS: list[Format] = ["logfmt", "json"]
+EVIL = 'a b="c"\\ \r\nlevel=error event=forged\x1b[31m\x00\u2028\udcff'
+ENVELOPE = envelope("64:ff9b::c01f:c40a", "mail.honest.example", "joe@honest.example")
+SPF = Finding(
+    check="spf", property="smtp.mailfrom", result="softfail", reason="192.31.196.10 is probably not permitted"
+)
+SPF_HELO = Finding(check="spf", property="smtp.helo", result="none")
+IPREV = Finding(check="iprev", property="policy.iprev", result="pass")
+KNOWN = {finding.key: finding for finding in (SPF, SPF_HELO, IPREV)}
+WAIT = Verdict(
+    action=Action.GREYLIST,
+    because=(SPF,),
+    standing=Standing(state=State.WAITING, seconds=7, group="net:192.31.196.0/24", rows={}),
+)
+REPLY = Reply(code="450", status="4.7.1", text="Greylisted")
+
+
+class Stream(io.StringIO):
+    """What is written to standard error, and how."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.writes.append(text)
+        return super().write(text)
+
+
+@pytest.fixture
+def stderr() -> Stream:
+    return Stream()
+
+
+def telemetry_to(
+    stderr: Stream, *, level: Level = "info", layout: Format = "logfmt", privacy: Literal["full", "hash"] = "full"
+) -> Telemetry:
+    with redirect_stderr(stderr):
+        return Telemetry(Settings(level=level, format=layout, privacy=privacy))
+
+
+def fail() -> None:
+    raise ValueError("of our own making")
+
+
+def parsed(line: str) -> dict[str, Any]:
+    """Read a line in either format."""
+    if line.startswith("{"):
+        return dict(json.loads(line))
+    return dict(word.split("=", 1) for word in shlex.split(line))
+
+
+def refuse(telemetry: Telemetry, verdict: Verdict = WAIT, sent: Envelope = ENVELOPE, *, observe: bool = False) -> None:
+    telemetry.refused(sent, ["b@lab.example"], KNOWN, verdict, REPLY, seconds=0.01234, observe=observe)
+
+
+@pytest.mark.parametrize("layout", FORMATS)
+def test_a_line_says_who_called_what_was_found_and_what_decided(stderr: Stream, layout: Format) -> None:
+    refuse(telemetry_to(stderr, layout=layout))
+    line = parsed(stderr.getvalue())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", line.pop("time"))
+    assert {key: str(value) for key, value in line.items()} == {
+        "level": "info",
+        "event": "greylisted",
+        "session": "T",
+        "client": "192.31.196.10",
+        "wire": "64:ff9b::c01f:c40a",
+        "port": "0",
+        "origin": "translated",
+        "helo": "mail.honest.example",
+        "from": "<joe@honest.example>",
+        "to": "<b@lab.example>",
+        "spf": "softfail",
+        "spf_helo": "none",
+        "iprev": "pass",
+        "because": "spf softfail: 192.31.196.10 is probably not permitted",
+        "greylist": "waiting",
+        "group": "net:192.31.196.0/24",
+        "wait": "7",
+        "reply": "450 4.7.1",
+        "ms": "12.3",
+    }
+
+
+def test_a_logfmt_line_begins_with_time_level_and_event(stderr: Stream) -> None:
+    refuse(telemetry_to(stderr))
+    assert re.match(r"time=\S+ level=info event=greylisted ", stderr.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("action", "event"),
+    [(Action.GREYLIST, "greylisted"), (Action.TEMPFAIL, "deferred"), (Action.REJECT, "rejected")],
+)
+def test_each_refusal_has_its_event(stderr: Stream, action: Action, event: str) -> None:
+    refuse(telemetry_to(stderr), Verdict(action=action, because=(SPF,)))
+    assert parsed(stderr.getvalue())["event"] == event
+
+
+def test_what_was_only_observed_says_so(stderr: Stream) -> None:
+    telemetry = telemetry_to(stderr)
+    refuse(telemetry)
+    refuse(telemetry, observe=True)
+    enforced, observed = map(parsed, stderr.getvalue().splitlines())
+    assert "observe" not in enforced
+    assert observed["observe"] == "nothing was refused"
+
+
+def test_an_acceptance_names_the_queue_id_and_all_recipients(stderr: Stream) -> None:
+    telemetry_to(stderr).accepted(ENVELOPE, ["b@x.example", "c@x.example"], KNOWN, None, queue_id="4jX", seconds=0)
+    line = parsed(stderr.getvalue())
+    assert (line["event"], line["queue"], line["to"]) == ("accepted", "4jX", "<b@x.example>,<c@x.example>")
+    assert not line.keys() & {"because", "greylist", "reply"}
+
+
+def test_many_recipients_are_cut_short(stderr: Stream) -> None:
+    many = [f"{number}@lab.example" for number in range(1000)]
+    telemetry_to(stderr).abandoned(ENVELOPE, many, KNOWN, seconds=0)
+    line = parsed(stderr.getvalue())
+    assert line["event"] == "abandoned"
+    assert len(line["to"]) <= 1000
+    assert line["to"].endswith("...")
+
+
+@pytest.mark.parametrize("layout", FORMATS)
+def test_a_strangers_text_stays_in_its_field_and_on_its_line(stderr: Stream, layout: Format) -> None:
+    telemetry = telemetry_to(stderr, layout=layout)
+    sent = replace(ENVELOPE, sender=EVIL, session=replace(ENVELOPE.session, helo=EVIL))
+    because = (replace(SPF, reason="well"),)
+    telemetry.accepted(sent, [EVIL], KNOWN, Verdict(action=Action.ACCEPT, because=because), queue_id=EVIL, seconds=0)
+    refuse(telemetry, Verdict(action=Action.REJECT, because=because), sent)
+    telemetry.abandoned(sent, [EVIL], KNOWN, seconds=0)
+    telemetry.warning("greylist", trouble=EVIL)
+    lines = stderr.getvalue().splitlines()
+    clean = 'a b="c"\\ level=error event=forged?[31m?'
+    assert [parsed(line)["event"] for line in lines] == ["accepted", "rejected", "abandoned", "greylist"]
+    assert all(re.fullmatch(r"[ -~]+", line) for line in lines)
+    accepted = parsed(lines[0])
+    assert [accepted[key] for key in ("queue", "helo", "from", "to")] == [clean, clean, f"<{clean}>", f"<{clean}>"]
+    assert parsed(lines[-1])["trouble"] == clean
+
+
+def test_people_can_be_kept_out_of_the_log_and_yet_told_apart(stderr: Stream) -> None:
+    telemetry = telemetry_to(stderr, privacy="hash")
+    for sender in ("joe@honest.example", "joe@honest.example", "ann@honest.example", ""):
+        refuse(telemetry, sent=replace(ENVELOPE, sender=sender))
+    first, again, other, null = (parsed(line)["from"] for line in stderr.getvalue().splitlines())
+    assert re.fullmatch(r"<[0-9a-f]{16}@honest\.example>", first)
+    assert first == again != other
+    assert null == "<>"
+    assert not re.search(r"joe|ann|<b@", stderr.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("level", "events"),
+    [
+        ("debug", ["info", "warning", "error", "exception"]),
+        ("info", ["info", "warning", "error", "exception"]),
+        ("warning", ["warning", "error", "exception"]),
+        ("error", ["error", "exception"]),
+    ],
+)
+def test_a_level_keeps_what_is_less_out_of_the_log(stderr: Stream, level: Level, events: list[str]) -> None:
+    telemetry = telemetry_to(stderr, level=level)
+    try:
+        fail()
+    except ValueError:
+        for say in (telemetry.info, telemetry.warning, telemetry.error, telemetry.exception):
+            say(say.__name__, number=1)
+    lines = list(map(parsed, stderr.getvalue().splitlines()))
+    assert [line["event"] for line in lines] == events
+    assert [line["level"] for line in lines] == ["error" if event == "exception" else event for event in events]
+
+
+@pytest.mark.parametrize("layout", FORMATS)
+def test_a_traceback_is_one_line_with_the_rest(stderr: Stream, layout: Format) -> None:
+    try:
+        fail()
+    except ValueError:
+        telemetry_to(stderr, layout=layout).exception("fault", where="envrcpt")
+    [line] = stderr.getvalue().splitlines()
+    said = parsed(line)
+    assert (said["event"], said["level"], said["where"]) == ("fault", "error", "envrcpt")
+    assert said["exception"].startswith("Traceback")
+    assert said["exception"].endswith("ValueError: of our own making")
+
+
+@pytest.mark.parametrize("layout", FORMATS)
+@pytest.mark.parametrize(
+    "say",
+    [refuse, lambda telemetry: telemetry.info("ready", workers=2)],
+    ids=["a refusal", "a word"],
+)
+def test_each_line_is_one_write(stderr: Stream, layout: Format, say: Callable[[Telemetry], None]) -> None:
+    say(telemetry_to(stderr, layout=layout))
+    [write] = stderr.writes
+    assert write.endswith("\n")
+    assert write.count("\n") == 1
