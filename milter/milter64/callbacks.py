@@ -145,8 +145,6 @@ class Callbacks(Milter.Base):
         """Answer for a callback that raised: put the client off where it waits for a reply, else leave a gap."""
         self._context.telemetry.exception("fault", where=callback, session=self._token)
         self._transaction = None
-        if callback == "connect":
-            self._session = None
         return self._refuse(trouble(self._token)) if callback in ("envrcpt", "eom") else Milter.CONTINUE
 
     def _macro(self, name: str) -> str:

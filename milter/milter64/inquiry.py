@@ -14,7 +14,9 @@ from milter64.session import Envelope
 from milter64.verdict import Finding, Findings, Key
 
 _MOST_WAITING = 32
-"""Verdicts that may wait for DNS at once; the next is a temperror, so that no flood holds every thread."""
+"""Verdicts that may wait for DNS at once, so that no flood holds every thread."""
+_QUEUE = 0.5
+"""Seconds that the next one waits for its turn: if DNS answers, a burst is judged; if it is silent, put off."""
 _GRACE = 0.5
 """Seconds beyond the deadline for a check to put its answer together."""
 
@@ -42,7 +44,7 @@ class Inquiry:
         `deadline` is a value of time.monotonic(); what isn't answered by then is a temperror.
         """
         lookups = {key: Lookup(self._resolver, deadline) for key in keys}
-        if not self._waiting.acquire(blocking=False):
+        if not self._waiting.acquire(timeout=max(0.0, min(_QUEUE, deadline - time.monotonic()))):
             return {key: self._temperror(key, "too many messages wait for DNS") for key in keys}, lookups
         try:
             here, *elsewhere = keys
