@@ -131,7 +131,6 @@ WRONG = {
     "a mode as a number": ("[milter]\nsocket_mode = 0o660", "milter.socket_mode", 2, "432 is no file mode", '"0660"'),
     "no mode": ('[milter]\nsocket_mode = "0680"', "milter.socket_mode", 2, '"0680" is no file mode', '"0660"'),
     "no workers": ("[milter]\nworkers = 0", "milter.workers", 2, "0 is no number of workers", '"auto"'),
-    "no wait": ('[greylist]\ndelay = "0s"', "greylist.delay", 2, "no wait at all", "greylist.enabled = false"),
     "many greylists": (
         '[milter]\nworkers = 2\n[greylist]\nstore = "memory:"',
         "greylist.store",

@@ -217,7 +217,6 @@ def _contradictions(settings: Settings) -> Iterator[Problem]:
             "ends before greylist.delay does, so that no retry could pass",
             "make it longer than the delay",
         ),
-        ("greylist.delay", grey.delay > 0, "no wait at all", 'write a time such as "60s", or greylist.enabled = false'),
         ("greylist.ipv4_prefix", 0 <= grey.ipv4_prefix <= 32, "no prefix length of IPv4", "write 0 to 32"),  # noqa: PLR2004  as it says
         ("greylist.ipv6_prefix", 0 <= grey.ipv6_prefix <= 128, "no prefix length of IPv6", "write 0 to 128"),  # noqa: PLR2004  as it says
     ):

@@ -230,8 +230,10 @@ class Engine:
         except StoreGone:
             return greylist.unkept()
         network = f"net:{client.network(settings.ipv4_prefix, settings.ipv6_prefix)}"
-        proven = greylist.groups(client, envelope.sender, known) if complete else None
-        return greylist.attempt(rows, network, proven, now, settings)
+        standing = greylist.attempt(rows, network, None, now, settings)
+        if standing.complete or not complete:
+            return standing
+        return greylist.attempt(rows, network, greylist.groups(client, envelope.sender, known), now, settings)
 
     def _keep(self, pair: str, standing: greylist.Standing) -> None:
         """Write the rows that an attempt has moved, and now and then have those forgotten that have run out."""

@@ -159,7 +159,8 @@ def attempt(
         steps = {network: (own, own_passes)} | {
             group: _advance(rows.get(group), now, settings) for group in sorted(proven)
         }
-    complete = proven is not None
+    # A row that passes and stays as it is has said all: no other group could add to it.
+    complete = proven is not None or (own_passes and own is rows.get(network))
     for group, (passing, passes) in steps.items():
         if passes:
             generation = max(record.generation for record, _ in steps.values())

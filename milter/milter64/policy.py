@@ -124,20 +124,17 @@ class Policy:
         return self._rules[client.origin, judged, greylisting]
 
 
-def unanswered(known: Findings, rules: Rules, above: Action | None = None) -> list[Key]:
-    """Return the questions that are still open; with `above`, those that can lead to more than it."""
-    return [key for key, most in rules.asked.items() if key not in known and (above is None or most > above)]
-
-
-def least(known: Findings, rules: Rules) -> Action:
-    """Return the action that the findings demand so far; more findings can only raise it."""
-    return max((rules.action(finding) for finding in known.values()), default=Action.ACCEPT, key=int)
+def unanswered(known: Findings, rules: Rules) -> list[Key]:
+    """Return the questions that are still open."""
+    return [key for key in rules.asked if key not in known]
 
 
 def wanted(known: Findings, standing: Standing | None, rules: Rules) -> list[Key]:
     """Return the questions that `Need.DNS` means: all that name groups, or those that can raise the action."""
-    proving = standing is not None and standing.state is State.UNPROVEN
-    return unanswered(known, rules, above=None if proving else max(least(known, rules), rules.floor))
+    if standing and standing.state is State.UNPROVEN:
+        return unanswered(known, rules)
+    action = max([rules.floor, *map(rules.action, known.values())])
+    return [key for key in unanswered(known, rules) if rules.asked[key] > action]
 
 
 def decide(known: Findings, standing: Standing | None, rules: Rules) -> Verdict | Need:
@@ -149,10 +146,10 @@ def decide(known: Findings, standing: Standing | None, rules: Rules) -> Verdict 
     """
     if EXEMPT in known:
         return Verdict(action=Action.ACCEPT, because=(known[EXEMPT],))
-    action = max(least(known, rules), rules.floor)
-    because = tuple(finding for finding in known.values() if rules.action(finding) is action is not Action.ACCEPT)
-    open_questions = unanswered(known, rules, above=action)
-    most = max((rules.asked[key] for key in open_questions), default=action)
+    actions = [(rules.action(finding), finding) for finding in known.values()]
+    action = max([rules.floor, *(action for action, _ in actions)])
+    most = max([action, *(rules.asked[key] for key in unanswered(known, rules))])
+    because = tuple(finding for led_to, finding in actions if led_to is action is not Action.ACCEPT)
     if action is most is not Action.GREYLIST:
         return Verdict(action=action, because=because)
     if action is Action.TEMPFAIL or not rules.greylisting:

@@ -8,6 +8,7 @@ No list of sessions is kept for that. The kernel has it: the connections whose o
 holds those that have not said a word yet, and no callback can forget one.
 """
 
+import gc
 import os
 import resource
 import select
@@ -83,6 +84,8 @@ def run(listener: socket.socket, channel: socket.socket, work: Work, log: Log, c
             os.sched_setaffinity(0, {cpu})
     try:
         with work() as make:
+            gc.collect()
+            gc.freeze()  # what was there at the start stays till the end, and need not be looked through again
             _start_libmilter(listener, make, ringer)
             channel.send(READY)
             return _serve(listener, channel, bell)
