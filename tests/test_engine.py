@@ -272,3 +272,15 @@ def test_row_time_begins_no_earlier_than_the_latest_row(
     assert now() == start
     hosts_clock.boot += 1.0
     assert now() == start + 1.0
+
+
+def test_rows_that_say_nothing_any_more_are_forgotten_once_an_hour(
+    monkeypatch: pytest.MonkeyPatch, hosts_clock: SimpleNamespace
+) -> None:
+    court = Court()
+    looks: list[float] = []
+    monkeypatch.setattr(court.store, "expire", looks.append)
+    for seconds in (0.0, 3599.0, 1.0, 1.0):
+        hosts_clock.boot += seconds
+        court.offer("a@soft.example")
+    assert looks == [1000.0, 4600.0]
