@@ -17,23 +17,6 @@ from rig.clock import Clock
 from rig.dnsserver import ALL, DnsServer, Fault
 
 
-@pytest.fixture
-def server() -> Iterator[DnsServer]:
-    with DnsServer(RECORDS) as running:
-        yield running
-
-
-@pytest.fixture
-def other() -> Iterator[DnsServer]:
-    with DnsServer(RECORDS) as running:
-        yield running
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 @pytest.fixture(autouse=True)
 def _hasty(server: DnsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Probe more often than every second; end with the server alive, so that no probe outlives the test."""

@@ -18,13 +18,8 @@ from milter64.exchange import Nameserver, nameserver, over_tcp, over_udp, system
 from rig.dnsserver import DnsServer, Fault
 
 NAME = "mail.example.org"
+RECORDS = {NAME: {"A": ["192.0.2.1"]}}
 FALSE = (Fault.GARBAGE, Fault.WRONG_ID, Fault.WRONG_QUESTION, Fault.WRONG_SOURCE)
-
-
-@pytest.fixture
-def server() -> Iterator[DnsServer]:
-    with DnsServer({NAME: {"A": ["192.0.2.1"]}}) as running:
-        yield running
 
 
 Ask = Callable[[dns.message.Message, Nameserver, float], dns.message.Message]

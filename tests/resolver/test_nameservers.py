@@ -1,33 +1,16 @@
 """Which nameserver is asked, and which names are not asked about."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
 
 from milter64 import nameservers
-from rig.asking import GOOD, PATIENCE, RECORDS, SLOW, TIMEOUT, Asked, time_out_beside_an_answer
+from rig.asking import GOOD, PATIENCE, SLOW, TIMEOUT, Asked, time_out_beside_an_answer
 from rig.clock import Clock
 from rig.dnsserver import ALL, DnsServer, Fault
-
-
-@pytest.fixture
-def server() -> Iterator[DnsServer]:
-    with DnsServer(RECORDS) as running:
-        yield running
-
-
-@pytest.fixture
-def other() -> Iterator[DnsServer]:
-    with DnsServer(RECORDS) as running:
-        yield running
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """What a resolver answers, and what it makes of a name."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import Queue
 
@@ -10,35 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milter64 import dns
-from milter64.address import Prefix, Translator
+from milter64.address import Translator
 from milter64.dns import Answer, Lookup, Resolver, Settings, Unanswered
 from milter64.exchange import nameserver
-from rig.clock import Clock
 from rig.dnsserver import ALL, DnsServer, Fault
 from rig.zone import RECORDS
 
 PATIENCE = 5.0
 MOMENT = 0.2
 """Seconds in which a question would arrive, if one came."""
-
-
-@pytest.fixture
-def server() -> Iterator[DnsServer]:
-    with DnsServer(RECORDS) as running:
-        yield running
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def ask(server: DnsServer, clock: Clock) -> Callable[..., Answer]:
-    """Ask one resolver, with five seconds' time unless told otherwise."""
-    settings = Settings(nameservers=(server.address,), timeout=1.0)
-    resolver = Resolver(settings, Translator([Prefix("2001:db8:64::/96")]), clock=clock)
-    return lambda name, rdtype, seconds=PATIENCE: resolver.ask(name, rdtype, clock() + seconds)
 
 
 @pytest.mark.parametrize(

@@ -1,40 +1,19 @@
 """What a resolver remembers, and whom it lets wait together."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
 from milter64 import dns
-from milter64.address import Prefix, Translator
-from milter64.dns import Answer, Resolver, Settings, Unanswered
+from milter64.dns import Answer, Unanswered
 from rig.clock import Clock
 from rig.dnsserver import DnsServer, Fault
-from rig.zone import RECORDS
 
 PATIENCE = 5.0
 MOMENT = 0.2
 """Seconds in which a question would arrive, if one came."""
-
-
-@pytest.fixture
-def server() -> Iterator[DnsServer]:
-    with DnsServer(RECORDS) as running:
-        yield running
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def ask(server: DnsServer, clock: Clock) -> Callable[..., Answer]:
-    """Ask one resolver, with five seconds' time unless told otherwise."""
-    settings = Settings(nameservers=(server.address,), timeout=1.0)
-    resolver = Resolver(settings, Translator([Prefix("2001:db8:64::/96")]), clock=clock)
-    return lambda name, rdtype, seconds=PATIENCE: resolver.ask(name, rdtype, clock() + seconds)
 
 
 @pytest.mark.parametrize(("published", "ttl"), [(300, 300), (3600, 3600), (2**31 - 1, 3600), (0, 1)])

@@ -1,0 +1,36 @@
+"""What the tests of DNS share: servers on loopback, with the records of their module if it has its own, and a clock."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from milter64.address import Prefix, Translator
+from milter64.dns import Answer, Resolver, Settings
+from rig.asking import RECORDS
+from rig.clock import Clock
+from rig.dnsserver import DnsServer
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest) -> Iterator[DnsServer]:
+    with DnsServer(getattr(request.module, "RECORDS", RECORDS)) as running:
+        yield running
+
+
+@pytest.fixture
+def other(request: pytest.FixtureRequest) -> Iterator[DnsServer]:
+    with DnsServer(getattr(request.module, "RECORDS", RECORDS)) as running:
+        yield running
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ask(server: DnsServer, clock: Clock) -> Callable[..., Answer]:
+    """Ask one resolver, with five seconds' time unless told otherwise."""
+    settings = Settings(nameservers=(server.address,), timeout=1.0)
+    resolver = Resolver(settings, Translator([Prefix("2001:db8:64::/96")]), clock=clock)
+    return lambda name, rdtype, seconds=5.0: resolver.ask(name, rdtype, clock() + seconds)
