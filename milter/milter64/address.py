@@ -142,7 +142,8 @@ class Client:
     """A client: the address on the wire, and the one it stands for.
 
     `wire` and `address` are canonical texts, the same unless something was decoded, and empty for `unknown`; `packed`
-    is `address` as bytes, `wire_packed` is `wire`. `via` is the prefix or mapping that decoded it.
+    is `address` as bytes, `wire_packed` is `wire`. `via` is the prefix or mapping that decoded it. `private` says that
+    the address is of private use, so that the public DNS knows nothing about it.
     """
 
     wire: str
@@ -150,12 +151,8 @@ class Client:
     address: str
     packed: bytes
     origin: Origin
+    private: bool = False
     via: str = ""
-
-    @property
-    def private(self) -> bool:
-        """Whether the address is of private use, so that the public DNS knows nothing about it."""
-        return self.packed in PRIVATE
 
     def network(self, ipv4_prefix: int, ipv6_prefix: int) -> str:
         """Return the network that the client stands for in lists and rows, such as "192.31.196.0/24".
@@ -198,16 +195,23 @@ class Translator:
             wire = pack(address or "")
         except ValueError:
             return _UNKNOWN
-        text = unpack(wire)
-        if wire in self._gateways:
-            return Client(wire=text, wire_packed=wire, address=text, packed=wire, origin=Origin.MASKED)
-        if len(wire) == 4:  # noqa: PLR2004  an IPv4 address's length
-            return Client(wire=text, wire_packed=wire, address=text, packed=wire, origin=Origin.IPV4)
         packed, origin, via = self._decode(wire)
-        decoded = text if packed is wire else unpack(packed)
-        return Client(wire=text, wire_packed=wire, address=decoded, packed=packed, origin=origin, via=via)
+        text = unpack(wire)
+        return Client(
+            wire=text,
+            wire_packed=wire,
+            address=text if packed is wire else unpack(packed),
+            packed=packed,
+            origin=origin,
+            private=packed in PRIVATE,
+            via=via,
+        )
 
     def _decode(self, wire: bytes) -> tuple[bytes, Origin, str]:
+        if wire in self._gateways:
+            return wire, Origin.MASKED, ""
+        if len(wire) == 4:  # noqa: PLR2004  an IPv4 address's length
+            return wire, Origin.IPV4, ""
         if wire.startswith(_MAPPED):
             return wire[12:], Origin.MAPPED, "::ffff:0:0/96"
         if self._explicit:

@@ -7,13 +7,13 @@ ever trusted for lack of facts. A callback that fails leaves the same gap behind
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import wraps
 from random import getrandbits
 
 import Milter
 
-from milter64.address import Translator
+from milter64.address import Client, Translator
 from milter64.engine import Engine, Transaction
 from milter64.headers import (
     AUTHENTICATION_RESULTS,
@@ -61,7 +61,10 @@ class Callbacks(Milter.Base):
         """Begin before CONNECT."""
         self._context = context
         self._engine = context.engine
-        self._session: Session | None = None
+        self._client: Client | None = None
+        self._port = 0
+        self._helo: str | None = None
+        self._mta = ""
         self._transaction: Transaction | None = None
         self._token = f"{getrandbits(32):08x}"  # a name and no secret; unlike urandom it keeps the GIL
         self._authserv_id = context.authserv_id
@@ -78,23 +81,17 @@ class Callbacks(Milter.Base):
     @_caught
     def connect(self, _name: str, _family: int, hostaddr: object) -> int:
         """Decode the client's address, once for the session."""
-        address, port = hostaddr[:2] if isinstance(hostaddr, tuple) else (None, 0)
-        self._session = Session(
-            token=self._token,
-            client=self._context.translator.client(address),
-            port=port,
-            helo=None,
-            mta=self._macro("j") or os.uname().nodename,
-        )
-        self._authserv_id = self._context.authserv_id or self._session.mta
+        address, self._port = hostaddr[:2] if isinstance(hostaddr, tuple) else (None, 0)
+        self._mta = self._macro("j") or os.uname().nodename
+        self._authserv_id = self._context.authserv_id or self._mta
+        self._client = self._context.translator.client(address)
         return Milter.CONTINUE
 
     @Milter.noreply
     @_caught
     def hello(self, name: str) -> int:
         """Record the HELO; another one, as after STARTTLS, takes its place."""
-        if self._session:
-            self._session = replace(self._session, helo=name)
+        self._helo = name
         return Milter.CONTINUE
 
     @Milter.noreply
@@ -102,9 +99,9 @@ class Callbacks(Milter.Base):
     def envfrom(self, sender: str, *_parameters: str) -> int:
         """Begin a transaction."""
         self._forget()
-        if self._session:
-            login = self._macro("{auth_authen}")
-            envelope = Envelope(session=self._session, sender=mailbox(sender), login=login)
+        if self._client:
+            session = Session(token=self._token, client=self._client, port=self._port, helo=self._helo, mta=self._mta)
+            envelope = Envelope(session=session, sender=mailbox(sender), login=self._macro("{auth_authen}"))
             self._transaction = self._engine.begin(envelope)
         return Milter.CONTINUE
 
@@ -181,7 +178,7 @@ class HeaderCallbacks(Callbacks):
     @_caught
     def header(self, name: str, value: str) -> int:
         """Note which Authentication-Results fields are forged; deleting waits until end of message."""
-        if self._session and is_authentication_results(name):
+        if self._transaction and is_authentication_results(name):
             self._fields += 1
             if is_forged(value, self._authserv_id):
                 self._forged.append(self._fields)

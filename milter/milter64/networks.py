@@ -37,29 +37,34 @@ class Networks:
             ValueError: one of them is no network.
         """
         self._texts = tuple(networks)
-        prefixes: dict[tuple[int, int], set[int]] = {}
+        prefixes: dict[int, dict[int, set[int]]] = {4: {}, 16: {}}
         for text in self._texts:
             network = parse_network(text)
             size, length = (4 if network.version == 4 else 16), network.prefixlen  # noqa: PLR2004  IP versions
             shift = size * 8 - length
-            prefixes.setdefault((size, shift), set()).add(network.first >> shift)
-        self._prefixes = tuple((size, shift, frozenset(values)) for (size, shift), values in prefixes.items())
+            prefixes[size].setdefault(shift, set()).add(network.first >> shift)
+        self._prefixes = {
+            size: tuple((shift, frozenset(values)) for shift, values in by_shift.items())
+            for size, by_shift in prefixes.items()
+        }
+        self._members = frozenset((size, *each) for size, by_shift in self._prefixes.items() for each in by_shift)
 
     def __contains__(self, packed: bytes) -> bool:
         """Whether an address of 4 or 16 bytes lies in one of the networks."""
-        for size, shift, values in self._prefixes:  # asked several times for each session, so no generator
-            if len(packed) == size and int.from_bytes(packed) >> shift in values:
+        number = int.from_bytes(packed)
+        for shift, values in self._prefixes.get(len(packed), ()):  # noqa: SIM110  a generator costs twice as much
+            if number >> shift in values:
                 return True
         return False
 
     def __bool__(self) -> bool:
-        return bool(self._prefixes)
+        return bool(self._texts)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Networks) and set(self._prefixes) == set(other._prefixes)
+        return isinstance(other, Networks) and self._members == other._members
 
     def __hash__(self) -> int:
-        return hash(frozenset(self._prefixes))
+        return hash(self._members)
 
     def __repr__(self) -> str:
         return f"Networks({list(self._texts)!r})"

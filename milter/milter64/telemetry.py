@@ -45,7 +45,7 @@ class Telemetry:
             structlog.WriteLogger(sys.stderr),
             processors=[_head, structlog.processors.format_exc_info, renderer],
             wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, settings.level.upper())),
-        )
+        ).bind()  # once, and not for each line
 
     def info(self, event: str, **fields: object) -> None:
         """Log something that is worth knowing."""
