@@ -6,20 +6,22 @@ import pytest
 
 from milter64.address import Prefix, Translator
 from milter64.dns import Answer, Resolver, Settings
-from rig.asking import RECORDS
+from rig import asking, zone
 from rig.clock import Clock
 from rig.dnsserver import DnsServer
+
+_RECORDS = {**zone.RECORDS, **asking.RECORDS}
 
 
 @pytest.fixture
 def server(request: pytest.FixtureRequest) -> Iterator[DnsServer]:
-    with DnsServer(getattr(request.module, "RECORDS", RECORDS)) as running:
+    with DnsServer(getattr(request.module, "RECORDS", _RECORDS)) as running:
         yield running
 
 
 @pytest.fixture
 def other(request: pytest.FixtureRequest) -> Iterator[DnsServer]:
-    with DnsServer(getattr(request.module, "RECORDS", RECORDS)) as running:
+    with DnsServer(getattr(request.module, "RECORDS", _RECORDS)) as running:
         yield running
 
 
