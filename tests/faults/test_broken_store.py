@@ -44,7 +44,7 @@ class Greylister:
         if self.first_try(recipient).action == "continue":
             return False
         until(lambda: self.first_try(recipient).action == "continue", "the retry to pass")
-        assert [line["greylist"] for line in self.milter.log if recipient in line.get("to", "")][-1] == "passed"
+        self.milter.wait_log(lambda line: recipient in line.get("to", "") and line["greylist"] == "passed")
         return True
 
     @property

@@ -88,6 +88,7 @@ def test_15_each_transaction_of_a_session_is_judged_on_its_own_facts(stage: Stag
         assert client.transaction("a@honest.example", ["own3@lab.example"]).code == 550
         client.rset()
         assert client.transaction("a@none.example", ["own4@lab.example"]).code == 250
+    stage.milter.wait_log(lambda line: "<own4" in line.get("to", ""))
     lines = [line for line in stage.milter.log if "<own" in line.get("to", "")]
     assert [(line["event"], line["spf"]) for line in lines] == [
         ("rejected", "fail"),
