@@ -1,0 +1,119 @@
+"""Runs of the load generator, and fair comparisons of them on a noisy machine."""
+
+import json
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CONNECTIONS = 20
+
+_TICK = 1 / os.sysconf("SC_CLK_TCK")
+_QUIET = 0.1
+"""Seconds in which a system that has nothing to do uses no more than a tick of CPU time."""
+_LONGEST_REST = 10.0
+
+Report = dict[str, Any]
+"""What milterload prints."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run of the load generator: so many sessions at most, begun within so many seconds, from a line on.
+
+    The `seed` tells its triplets from those of other runs.
+    """
+
+    workload: Path
+    seed: str
+    sessions: int
+    seconds: float
+    first_line: int = 0
+
+
+def load(tool: Path, socket: str, pid: int, run: Run) -> Report:
+    """Run milterload against the system at `socket`, whose first process is `pid`.
+
+    Raises:
+        RuntimeError: it printed no report.
+    """
+    command = [
+        *(tool, "--socket", socket, "--server-pid", pid, "--workload", run.workload, "--seed", run.seed),
+        *("--sessions", run.sessions, "--seconds", run.seconds, "--first-line", run.first_line),
+        *("--concurrency", CONNECTIONS),
+    ]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    try:
+        report: Report = json.loads(done.stdout)
+    except ValueError:
+        raise RuntimeError(f"milterload ended with {done.returncode}: {done.stderr}") from None
+    return report
+
+
+def rest(pid: int) -> float:
+    """Wait until a system has done what a run has left it, and return the CPU seconds that took.
+
+    What is written or learned behind the replies would otherwise be done at the cost of the next system's run.
+    """
+    begin = before = cpu_seconds({pid})
+    deadline = time.monotonic() + _LONGEST_REST
+    while time.monotonic() < deadline:
+        time.sleep(_QUIET)
+        if (now := cpu_seconds({pid})) - before <= _TICK:
+            break
+        before = now
+    return cpu_seconds({pid}) - begin
+
+
+def cpu_seconds(groups: Container[int]) -> float:
+    """Return the CPU time that process groups have used so far."""
+    total = 0
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = file.read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended meanwhile
+            continue
+        if int(fields[2]) in groups:
+            total += int(fields[11]) + int(fields[12])
+    return total * _TICK
+
+
+def machine_seconds() -> float:
+    """Return the CPU time that all has used so far, other guests of the host (steal) too."""
+    user, nice, system, _idle, _iowait, *interrupts_and_steal = map(int, _first_line(Path("/proc/stat")).split()[1:9])
+    return (user + nice + system + sum(interrupts_and_steal)) * _TICK
+
+
+def _first_line(file: Path) -> str:
+    return file.read_text().partition("\n")[0]
+
+
+def figure(report: Report, metric: str) -> float:
+    """Return a figure of a report, by its dotted path."""
+    value: Any = report
+    for key in metric.split("."):
+        value = value[key]
+    return float(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratio:
+    """The ratios of two systems' figures, each taken within one round."""
+
+    median: float
+    least: float
+    most: float
+
+
+def ratio(ours: Sequence[Report], theirs: Sequence[Report], metric: str) -> Ratio:
+    """Return the ratio of our figures to theirs, round by round.
+
+    A round in which theirs is 0 (CPU time is counted in ticks) counts as infinite.
+    """
+    pairs = [(figure(our, metric), figure(their, metric)) for our, their in zip(ours, theirs, strict=True)]
+    ratios = [our / their if their else float("inf") for our, their in pairs]
+    return Ratio(median=statistics.median(ratios), least=min(ratios), most=max(ratios))
