@@ -107,6 +107,11 @@ def test_what_the_header_lacks_is_asked_at_the_end_and_only_for_the_header() -> 
     assert ("iprev", "policy.iprev") not in transaction.known
     court.end(transaction)
     assert transaction.known["iprev", "policy.iprev"].result == "pass"
+    received_spf = Court(f"{AT_ONCE}{recipients}[headers]\nauthentication_results = false\nreceived_spf = true\n")
+    transaction = received_spf.begin()
+    received_spf.judge(transaction)
+    received_spf.end(transaction)
+    assert ("iprev", "policy.iprev") in transaction.known
     silent = Court(f"{AT_ONCE}{recipients}[headers]\nauthentication_results = false\n")
     transaction = silent.begin()
     silent.judge(transaction)

@@ -140,6 +140,19 @@ def test_where_an_attempt_stands(  # noqa: PLR0917  the table's columns
     assert (standing.state, standing.seconds, dict(standing.rows)) == (state, seconds, written)
 
 
+@pytest.mark.parametrize(
+    ("row", "now", "complete"),
+    [
+        pytest.param(passed(T0), T0 + 1, True, id="it stays as it is: no other group could add to it"),
+        pytest.param(passed(T0), T0 + 100, False, id="it moves, and so do the rows of the other groups"),
+        pytest.param(waiting(), T0 + 60, False, id="it passes for the first time"),
+        pytest.param(waiting(), T0 + 1, False, id="it waits"),
+    ],
+)
+def test_a_standing_is_complete_without_dns_if_nothing_moves(row: Record, now: float, complete: bool) -> None:  # noqa: FBT001  a column
+    assert attempt({NET: row}, NET, None, now, SETTINGS).complete is complete
+
+
 times = st.floats(0, 2e9, allow_nan=False)
 records = st.builds(Record, generation=st.integers(0, 5), first_seen=times, passed_at=st.none() | times)
 

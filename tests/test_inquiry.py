@@ -6,6 +6,7 @@ from threading import Barrier, Event
 
 import pytest
 
+from milter64 import inquiry
 from milter64.checks import REMOTE
 from milter64.dns import Answer
 from milter64.inquiry import Inquiry
@@ -84,7 +85,21 @@ def test_the_lookups_tell_how_the_findings_came_about(make: Make) -> None:
     }
 
 
-def test_one_verdict_more_than_may_wait_for_dns_is_a_temperror_at_once(make: Make) -> None:
+def test_in_a_burst_one_verdict_more_waits_for_its_turn(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inquiry, "_QUEUE", 10.0)
+    records = Slow(ZONE)
+    asked = make(records)
+    with ThreadPoolExecutor(33) as pool:
+        waiting = [pool.submit(asked.ask, ENVELOPE, [SPF], soon()) for _ in range(32)]
+        until(lambda: len(records.questions) == 32, "all to wait")
+        one_more = pool.submit(asked.ask, ENVELOPE, [SPF], soon())
+        until(lambda: one_more.running() or one_more.done())
+        records.gate.set()
+        findings = [verdict.result()[0][SPF].result for verdict in (*waiting, one_more)]
+    assert findings == ["pass"] * 33
+
+
+def test_one_verdict_more_than_may_wait_for_dns_is_soon_a_temperror(make: Make) -> None:
     records = Slow(ZONE)
     asked = make(records)
     with ThreadPoolExecutor(32) as pool:

@@ -107,6 +107,13 @@ def test_a_logfmt_line_begins_with_time_level_and_event(stderr: Stream) -> None:
     assert re.match(r"time=\S+ level=info event=greylisted ", stderr.getvalue())
 
 
+@pytest.mark.parametrize("layout", FORMATS)
+@pytest.mark.parametrize("value", ["a b\\", 'a "b"', "a\\b", "a=b", ""])
+def test_a_value_is_read_as_it_was_written(stderr: Stream, layout: Format, value: str) -> None:
+    telemetry_to(stderr, layout=layout).info("told", reason=value)
+    assert parsed(stderr.getvalue())["reason"] == value
+
+
 @pytest.mark.parametrize(
     ("action", "event"),
     [(Action.GREYLIST, "greylisted"), (Action.TEMPFAIL, "deferred"), (Action.REJECT, "rejected")],

@@ -167,14 +167,15 @@ class Nameservers:
 
     def _probe(self, seconds: float) -> bool:
         """Ask for the root's nameservers; wait for an answer to that or to any other question."""
-        end = time.monotonic() + seconds
+        end, answers = time.monotonic() + seconds, self._answers
         self._answered.clear()
         for server in self._servers:
             with suppress(OSError):
                 over_udp(dns.message.make_query(dns.name.root, "NS"), server, seconds / len(self._servers))
                 self._note_answer(server)
                 return True
-        return self._answered.wait(max(0.0, end - time.monotonic()))
+        self._answered.wait(max(0.0, end - time.monotonic()))
+        return self._answers != answers  # the event may have been cleared since, by another probe
 
     def _set_open(self, *, now_open: bool) -> None:
         with self._lock:
