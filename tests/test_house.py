@@ -15,7 +15,7 @@ ORDER = [
     *("exchange", "nameservers", "dns"),
     *("store.protocol", "store.memory", "store.table", "store.sqlite", "store"),
     *("checks.iprev", "checks.helo", "checks.rfc7208", "checks.spf", "checks"),
-    *("findings", "inquiry", "telemetry", "toml", "listener", "config", "engine", "callbacks"),
+    *("findings", "inquiry", "lines", "telemetry", "toml", "listener", "config", "engine", "callbacks"),
     *("sockets", "worker", "supervisor"),
     *("cli.screen", "cli.run", "cli.check_config", "cli.translate", "cli.explain", "cli", "__main__"),
 ]

@@ -4,9 +4,10 @@ RFC 6052 embeds an IPv4 address behind a prefix of one of six lengths; bits 64 t
 address blocks explicitly, and its mappings go before the prefixes. `::ffff:0:0/96` is how a socket shows IPv4.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from operator import itemgetter
 
@@ -162,10 +163,18 @@ class Client:
         if not self.origin.identifies:
             return self.wire and f"{self.wire}/{len(self.wire_packed) * 8}"
         packed = self.packed
-        length = ipv4_prefix if len(packed) == 4 else ipv6_prefix  # noqa: PLR2004  an IPv4 address's length
-        host_bits = len(packed) * 8 - length
-        first = int.from_bytes(packed) >> host_bits << host_bits
-        return f"{unpack(first.to_bytes(len(packed)))}/{length}"
+        return _network(packed, ipv4_prefix if len(packed) == 4 else ipv6_prefix)  # noqa: PLR2004  an IPv4 address
+
+
+_REMEMBERED = 4096
+"""Clients, and networks, that are kept ready: those that come often."""
+
+
+@lru_cache(_REMEMBERED)
+def _network(packed: bytes, length: int) -> str:
+    host_bits = len(packed) * 8 - length
+    first = int.from_bytes(packed) >> host_bits << host_bits
+    return f"{unpack(first.to_bytes(len(packed)))}/{length}"
 
 
 _UNKNOWN = Client(wire="", wire_packed=b"", address="", packed=b"", origin=Origin.UNKNOWN)
@@ -188,9 +197,10 @@ class Translator:
         self._explicit = sorted(explicit, key=lambda mapping: mapping.suffix6)
         self._explicit_to_ipv6 = sorted(self._explicit, key=lambda mapping: -mapping.length4)
         self._gateways = frozenset(map(pack, gateways))
+        self.client: Callable[[str | None], Client] = lru_cache(_REMEMBERED)(self._client)
+        """Who calls from an address, the text that the mail server gave; None or no IP address is `unknown`."""
 
-    def client(self, address: str | None) -> Client:
-        """Return who calls from `address`, the text that the mail server gave; None or no IP address is `unknown`."""
+    def _client(self, address: str | None) -> Client:
         try:
             wire = pack(address or "")
         except ValueError:

@@ -8,7 +8,7 @@ ever trusted for lack of facts. A callback that fails leaves the same gap behind
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
+from functools import update_wrapper, wraps
 from random import getrandbits
 
 import Milter
@@ -54,6 +54,24 @@ def _caught(callback: Callable[..., int]) -> Callable[..., int]:
     return wrapper
 
 
+def _unanswered(callback: Callable[..., None]) -> Callable[..., int]:
+    """Do the same for a callback that nobody waits for, and say so if the mail server understands it.
+
+    It is what Milter.noreply would make of `_caught`, but one call less: that counts, at three callbacks a session.
+    """
+    no_reply, _ = Milter.OPTIONAL_CALLBACKS[callback.__name__]
+
+    def wrapper(self: "Callbacks", *arguments: object) -> int:
+        try:
+            callback(self, *arguments)
+        except Exception:  # noqa: BLE001  the last resort of every callback
+            self.failed(callback.__name__)
+        return Milter.NOREPLY if self._protocol & no_reply else Milter.CONTINUE
+
+    vars(wrapper)["milter_protocol"] = no_reply  # where Milter.Base.protocol_mask looks for it
+    return update_wrapper(wrapper, callback)
+
+
 class Callbacks(Milter.Base):
     """One SMTP session. Callbacks that aren't overridden are negotiated away: no content, and no round trips for it."""
 
@@ -73,37 +91,32 @@ class Callbacks(Milter.Base):
 
     def negotiate(self, opts: list[int]) -> int:
         """Ask for nothing but to add and to delete header fields."""
-        answer = super().negotiate(opts)
-        opts[0] = Milter.ADDHDRS | Milter.CHGHDRS
-        return answer
+        self._actions = Milter.ADDHDRS | Milter.CHGHDRS
+        self._protocol = opts[1] & ~self.protocol_mask()
+        opts[:] = self._actions, self._protocol, 0, 0
+        return Milter.CONTINUE
 
-    @Milter.noreply
-    @_caught
-    def connect(self, _name: str, _family: int, hostaddr: object) -> int:
+    @_unanswered
+    def connect(self, _name: str, _family: int, hostaddr: object) -> None:
         """Decode the client's address, once for the session."""
         address, self._port = hostaddr[:2] if isinstance(hostaddr, tuple) else (None, 0)
         self._mta = self._macro("j") or os.uname().nodename
         self._authserv_id = self._context.authserv_id or self._mta
         self._client = self._context.translator.client(address)
-        return Milter.CONTINUE
 
-    @Milter.noreply
-    @_caught
-    def hello(self, name: str) -> int:
+    @_unanswered
+    def hello(self, name: str) -> None:
         """Record the HELO; another one, as after STARTTLS, takes its place."""
         self._helo = name
-        return Milter.CONTINUE
 
-    @Milter.noreply
-    @_caught
-    def envfrom(self, sender: str, *_parameters: str) -> int:
+    @_unanswered
+    def envfrom(self, sender: str, *_parameters: str) -> None:
         """Begin a transaction."""
         self._forget()
         if self._client:
             session = Session(token=self._token, client=self._client, port=self._port, helo=self._helo, mta=self._mta)
             envelope = Envelope(session=session, sender=mailbox(sender), login=self._macro("{auth_authen}"))
             self._transaction = self._engine.begin(envelope)
-        return Milter.CONTINUE
 
     @_caught
     def envrcpt(self, recipient: str, *_parameters: str) -> int:
@@ -174,15 +187,13 @@ class Callbacks(Milter.Base):
 class HeaderCallbacks(Callbacks):
     """A session whose messages get an Authentication-Results field of ours, and lose those that only look so."""
 
-    @Milter.noreply
-    @_caught
-    def header(self, name: str, value: str) -> int:
+    @_unanswered
+    def header(self, name: str, value: str) -> None:
         """Note which Authentication-Results fields are forged; deleting waits until end of message."""
         if self._transaction and is_authentication_results(name):
             self._fields += 1
             if is_forged(value, self._authserv_id):
                 self._forged.append(self._fields)
-        return Milter.CONTINUE
 
     def _set_headers(self, transaction: Transaction) -> None:
         """Delete what others claim in our name, and say what we found."""

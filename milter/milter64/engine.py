@@ -7,6 +7,8 @@ and is never used by two threads at once.
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
+from operator import attrgetter
 from threading import BoundedSemaphore
 
 from milter64 import greylist
@@ -14,7 +16,7 @@ from milter64.checks import LOCAL
 from milter64.config import Settings
 from milter64.dns import Lookup, Resolver
 from milter64.inquiry import Inquiry
-from milter64.policy import EXEMPT, Rules, Verdict, decide, unanswered, wanted
+from milter64.policy import EXEMPT, Rules, Trust, Verdict, decide, unanswered, wanted
 from milter64.reply import reply
 from milter64.session import Envelope, split
 from milter64.store import Store, StoreGone
@@ -24,6 +26,8 @@ from milter64.verdict import Action, Finding, Findings, Key, Need, Reply
 _MOST_LEARNING = 256
 """Pairs whose groups may be due to be learned at once; what is over that isn't learned."""
 _LEARNERS = 4
+_HOSTS = 4096
+"""Addresses of which it is kept ready whether they are trusted."""
 _EXPIRE_EVERY = 3600.0
 """Seconds of row time between two looks for rows that say nothing any more."""
 
@@ -76,6 +80,7 @@ class Engine:
         """Take over resolver and store; `close` ends them."""
         self._settings = settings
         self._policy = settings.policy()
+        self._exempt_host = lru_cache(_HOSTS)(partial(_exempt_host, settings.trust))
         self._own_names = frozenset(filter(None, [settings.authserv_id.lower()]))
         self._store = store
         self._telemetry = telemetry
@@ -121,12 +126,12 @@ class Engine:
 
     def accepted(self, transaction: Transaction, queue_id: str) -> None:
         """Log that the mail server has the message."""
-        acceptances = (verdict for verdict in reversed(transaction.verdicts) if verdict.action is Action.ACCEPT)
+        acceptances = [verdict for verdict in transaction.verdicts if verdict.action is Action.ACCEPT]
         self._telemetry.accepted(
             transaction.envelope,
             transaction.recipients,
             transaction.known,
-            next(acceptances, None),
+            acceptances[-1] if acceptances else None,
             queue_id=queue_id,
             seconds=transaction.seconds,
         )
@@ -146,12 +151,9 @@ class Engine:
 
     def _exempt(self, envelope: Envelope) -> Finding | None:
         """Return why a client is not judged: trust comes from the address on the wire, never from a decoded one."""
-        trust, wire = self._settings.trust, envelope.session.client.wire_packed
-        if wire in trust.networks:
-            return _exemption("trusted", "its address is in trust.networks")
-        if wire in trust.relays:
-            return _exemption("relay", "its address is in trust.relays")
-        if trust.authenticated and envelope.login:
+        if exempt := self._exempt_host(envelope.session.client.wire_packed):
+            return exempt
+        if envelope.login and self._settings.trust.authenticated:
             return _exemption("authenticated", "it has authenticated")
         return None
 
@@ -164,7 +166,7 @@ class Engine:
         Together they get the mildest of their verdicts: a message at its end passes if one recipient's does.
         """
         started = time.monotonic()
-        verdict = min((self._judge(transaction, recipient) for recipient in recipients), key=lambda each: each.action)
+        verdict = min([self._judge(transaction, recipient) for recipient in recipients], key=_ACTION)
         transaction.seconds += time.monotonic() - started
         transaction.verdicts.append(verdict)
         answer = reply(verdict, transaction.envelope)
@@ -196,7 +198,7 @@ class Engine:
             else:
                 standing = self._attempt(envelope, known, pair, now, complete=not unanswered(known, rules))
         if step.standing:
-            self._keep(pair, step.standing)
+            self._keep(pair, step.standing, now)
             if step.action is Action.GREYLIST and not step.standing.complete:
                 self._learn(envelope, dict(known), pair, now)
         return step
@@ -235,11 +237,11 @@ class Engine:
             return standing
         return greylist.attempt(rows, network, greylist.groups(client, envelope.sender, known), now, settings)
 
-    def _keep(self, pair: str, standing: greylist.Standing) -> None:
+    def _keep(self, pair: str, standing: greylist.Standing, now: float) -> None:
         """Write the rows that an attempt has moved, and now and then have those forgotten that have run out."""
         if standing.rows:
             self._store.merge(pair, standing.rows)
-        if (now := self._now()) >= self._expire_at:
+        if now >= self._expire_at:
             self._expire_at = now + _EXPIRE_EVERY
             self._store.expire(now)
 
@@ -256,7 +258,7 @@ class Engine:
                 missing = unanswered(known, self._rules(envelope))
                 deadline = time.monotonic() + self._settings.dns.deadline
                 learned = {**known, **self._inquiry.ask_in_turn(envelope, missing, deadline)}
-                self._keep(pair, self._attempt(envelope, learned, pair, now, complete=True))
+                self._keep(pair, self._attempt(envelope, learned, pair, now, complete=True), now)
             except Exception:  # noqa: BLE001  nobody waits for this, and nobody else would hear of it
                 self._telemetry.exception("fault", where="learn")
             finally:
@@ -265,12 +267,25 @@ class Engine:
         self._learners.submit(learn)
 
 
+_ACTION = attrgetter("action")
+
+
+def _exempt_host(trust: Trust, wire: bytes) -> Finding | None:
+    if wire in trust.networks:
+        return _exemption("trusted", "its address is in trust.networks")
+    if wire in trust.relays:
+        return _exemption("relay", "its address is in trust.relays")
+    return None
+
+
 def _exemption(result: str, reason: str) -> Finding:
     return Finding(check=EXEMPT[0], property=EXEMPT[1], result=result, reason=reason)
 
 
 def _postmaster(recipient: str) -> Finding | None:
     """Return why a recipient must always be reachable (RFC 5321 4.5.1, RFC 2142), if so."""
+    if recipient[:10].lower() != "postmaster" and recipient[:6].lower() != "abuse@":  # most, and cheaper than a split
+        return None
     local, domain = split(recipient)
     if local.lower() == "postmaster" or (domain and local.lower() == "abuse"):
         return _exemption("postmaster", "postmaster and abuse can always be reached")

@@ -5,12 +5,12 @@ and sender domain, or the whole sender where the record used its local part. It 
 that it rests on, an hour at most; a temperror never.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from threading import Lock
 from time import monotonic
 
 from milter64.session import Envelope, split
-from milter64.verdict import Finding, Key
+from milter64.verdict import Finding, Findings, Key
 
 LONGEST = 3600
 """Seconds that a finding is kept at most, and seconds that an expired one may still serve while DNS doesn't answer."""
@@ -27,20 +27,26 @@ class Memory:
         self._lock = Lock()
         self._kept: dict[tuple[str, ...], tuple[float, Finding]] = {}
 
-    def recall(self, envelope: Envelope, key: Key, *, expired: bool = False) -> Finding | None:
+    def recall(self, envelope: Envelope, keys: Iterable[Key], *, expired: bool = False) -> Findings:
         """Return what was found earlier for the same facts; with `expired`, even an hour after its time."""
         now = self._clock() - (LONGEST if expired else 0)
-        for facts in _facts(envelope, key):
+        recalled = {}
+        for key in keys:
+            facts = _facts(envelope, key)
             kept = self._kept.get(facts)
+            if key == _MAILFROM and not (kept and kept[0] > now):
+                kept = self._kept.get((*facts, envelope.identity))
             if kept and kept[0] > now:
-                return kept[1]
-        return None
+                recalled[key] = kept[1]
+        return recalled
 
     def remember(self, envelope: Envelope, finding: Finding, ttl: int | None) -> None:
         """Keep a finding for `ttl` seconds, None if no DNS record was involved."""
         if finding.result == "temperror":
             return
-        facts = _facts(envelope, finding.key)[1 if finding.fact("local-part") else 0]
+        facts = _facts(envelope, finding.key)
+        if finding.fact("local-part"):
+            facts = *facts, envelope.identity
         until = self._clock() + min(LONGEST if ttl is None else ttl, LONGEST)
         with self._lock:
             self._kept.pop(facts, None)
@@ -49,15 +55,15 @@ class Memory:
             self._kept[facts] = until, finding
 
 
-def _facts(envelope: Envelope, key: Key) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what a finding rests on: the fewest facts, and with the sender's local part."""
+_MAILFROM: Key = ("spf", "smtp.mailfrom")
+
+
+def _facts(envelope: Envelope, key: Key) -> tuple[str, ...]:
+    """Return what a finding rests on; MAIL FROM's local part, which few records use, is not in it."""
     session = envelope.session
-    address, helo = session.client.address, (session.helo or "").lower()
-    match key:
-        case ("spf", "smtp.mailfrom"):
-            domain = split(envelope.identity)[1]
-            return (*key, address, helo, domain), (*key, address, helo, domain, envelope.identity)
-        case (_, "smtp.helo"):
-            return (*key, address, helo), (*key, address, helo)
-        case _:
-            return (*key, address), (*key, address)
+    address = session.client.address
+    if key == _MAILFROM:
+        return *key, address, (session.helo or "").lower(), split(envelope.identity)[1]
+    if key[1] == "smtp.helo":
+        return *key, address, (session.helo or "").lower()
+    return *key, address

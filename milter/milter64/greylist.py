@@ -15,7 +15,7 @@ Time is an argument, in seconds of a clock that never goes back.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
+from enum import StrEnum
 from functools import cache
 from hashlib import sha256
 from math import ceil
@@ -106,7 +106,7 @@ class RecordKind:
         return record.passed_at + self._settings.remember
 
 
-class State(Enum):
+class State(StrEnum):
     """Where an attempt stands."""
 
     NEW = "new"
@@ -150,17 +150,17 @@ def attempt(
     `rows` are the pair's, by group; `network` is the client's own group; `proven` are its other groups, None as long as
     DNS has not been asked for them.
     """
-    own, own_passes = _advance(rows.get(network), now, settings)
+    own_row = rows.get(network)
+    own, own_passes = _advance(own_row, now, settings)
     if proven is None:
+        if own_passes and own is own_row:  # it has said all: no other group could add to it
+            return Standing(state=State.PASSED, complete=True, group=network, rows={})
         if not own_passes and rows.keys() - {network}:
             return Standing(state=State.UNPROVEN, rows={})
-        steps = {network: (own, own_passes)}
-    else:
-        steps = {network: (own, own_passes)} | {
-            group: _advance(rows.get(group), now, settings) for group in sorted(proven)
-        }
-    # A row that passes and stays as it is has said all: no other group could add to it.
-    complete = proven is not None or (own_passes and own is rows.get(network))
+    steps = {network: (own, own_passes)}
+    for group in sorted(proven or ()):
+        steps[group] = _advance(rows.get(group), now, settings)
+    complete = proven is not None
     for group, (passing, passes) in steps.items():
         if passes:
             generation = max(record.generation for record, _ in steps.values())
@@ -217,7 +217,7 @@ def pair(sender: str, recipient: str) -> str:
         local = re.sub(r"[0-9]+", "#", local)
     to_local, to_domain = split(recipient)
     key = f"<{local}@{domain}> <{to_local}@{to_domain}>" if sender else f"<> <{to_local}@{to_domain}>"
-    key = key.encode("ascii", "backslashreplace").decode()
+    key = key if key.isascii() else key.encode("ascii", "backslashreplace").decode()
     return key if len(key) <= _LONGEST_PAIR else sha256(key.encode()).hexdigest()
 
 

@@ -35,8 +35,7 @@ class Inquiry:
 
     def recall(self, envelope: Envelope, keys: Iterable[Key], *, expired: bool = False) -> Findings:
         """Return what is remembered of the answers to some questions; with `expired`, even of late."""
-        recalled = ((key, self._memory.recall(envelope, key, expired=expired)) for key in keys)
-        return {key: finding for key, finding in recalled if finding}
+        return self._memory.recall(envelope, keys, expired=expired)
 
     def ask(self, envelope: Envelope, keys: Sequence[Key], deadline: float) -> tuple[Findings, dict[Key, Lookup]]:
         """Ask all the questions at once, and return the findings and how they came about.

@@ -43,9 +43,10 @@ class Rules:
 
     def action(self, finding: Finding) -> Action:
         """Return what a finding leads to."""
-        action = self.actions.get((finding.check, finding.property, finding.result), Action.ACCEPT)
-        # While no nameserver answers at all, everybody would look suspect.
-        return Action.ACCEPT if action is Action.GREYLIST and finding.fact("resolver") == "down" else action
+        action = self.actions.get((finding.check, finding.property, finding.result))
+        if not action or (action is Action.GREYLIST and finding.fact("resolver") == "down"):
+            return Action.ACCEPT  # while no nameserver answers at all, everybody would look suspect
+        return action
 
     def without_greylisting(self) -> "Rules":
         """Return the rules for a recipient who is never greylisted."""
@@ -91,11 +92,12 @@ class Policy:
         with the results that only DNS gives. `apply_to_all` greylists every client, `judge_private` asks about
         addresses of private use too.
         """
-        self._judge_private = judge_private
         self._rules: dict[tuple[Origin, bool, bool], Rules] = {}
+        """By origin, whether the address is of private use, and whether the recipient is greylisted."""
         for origin in Origin:
             floor = Action.GREYLIST if apply_to_all and origin is not Origin.UNKNOWN else Action.ACCEPT
-            for judged in (True, False):
+            for private in (True, False):
+                judged = origin.identifies and (judge_private or not private)
                 actions = {
                     (check, property_, result): action
                     for (check, property_, result, row_origin), action in table.items()
@@ -112,16 +114,15 @@ class Policy:
                     floor=floor,
                     greylisting=Action.GREYLIST in {floor, *actions.values()},
                 )
-                self._rules[origin, judged, True] = rules if greylisting else rules.without_greylisting()
-                self._rules[origin, judged, False] = rules.without_greylisting()
+                self._rules[origin, private, True] = rules if greylisting else rules.without_greylisting()
+                self._rules[origin, private, False] = rules.without_greylisting()
 
     def rules(self, client: Client, *, greylisting: bool = True) -> Rules:
         """Return what counts for a client; `greylisting` is False for a recipient who is never greylisted.
 
         Of an address that isn't the client's own, or that the public DNS knows nothing about, nothing is asked.
         """
-        judged = client.origin.identifies and (self._judge_private or not client.private)
-        return self._rules[client.origin, judged, greylisting]
+        return self._rules[client.origin, client.private, greylisting]
 
 
 def unanswered(known: Findings, rules: Rules) -> list[Key]:
@@ -133,8 +134,20 @@ def wanted(known: Findings, standing: Standing | None, rules: Rules) -> list[Key
     """Return the questions that `Need.DNS` means: all that name groups, or those that can raise the action."""
     if standing and standing.state is State.UNPROVEN:
         return unanswered(known, rules)
-    action = max([rules.floor, *map(rules.action, known.values())])
+    action, _ = _strongest(known, rules)
     return [key for key in unanswered(known, rules) if rules.asked[key] > action]
+
+
+def _strongest(known: Findings, rules: Rules) -> tuple[Action, tuple[Finding, ...]]:
+    """Return the strongest action that what is known leads to, and the findings that do."""
+    action, because = rules.floor, []
+    for finding in known.values():
+        if led_to := rules.action(finding):
+            if led_to > action:
+                action, because = led_to, [finding]
+            elif led_to is action:
+                because.append(finding)
+    return action, tuple(because)
 
 
 def decide(known: Findings, standing: Standing | None, rules: Rules) -> Verdict | Need:
@@ -146,17 +159,18 @@ def decide(known: Findings, standing: Standing | None, rules: Rules) -> Verdict 
     """
     if EXEMPT in known:
         return Verdict(action=Action.ACCEPT, because=(known[EXEMPT],))
-    actions = [(rules.action(finding), finding) for finding in known.values()]
-    action = max([rules.floor, *(action for action, _ in actions)])
-    most = max([action, *(rules.asked[key] for key in unanswered(known, rules))])
-    because = tuple(finding for led_to, finding in actions if led_to is action is not Action.ACCEPT)
+    action, because = _strongest(known, rules)
+    most = max([action, *[rules.asked[key] for key in unanswered(known, rules)]])
     if action is most is not Action.GREYLIST:
         return Verdict(action=action, because=because)
     if action is Action.TEMPFAIL or not rules.greylisting:
         return Need.DNS
     if standing is None or (not standing.complete and not unanswered(known, rules)):
         return Need.STANDING
-    passes = standing.state in (State.PASSED, State.UNKEPT)
+    passes = standing.state in _PASSES
     if standing.state is State.UNPROVEN or (most > Action.GREYLIST if passes else action is Action.ACCEPT):
         return Need.DNS
     return Verdict(action=Action.ACCEPT if passes else Action.GREYLIST, because=because, standing=standing)
+
+
+_PASSES = frozenset({State.PASSED, State.UNKEPT})

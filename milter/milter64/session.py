@@ -1,6 +1,7 @@
 """The frozen facts of an SMTP session and of a transaction in it."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from milter64.address import Client
 
@@ -40,12 +41,15 @@ class Envelope:
 
 def mailbox(path: str) -> str:
     """Return the address in "<@relay:user@example.org>": no brackets, and no source route (RFC 5321 4.1.2)."""
+    if path[:1] == "<" and path[-1:] == ">" and path[1:2] != "@":
+        return path[1:-1]
     address = path.strip().removeprefix("<").removesuffix(">")
     if address.startswith("@"):
         address = address.partition(":")[2]
     return address
 
 
+@lru_cache(maxsize=1024)  # a transaction asks half a dozen times
 def split(address: str) -> tuple[str, str]:
     """Return local part and domain, lower case and without a final dot; a bare local part has the domain ""."""
     local, at, domain = address.rpartition("@")

@@ -4,16 +4,19 @@ Called by the engine, the supervisor and the worker alone; checks neither log no
 """
 
 import logging
-import re
 import sys
-from collections.abc import Iterable, Mapping, MutableMapping
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import lru_cache, partial
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any, Literal
 
 import structlog
 
+from milter64.lines import Lines
 from milter64.policy import Verdict
 from milter64.session import Envelope, split
 from milter64.text import clean
@@ -35,33 +38,38 @@ _WIDE = 1000
 
 
 class Telemetry:
-    """Writes log lines to standard error, each with one write, so that the lines of several processes don't mix."""
+    """Lays log lines out; the time in a line is that of the event.
+
+    structlog's parts are called directly: its bound loggers take a tenth of a whole acceptance.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        """Lay lines out as `settings` say."""
+        """Write to standard error, laid out as `settings` say."""
         self._private = settings.privacy == "hash"
-        renderer: Any = structlog.processors.JSONRenderer() if settings.format == "json" else _logfmt
-        self._log = structlog.wrap_logger(
-            structlog.WriteLogger(sys.stderr),
-            processors=[_head, structlog.processors.format_exc_info, renderer],
-            wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, settings.level.upper())),
-        ).bind()  # once, and not for each line
+        self._least = getattr(logging, settings.level.upper())
+        self._render: Any = structlog.processors.JSONRenderer() if settings.format == "json" else _logfmt
+        self._lines = Lines(sys.stderr)
+
+    def behind(self) -> AbstractContextManager[None]:
+        """Have a thread lay out and write all lines meanwhile."""
+        return self._lines.behind(self._lost)
 
     def info(self, event: str, **fields: object) -> None:
         """Log something that is worth knowing."""
-        self._log.info(event, **_sanitised(fields))
+        self._line("info", event, partial(_sanitised, fields))
 
     def warning(self, event: str, **fields: object) -> None:
         """Log something that an admin should look at."""
-        self._log.warning(event, **_sanitised(fields))
+        self._line("warning", event, partial(_sanitised, fields))
 
     def error(self, event: str, **fields: object) -> None:
         """Log something that an admin must look at."""
-        self._log.error(event, **_sanitised(fields))
+        self._line("error", event, partial(_sanitised, fields))
 
     def exception(self, event: str, **fields: object) -> None:
         """Log our own fault, with the traceback of the exception that is being handled."""
-        self._log.error(event, exc_info=True, **_sanitised(fields))
+        told = structlog.processors.format_exc_info(None, "error", {**_sanitised(fields), "exc_info": True})
+        self._line("error", event, partial(dict, told))
 
     def refused(  # noqa: PLR0913  a log line says much
         self,
@@ -75,11 +83,11 @@ class Telemetry:
         observe: bool,
     ) -> None:
         """Log the refusal of recipients, final or for now."""
-        fields = self._facts(envelope, recipients, known, verdict)
-        fields["reply"] = f"{reply.code} {reply.status}"
+        more = {"reply": f"{reply.code} {reply.status}"}
         if observe:
-            fields["observe"] = "nothing was refused"
-        self._log.info(_EVENTS[verdict.action], **fields, ms=round(seconds * 1000, 1))
+            more["observe"] = "nothing was refused"
+        facts = partial(self._facts, envelope, tuple(recipients), dict(known), verdict, seconds, more=more)
+        self._line("info", _EVENTS[verdict.action], facts)
 
     def accepted(  # noqa: PLR0913  a log line says much
         self,
@@ -92,30 +100,54 @@ class Telemetry:
         seconds: float,
     ) -> None:
         """Log the acceptance of a message for all its recipients; `seconds` is what we took for all of them."""
-        fields = self._facts(envelope, recipients, known, verdict)
-        self._log.info("accepted", queue=clean(queue_id), **fields, ms=round(seconds * 1000, 1))
+        facts = partial(self._facts, envelope, tuple(recipients), dict(known), verdict, seconds, queue_id=queue_id)
+        self._line("info", "accepted", facts)
 
     def abandoned(self, envelope: Envelope, recipients: Iterable[str], known: Findings, *, seconds: float) -> None:
         """Log a transaction whose accepted recipients never got a message."""
-        self._log.info("abandoned", **self._facts(envelope, recipients, known, None), ms=round(seconds * 1000, 1))
+        self._line("info", "abandoned", partial(self._facts, envelope, tuple(recipients), dict(known), None, seconds))
 
-    def _facts(
-        self, envelope: Envelope, recipients: Iterable[str], known: Findings, verdict: Verdict | None
+    def _line(self, level: str, event: str, fields: Callable[[], Mapping[str, object]]) -> None:
+        """Have a line written; what `fields` holds on to must not change any more."""
+        if _LEVELS[level] >= self._least:
+            self._lines.put(partial(self._layout, time.time_ns(), level, event, fields))
+
+    def _layout(self, nanoseconds: int, level: str, event: str, fields: Callable[[], Mapping[str, object]]) -> str:
+        line: str = self._render(
+            None, level, {"time": _timestamp(nanoseconds), "level": level, "event": event, **fields()}
+        )
+        return line
+
+    def _lost(self, number: int) -> str:
+        fields = {"lines": number, "why": "they could not be written as fast as they came"}
+        return self._layout(time.time_ns(), "warning", "log lines lost", lambda: fields)
+
+    def _facts(  # noqa: PLR0913  a log line says much
+        self,
+        envelope: Envelope,
+        recipients: Iterable[str],
+        known: Findings,
+        verdict: Verdict | None,
+        seconds: float,
+        *,
+        queue_id: str | None = None,
+        more: Mapping[str, str] = MappingProxyType({}),
     ) -> dict[str, object]:
         session = envelope.session
         client = session.client
-        fields: dict[str, object] = {
+        fields: dict[str, object] = {} if queue_id is None else {"queue": clean(queue_id)}
+        fields |= {
             "session": session.token,
             "client": client.address,
             "wire": client.wire,
             "port": session.port,
-            "origin": client.origin.value,
+            "origin": client.origin,
             "helo": clean(session.helo or ""),
             "from": self._person(envelope.sender),
             "to": clean(",".join(map(self._person, recipients)), _WIDE),
         }
-        for finding in known.values():
-            fields[_FIELDS.get(finding.key, finding.check)] = finding.result
+        for key, finding in known.items():
+            fields[_FIELDS.get(key) or finding.check] = finding.result
         if verdict:
             if verdict.because:
                 fields["because"] = "; ".join(
@@ -124,12 +156,12 @@ class Telemetry:
                 )
             if verdict.standing:
                 standing = verdict.standing
-                fields["greylist"] = standing.state.value
+                fields["greylist"] = standing.state
                 if standing.group:
                     fields["group"] = clean(standing.group)
                 if standing.seconds:
                     fields["wait"] = standing.seconds
-        return fields
+        return {**fields, **more, "ms": round(seconds * 1000, 1)}
 
     def _person(self, address: str) -> str:
         if not self._private or not address:
@@ -146,21 +178,31 @@ def _sanitised(fields: dict[str, object]) -> dict[str, object]:
     return {name: clean(value, _WIDE) if isinstance(value, str) else value for name, value in fields.items()}
 
 
-def _head(_logger: object, method: str, fields: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Put in front what every line begins with: the time, the level and the event."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return {"time": f"{now[:-6]}Z", "level": method, "event": fields.pop("event"), **fields}
+_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-_BARE = re.compile(r'[^\s"=\\]+').fullmatch
+def _timestamp(nanoseconds: int) -> str:
+    """Return a time since 1970 as date and time of day in UTC, to the millisecond."""
+    seconds, milliseconds = divmod(nanoseconds // 1_000_000, 1000)
+    return f"{_second(seconds)}.{milliseconds:03}Z"
 
 
-def _logfmt(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> str:
+@lru_cache(maxsize=1)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
+def _logfmt(_logger: object, _method: str, fields: Mapping[str, object]) -> str:
     """Write a line as key=value, quoted where need be: structlog's own way takes a fifth of a whole acceptance."""
-    words = []
-    for name, value in fields.items():
-        text = str(value)
-        if not _BARE(text):
-            text = '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
-        words.append(f"{name}={text}")
-    return " ".join(words)
+    texts = list(map(str, fields.values()))
+    if not all(texts) or not _is_bare("".join(texts)):  # one look for most lines
+        texts = [text if text and _is_bare(text) else _quoted(text) for text in texts]
+    return " ".join([f"{name}={text}" for name, text in zip(fields, texts, strict=True)])
+
+
+def _is_bare(text: str) -> bool:
+    return text.isprintable() and not (" " in text or '"' in text or "=" in text or "\\" in text)
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

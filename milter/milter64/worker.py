@@ -82,6 +82,8 @@ def run(listener: socket.socket, channel: socket.socket, work: Work, log: Log, c
     if cpu is not None:
         with suppress(OSError):  # slower, but no reason not to serve
             os.sched_setaffinity(0, {cpu})
+            # A thread that wakes must not interrupt the one that holds the GIL: it could only wait for it.
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     try:
         with work() as make:
             gc.collect()

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -10,6 +9,7 @@ from rig.direct import Message, judges_rightly, session
 from rig.dnsserver import DnsServer, Records
 from rig.lab import Lab
 from rig.milterclient import Reply
+from rig.procfs import children
 from rig.service import Milter64
 from rig.stage import MEMORY
 from rig.world import HONEST, NAMELESS, RECORDS, STRANGER, behind
@@ -24,10 +24,6 @@ def milter() -> Iterator[Milter64]:
     with Lab() as lab, DnsServer(RECORDS) as dns:
         settings = f'{MEMORY}\n[dns]\nnameservers = ["{dns.address}"]\n[milter]\nworkers = 1\n'
         yield lab.start(Milter64, f"{settings}\n[headers]\nreceived_spf = true\n")
-
-
-def workers(milter: Milter64) -> str:
-    return Path(f"/proc/{milter.pid}/task/{milter.pid}/children").read_text()
 
 
 def send(milter: Milter64, **strange: bytes) -> list[Reply]:
@@ -60,7 +56,7 @@ def send(milter: Milter64, **strange: bytes) -> list[Reply]:
     ],
 )
 def test_a_strange_value_is_answered_and_refuses_nobody(milter: Milter64, place: str, value: bytes) -> None:
-    before = workers(milter)
+    before = children(milter.pid)
     *_, last = send(milter, **{place: value})
     if place == "name" and value == NO_UTF8:  # pymilter calls nobody, and so we haven't seen the client
         assert last.text.startswith("451 4.7.0")
@@ -69,17 +65,17 @@ def test_a_strange_value_is_answered_and_refuses_nobody(milter: Milter64, place:
     for name, field in last.headers:
         assert re.fullmatch(r"Authentication-Results|Received-SPF", name)
         assert re.fullmatch(r"[ -~]+(\n [ -~]+)*", field)
-    assert workers(milter) == before
+    assert children(milter.pid) == before
     assert not [line for line in milter.log if line["level"] != "info"]
     assert judges_rightly(milter)
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_value_of_a_megabyte_costs_its_session_alone(milter: Milter64, place: str) -> None:
-    before = workers(milter)
+    before = children(milter.pid)
     with pytest.raises((ConnectionResetError, BrokenPipeError)):  # libmilter's limit; to a mail server a 451
         send(milter, **{place: b"x" * 1_000_000})
-    assert workers(milter) == before
+    assert children(milter.pid) == before
     assert judges_rightly(milter)
 
 

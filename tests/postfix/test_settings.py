@@ -3,13 +3,13 @@
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from rig.lab import Lab
 from rig.mail import Mail, facts, results
 from rig.nsd import Nsd
 from rig.postfix import Postfix
 from rig.process import alive, until
+from rig.procfs import children
 from rig.service import Milter64
 from rig.smtp import Smtp
 from rig.stage import MEMORY, Stage, set_stage, wait_out_the_delay
@@ -244,7 +244,7 @@ def test_42_a_bad_file_changes_nothing_and_says_why(lab: Lab) -> None:
 
 
 def _workers(stage: Stage) -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/{stage.milter.pid}/task/{stage.milter.pid}/children").read_text().split()]
+    return children(stage.milter.pid)
 
 
 def test_43_a_worker_killed_in_mid_session_costs_that_session_a_451_and_nobody_else_anything(lab: Lab) -> None:

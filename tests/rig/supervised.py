@@ -9,6 +9,7 @@ from typing import Any
 
 from rig.milterclient import Address, MilterClient
 from rig.process import Process, until
+from rig.procfs import children
 
 _TESTS = Path(__file__).parents[1]
 
@@ -58,7 +59,7 @@ class Supervised(Process):
     @property
     def workers(self) -> set[int]:
         """The process ids of the workers, those too that have retired."""
-        return set(map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()))
+        return set(children(self.pid))
 
     @property
     def nothing_left(self) -> bool:

@@ -6,6 +6,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from milter64.checks.iprev import address_type
 from milter64.dns import Lookup, Unanswered
@@ -81,6 +82,7 @@ def _is_address(text: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=4096)  # names come back
 def _defect(helo: str) -> str:
     """Say what keeps it from being a fully qualified domain name (RFC 5321 4.1.2, 2.3.5); nothing if it is one."""
     if not _NAME.fullmatch(helo):

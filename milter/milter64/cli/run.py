@@ -53,7 +53,7 @@ def _work(settings: Settings, telemetry: Telemetry) -> Iterator[Callable[[], Cal
         RecordKind(settings.greylist),
         lambda trouble: telemetry.warning("greylist", trouble=trouble),
     )
-    with closing(Engine(settings, resolver, store, telemetry)) as engine:
+    with telemetry.behind(), closing(Engine(settings, resolver, store, telemetry)) as engine:
         context = Context(
             engine=engine,
             translator=translator,
