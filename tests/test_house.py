@@ -16,7 +16,7 @@ ORDER = [
     *("store.protocol", "store.memory", "store.table", "store.sqlite", "store"),
     *("checks.iprev", "checks.helo", "checks.rfc7208", "checks.spf", "checks"),
     *("findings", "inquiry", "lines", "telemetry", "toml", "listener", "config", "engine", "callbacks"),
-    *("sockets", "worker", "supervisor"),
+    *("sockets", "relief", "worker", "supervisor"),
     *("cli.screen", "cli.run", "cli.check_config", "cli.translate", "cli.explain", "cli", "__main__"),
 ]
 """Every module, so that each imports only from those before it."""

@@ -51,7 +51,7 @@ def faults() -> list[str]:
 def make(faults: list[str]) -> Iterator[Make]:
     """Make an inquiry that asks some records, and is closed in the end."""
     with ExitStack() as stack:
-        yield lambda records: stack.enter_context(closing(Inquiry(records, faults.append)))  # type: ignore[arg-type]  # a fake
+        yield lambda records: stack.enter_context(closing(Inquiry(records, faults.append, lambda: None)))  # type: ignore[arg-type]  # a fake
 
 
 def soon() -> float:

@@ -5,7 +5,7 @@ and is never used by two threads at once.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from operator import attrgetter
@@ -75,16 +75,21 @@ class Engine:
     """Judges recipients."""
 
     def __init__(
-        self, settings: Settings, resolver: Resolver, store: Store[greylist.Record], telemetry: Telemetry
+        self,
+        settings: Settings,
+        resolver: Resolver,
+        store: Store[greylist.Record],
+        telemetry: Telemetry,
+        on_wait: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take over resolver and store; `close` ends them."""
+        """Take over resolver and store; `close` ends them. `on_wait` is called before a verdict waits."""
         self._settings = settings
         self._policy = settings.policy()
         self._exempt_host = lru_cache(_HOSTS)(partial(_exempt_host, settings.trust))
         self._own_names = frozenset(filter(None, [settings.authserv_id.lower()]))
         self._store = store
         self._telemetry = telemetry
-        self._inquiry = Inquiry(resolver, lambda where: telemetry.exception("fault", where=where))
+        self._inquiry = Inquiry(resolver, lambda where: telemetry.exception("fault", where=where), on_wait)
         self._now = RowClock(store.latest())
         self._expire_at = self._now()
         self._learning = BoundedSemaphore(_MOST_LEARNING)

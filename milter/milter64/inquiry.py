@@ -24,10 +24,14 @@ _GRACE = 0.5
 class Inquiry:
     """The checks of one worker, with what is remembered of their answers; thread-safe."""
 
-    def __init__(self, resolver: Resolver, on_fault: Callable[[str], None]) -> None:
-        """Ask `resolver`; `on_fault` is called, while it is being handled, with where an exception of ours occurred."""
+    def __init__(self, resolver: Resolver, on_fault: Callable[[str], None], on_wait: Callable[[], None]) -> None:
+        """Ask `resolver`; `on_wait` is called before each wait.
+
+        `on_fault` is called, while it is being handled, with where an exception of ours occurred.
+        """
         self._resolver = resolver
         self._on_fault = on_fault
+        self._on_wait = on_wait
         self._memory = Memory()
         self._waiting = BoundedSemaphore(_MOST_WAITING)
         # A waiting verdict asks one question itself and leaves the others to the pool, whose tasks never submit to it.
@@ -43,6 +47,7 @@ class Inquiry:
         `deadline` is a value of time.monotonic(); what isn't answered by then is a temperror.
         """
         lookups = {key: Lookup(self._resolver, deadline) for key in keys}
+        self._on_wait()
         if not self._waiting.acquire(timeout=max(0.0, min(_QUEUE, deadline - time.monotonic()))):
             return {key: self._temperror(key, "too many messages wait for DNS") for key in keys}, lookups
         try:

@@ -17,14 +17,20 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Protocol
 
 import Milter
 
-Work = Callable[[], AbstractContextManager[Callable[[], object]]]
-"""Opens in a worker what its sessions share, gives what makes a session's Milter.Base, and closes all in the end."""
+from milter64.relief import HOLD_ON, Relief
+
+Work = Callable[[Callable[[], None]], AbstractContextManager[Callable[[], object]]]
+"""Opens in a worker what its sessions share, gives what makes a session's Milter.Base, and closes all in the end.
+
+It is given what a callback must call before it waits (see `relief`).
+"""
 
 
 class Log(Protocol):
@@ -61,6 +67,9 @@ GRACE = {
 _ENDED = b"\0"
 """What the thread of libmilter says if it ever ends."""
 
+_NUDGE = bytes([signal.SIGUSR2])
+"""What a thread of libmilter is interrupted with; it means nothing else."""
+
 _TICK = 0.02
 """Seconds between two looks at the sessions of a worker that ends."""
 
@@ -85,12 +94,19 @@ def run(listener: socket.socket, channel: socket.socket, work: Work, log: Log, c
             # A thread that wakes must not interrupt the one that holds the GIL: it could only wait for it.
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     try:
-        with work() as make:
+        relief = Relief()
+        with work(relief) as make:
             gc.collect()
             gc.freeze()  # what was there at the start stays till the end, and need not be looked through again
-            _start_libmilter(listener, make, ringer)
+            door = _door(listener)
+            # A session of ours over the shared listener might end up in another worker.
+            with _unknown() as own, listener.dup() as shared:
+                os.dup2(own.fileno(), listener.fileno(), inheritable=False)
+                libmilter = _start_libmilter(listener, make, ringer)
+                relief.open(own.getsockname())
+                _replace(listener, shared, libmilter)
             channel.send(READY)
-            return _serve(listener, channel, bell)
+            return _serve(channel, bell, relief, door, partial(_shut, listener, libmilter))
     except Exception:
         log.exception("worker failed")
         return os.EX_SOFTWARE
@@ -111,12 +127,13 @@ def _catch_signals(ringer: socket.socket) -> None:
     ringer.settimeout(0)
     signal.set_wakeup_fd(ringer.fileno())
     signal.signal(signal.SIGTERM, lambda _number, _frame: None)
+    signal.signal(signal.SIGUSR2, lambda _number, _frame: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
-def _start_libmilter(listener: socket.socket, make: Callable[[], object], ringer: socket.socket) -> None:
+def _start_libmilter(listener: socket.socket, make: Callable[[], object], ringer: socket.socket) -> Thread:
     name, socket_name = "milter64", f"fd:{listener.fileno()}"
     # The answer where pymilter can't decode what a callback is to be given, such as the name of a header field. After
     # any other, libmilter would take the message for ended, and leave its end without a reply.
@@ -133,50 +150,67 @@ def _start_libmilter(listener: socket.socket, make: Callable[[], object], ringer
             ringer.send(_ENDED)
 
     Milter.factory = make
-    Thread(target=main, daemon=True).start()
+    thread = Thread(target=main, daemon=True)
+    thread.start()
+    return thread
 
 
-def _serve(listener: socket.socket, channel: socket.socket, bell: socket.socket) -> int:
+Door = tuple[int, str | int]
+"""What a listening socket has in common with the connections that come in over it."""
+
+
+def _serve(channel: socket.socket, bell: socket.socket, relief: Relief, door: Door, shut: Callable[[], None]) -> int:
     """Wait for the word to end, then for the sessions, as long as the word allows."""
-    door = _door(listener)
     sources = [channel, bell]
     deadline: float | None = None
     quiet = 0
     while deadline is None or (time.monotonic() < deadline and quiet < 2):  # noqa: PLR2004  see below
-        readable, _, _ = select.select(sources, [], [], deadline and _TICK)
+        readable, _, _ = select.select(sources, [], [], HOLD_ON if deadline is None else _TICK)
+        relief()
         for source in readable:
             word = source.recv(1)
             if word == _ENDED:
                 return os.EX_SOFTWARE
+            if word == _NUDGE:
+                continue
             if not word:
                 sources.remove(source)
             if deadline is None:
-                _shut(listener)
+                shut()
             deadline = min(deadline or float("inf"), time.monotonic() + GRACE[word])
         # One look could miss a connection that libmilter was accepting while the listener was shut.
         quiet = 0 if readable or _has_sessions(door) else quiet + 1
     return os.EX_OK
 
 
-def _shut(listener: socket.socket) -> None:
-    """Let no new session in: put a socket that nobody knows in the listener's place, under libmilter's eyes.
-
-    Until libmilter's poll() runs out, five seconds at most, the kernel keeps the listener for it. Other workers go on
-    accepting; where there are none, a connection waits and is reset then, or when the process ends.
-    """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as unknown:
-        unknown.bind("")  # a name that the kernel makes up, unix(7)
-        unknown.listen()
-        os.dup2(unknown.fileno(), listener.fileno(), inheritable=False)
+def _shut(listener: socket.socket, libmilter: Thread) -> None:
+    """Let no new session in: put a socket that nobody knows in the listener's place, under libmilter's eyes."""
+    with _unknown() as unknown:
+        _replace(listener, unknown, libmilter)
 
 
-def _door(end: socket.socket) -> tuple[int, str | int]:
+def _unknown() -> socket.socket:
+    """Return a listening socket with a name that the kernel makes up, unix(7)."""
+    unknown = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    unknown.bind("")
+    unknown.listen()
+    return unknown
+
+
+def _replace(listener: socket.socket, by: socket.socket, libmilter: Thread) -> None:
+    """Have libmilter listen at another socket, and at once: its poll(), up to five seconds long, is interrupted."""
+    os.dup2(by.fileno(), listener.fileno(), inheritable=False)
+    if libmilter.is_alive() and libmilter.ident:
+        signal.pthread_kill(libmilter.ident, signal.SIGUSR2)
+
+
+def _door(end: socket.socket) -> Door:
     """Return what a listening socket has in common with the connections that come in over it."""
     name = end.getsockname()
     return end.family, name if isinstance(name, str) else name[1]
 
 
-def _has_sessions(door: tuple[int, str | int]) -> bool:
+def _has_sessions(door: Door) -> bool:
     """Whether a connection is open that came in by that door."""
     for descriptor in Path("/proc/self/fd").iterdir():
         try:

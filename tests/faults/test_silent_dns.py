@@ -5,14 +5,14 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import count
 
 import pytest
 
-from rig.direct import Message, judges_rightly
+from rig.direct import Message, judges_rightly, session
 from rig.dnsserver import DnsServer
 from rig.lab import Lab
 from rig.mail import Mail
@@ -123,3 +123,27 @@ def test_one_more_verdict_than_may_wait_for_dns_is_put_off_at_once_and_nobody_el
     assert {reply.text[:42] for reply in at_once} == {"450 4.7.1 Greylisted (SPF temperror, Rever"}
     assert {reply.action for reply in (*ordinary, *answered)} == {"continue"}
     until(lambda: sum("too many messages wait for DNS" in line.get("because", "") for line in milter.log) == 8)
+
+
+def test_sessions_that_speak_up_all_at_once_do_not_wait_for_one_another_s_dns(lab: Lab) -> None:
+    # Without `relief`, libmilter hands all of them to one thread, which waits for DNS with the first.
+    with DnsServer(RECORDS) as dns, ExitStack() as sessions:
+        settings = f'{MEMORY}\n[dns]\nnameservers = ["{dns.address}"]\ntimeout = "50s"\ndeadline = "50s"\n'
+        milter = lab.start(Milter64, f"{settings}\n[milter]\nworkers = 1\n")
+        clients = []
+        for number in range(60):
+            client = sessions.enter_context(session(milter))
+            client.connect(address="127.0.0.1" if number % 2 else behind(HONEST), j="mx.lab.example")
+            client.helo("mail.honest.example")
+            client.mail("<a@honest.example>")
+            clients.append(client)
+        gate = dns.hold()
+        os.killpg(milter.pid, signal.SIGSTOP)
+        for client in clients:
+            client.send_rcpt("<b@lab.example>")
+        os.killpg(milter.pid, signal.SIGCONT)
+        ordinary = [client.answer() for client in clients[1::2]]
+        gate.set()
+        put_off = [client.answer() for client in clients[::2]]
+    assert {reply.action for reply in ordinary} == {"continue"}
+    assert {reply.action for reply in put_off} == {"continue"}

@@ -115,6 +115,10 @@ class MilterClient:
         """Send RCPT TO, the address with its brackets."""
         return self._ask(b"R", _strings(recipient, *parameters), macros)
 
+    def send_rcpt(self, recipient: Text = "<recipient@example.net>") -> None:
+        """Send RCPT TO, and leave it to `answer` to wait."""
+        self._send(b"R", _strings(recipient))
+
     def data(self, **macros: Text) -> Reply:
         """Send DATA."""
         return self._ask(b"T", b"", macros)
@@ -165,8 +169,10 @@ class MilterClient:
             pairs = [part for name, value in macros.items() for part in (_macro(name), value)]
             self._send(b"D", command + _strings(*pairs))
         self._send(command, data)
-        if self.steps & _SILENT.get(command, 0):
-            return Reply(action="none")
+        return Reply(action="none") if self.steps & _SILENT.get(command, 0) else self.answer()
+
+    def answer(self) -> Reply:
+        """Wait for the answer to what was sent."""
         changes: list[tuple[str, bytes]] = []
         while True:
             letter, answer = self._receive()

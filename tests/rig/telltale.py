@@ -55,7 +55,7 @@ def close_listening_sockets() -> None:
 
 
 @contextmanager
-def work(greeting: str, fault: str, gate: str) -> Iterator[Callable[[], Telltale]]:
+def work(greeting: str, fault: str, gate: str, _on_wait: Callable[[], None]) -> Iterator[Callable[[], Telltale]]:
     if gate:
         Path(gate).read_text()  # a fifo: wait for a writer
     if fault == "hangs":
@@ -72,7 +72,7 @@ def load(file: Path) -> supervisor.Plan:
     keys = json.loads(file.read_text())
     if "error" in keys:
         raise ValueError(keys["error"])
-    open_work: Callable[[], AbstractContextManager[Callable[[], Telltale]]] = partial(
+    open_work: Callable[[Callable[[], None]], AbstractContextManager[Callable[[], Telltale]]] = partial(
         work, keys.get("greeting", "first"), keys.get("fault", ""), keys.get("gate", "")
     )
     return supervisor.Plan(

@@ -37,7 +37,7 @@ def _plan(path: Path | None) -> supervisor.Plan:
 
 
 @contextmanager
-def _work(settings: Settings, telemetry: Telemetry) -> Iterator[Callable[[], Callbacks]]:
+def _work(settings: Settings, telemetry: Telemetry, on_wait: Callable[[], None]) -> Iterator[Callable[[], Callbacks]]:
     """Open, in a worker, what all its sessions share."""
 
     def breaker(is_open: bool) -> None:  # noqa: FBT001  the resolver's signature
@@ -53,7 +53,7 @@ def _work(settings: Settings, telemetry: Telemetry) -> Iterator[Callable[[], Cal
         RecordKind(settings.greylist),
         lambda trouble: telemetry.warning("greylist", trouble=trouble),
     )
-    with telemetry.behind(), closing(Engine(settings, resolver, store, telemetry)) as engine:
+    with telemetry.behind(), closing(Engine(settings, resolver, store, telemetry, on_wait)) as engine:
         context = Context(
             engine=engine,
             translator=translator,
