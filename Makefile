@@ -2,14 +2,16 @@
 # make test     lint, and every test but the marker `slow`; needs root and network namespaces
 # make test-all the same with `slow`
 # make demo     the real path for the eyes: translator, Postfix, DNS and milter in network namespaces
-# make bench    how fast it is, beside milters that do nothing and beside its peers; ROUNDS=3 for a quick look
+# make bench    how fast it is, beside milters that do nothing and beside its peers; ROUNDS=3 for a quick look,
+#               LOADS=hot for one load
 #
 # Each does all of its own set-up: Debian's packages by apt, Python's into .venv.
 
 PYTHON ?= python3
 RUN_PACKAGES := gcc libmilter-dev python3-dev python3-venv
 TEST_PACKAGES := bind9-dnsutils iproute2 miltertest nsd openssl postfix tayga unbound
-BENCH_PACKAGES := nsd pyspf-milter
+BENCH_PACKAGES := nsd postfix
+BENCH_PEERS := opendmarc postgrey pyspf-milter redis-server rspamd
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONPATH
 
@@ -29,6 +31,9 @@ venv: .venv/.done
 
 .venv/.bench: .venv/.done Makefile
 	@tests/setup/apt $(BENCH_PACKAGES)
+	@tests/setup/apt $(BENCH_PEERS) || for peer in $(BENCH_PEERS); do \
+		tests/setup/apt $$peer || echo "$$peer can't be installed, and is not measured"; \
+	done
 	@touch $@
 
 run: .venv/.done

@@ -1,16 +1,36 @@
 """What is measured, against what, and the ratio that is aimed at."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 RATE = "sessions_per_second"
+MESSAGES = "messages_per_second"
 CPU = "server.cpu_us_per_session"
+MEMORY = "server.rss_kib"
 MEDIAN_LATENCY = "latency_ms.session.p50"
-_IN_WORDS = {RATE: "sessions/s", CPU: "CPU", MEDIAN_LATENCY: "latency"}
+RCPT_LATENCY = "latency_ms.until_rcpt.p99"
+IN_WORDS = {
+    RATE: "sessions/s",
+    MESSAGES: "messages/s",
+    CPU: "CPU per session",
+    MEMORY: "memory",
+    MEDIAN_LATENCY: "median latency",
+    RCPT_LATENCY: "RCPT p99",
+}
+"""What a figure of a report is called."""
+
+TTL = 3600
+"""Seconds that an answer of DNS is good for, where nothing else is said."""
 
 PLAIN = "plain pymilter"
 PREFORK = "pinned prefork pymilter"
 IN_C = "C libmilter"
 PYSPF = "pyspf-milter"
+RSPAMD = "rspamd"
+OPENDMARC = "opendmarc"
+POSTGREY = "postgrey"
+EARLIER = "itself at its caps"
+"""milter64 before the rounds, after `Load.fill` sessions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +47,7 @@ class Target:
         return ratio <= self.ratio if self.at_most else ratio >= self.ratio
 
     def __str__(self) -> str:
-        return f"{_IN_WORDS[self.metric]} {'at most' if self.at_most else 'at least'} {self.ratio:g}x"
+        return f"{IN_WORDS[self.metric]} {'at most' if self.at_most else 'at least'} {self.ratio:g}x"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,30 +55,45 @@ class Load:
     """A workload of world.py, and milter64's configuration for it.
 
     A run starts no session after `seconds`, nor more than `sessions`: where no name may be asked twice, each round has
-    as many lines of its own. `hot` workloads are passed through the greylist first. DNS is `dns` milliseconds away.
+    as many lines of its own. Sessions begin as fast as they can, or `per_second`. They end with the message, or
+    `until_rcpt` with the reply to RCPT. `hot` workloads are passed through the greylist first; `fill` sessions fill
+    milter64's memory first. DNS is `dns` milliseconds away, and its answers are good for `ttl` seconds. With `postfix`
+    the sessions are those of a real Postfix before each system, and smtp-source is its client.
     """
 
     name: str
+    title: str
     workload: str
     targets: tuple[Target, ...]
     configuration: str = 'greylist.apply = "all"'
     headers: bool = False
     hot: bool = False
+    fill: int = 0
     sessions: int = 1_000_000
     seconds: float = 2.0
+    per_second: int = 0
+    until_rcpt: bool = False
     dns: int = 0
+    ttl: int = TTL
+    postfix: bool = False
 
     @property
     def systems(self) -> tuple[str, ...]:
         """What milter64 is compared with, each once."""
-        return tuple(dict.fromkeys(target.against for target in self.targets))
+        return tuple(dict.fromkeys(target.against for target in self.targets if target.against != EARLIER))
 
 
 SUSPECT = 'greylist.apply = "suspect"'
+AT_LOOPBACK = """greylist.apply = "all"
+trust.networks = []
+trust.judge_private = true
+"""
+"""Have clients at 127.0.0.1 judged like all others."""
 
 LOADS = (
     Load(
         name="hot",
+        title="known senders",
         workload="hot",
         hot=True,
         targets=(
@@ -67,25 +102,53 @@ LOADS = (
             Target(against=IN_C, ratio=0.80),
             Target(against=IN_C, ratio=1.6, metric=CPU, at_most=True),
             Target(against=PYSPF, ratio=10),
+            Target(against=RSPAMD, ratio=8),
+            Target(against=OPENDMARC, ratio=2.4),
         ),
     ),
     Load(
-        name="hot, Authentication-Results",
+        name="hot-headers",
+        title="known senders, Authentication-Results on",
         workload="hot",
         hot=True,
         headers=True,
         targets=(Target(against=PLAIN, ratio=0.9),),
     ),
     Load(
-        name="fresh, apply=all",
+        name="hot-rcpt",
+        title="known senders, until RCPT",
+        workload="hot",
+        hot=True,
+        until_rcpt=True,
+        targets=(Target(against=POSTGREY, ratio=2.2),),
+    ),
+    Load(
+        name="fresh",
+        title="first tries, all greylisted",
         workload="fresh",
         sessions=3_750,
         targets=(Target(against=PLAIN, ratio=1.2), Target(against=PYSPF, ratio=10)),
     ),
-    Load(name="flood", workload="flood", targets=(Target(against=PLAIN, ratio=1.2),)),
-    Load(name="mixed", workload="mixed", hot=True, targets=(Target(against=PLAIN, ratio=1.0),)),
     Load(
-        name="fresh, apply=suspect",
+        name="flood",
+        title="a flood from one /48",
+        workload="flood",
+        fill=150_000,
+        targets=(
+            Target(against=PLAIN, ratio=1.2),
+            Target(against=EARLIER, ratio=1.05, metric=MEMORY, at_most=True),
+        ),
+    ),
+    Load(
+        name="mixed",
+        title="a day's mix",
+        workload="mixed",
+        hot=True,
+        targets=(Target(against=PLAIN, ratio=1.0),),
+    ),
+    Load(
+        name="suspect",
+        title="first tries, suspects greylisted",
         workload="fresh",
         configuration=SUSPECT,
         sessions=1_500,
@@ -93,7 +156,8 @@ LOADS = (
         targets=(Target(against=PYSPF, ratio=1.5),),
     ),
     Load(
-        name="fresh, apply=suspect, DNS 20 ms away",
+        name="suspect-far",
+        title="the same, DNS 20 ms away",
         workload="fresh",
         configuration=SUSPECT,
         sessions=600,
@@ -101,4 +165,37 @@ LOADS = (
         dns=20,
         targets=(Target(against=PYSPF, ratio=1.0, metric=MEDIAN_LATENCY, at_most=True),),
     ),
+    Load(
+        name="postfix",
+        title="known sender, a real Postfix",
+        workload="hot",
+        configuration=AT_LOOPBACK,
+        postfix=True,
+        sessions=1_500,
+        targets=(Target(against=IN_C, ratio=0.95, metric=MESSAGES),),
+    ),
+    Load(
+        name="rate",
+        title="400 known senders/s, answers run out",
+        workload="hot",
+        hot=True,
+        sessions=4_000,
+        seconds=60,
+        per_second=400,
+        # Longer than a run, and shorter than the time from one run's end to the end of the next.
+        ttl=15,
+        targets=(Target(against=PREFORK, ratio=3, metric=RCPT_LATENCY, at_most=True),),
+    ),
 )
+
+
+def chosen(names: Sequence[str]) -> tuple[Load, ...]:
+    """Return the loads of these names, all without any.
+
+    Raises:
+        ValueError: there is none of such a name.
+    """
+    known = {load.name: load for load in LOADS}
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"no load is called {', '.join(unknown)}; there are {', '.join(known)}")
+    return tuple(known[name] for name in dict.fromkeys(names)) or LOADS

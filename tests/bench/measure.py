@@ -1,6 +1,7 @@
 """Runs of the load generator, and fair comparisons of them on a noisy machine."""
 
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -25,7 +26,7 @@ Report = dict[str, Any]
 class Run:
     """One run of the load generator: so many sessions at most, begun within so many seconds, from a line on.
 
-    The `seed` tells its triplets from those of other runs.
+    The `seed` tells its triplets from those of other runs; `options` are milterload's.
     """
 
     workload: Path
@@ -33,10 +34,11 @@ class Run:
     sessions: int
     seconds: float
     first_line: int = 0
+    options: tuple[str, ...] = ()
 
 
-def load(tool: Path, socket: str, pid: int, run: Run) -> Report:
-    """Run milterload against the system at `socket`, whose first process is `pid`.
+def load(tool: Path, socket: str, pid: int, run: Run, options: tuple[str, ...] = ()) -> Report:
+    """Run milterload against the system at `socket`, whose first process is `pid`; `options` are about that system.
 
     Raises:
         RuntimeError: it printed no report.
@@ -44,7 +46,7 @@ def load(tool: Path, socket: str, pid: int, run: Run) -> Report:
     command = [
         *(tool, "--socket", socket, "--server-pid", pid, "--workload", run.workload, "--seed", run.seed),
         *("--sessions", run.sessions, "--seconds", run.seconds, "--first-line", run.first_line),
-        *("--concurrency", CONNECTIONS),
+        *("--concurrency", CONNECTIONS, *run.options, *options),
     ]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     try:
@@ -92,17 +94,19 @@ def _first_line(file: Path) -> str:
     return file.read_text().partition("\n")[0]
 
 
-def figure(report: Report, metric: str) -> float:
-    """Return a figure of a report, by its dotted path."""
+def figure(report: Report, metric: str) -> float | None:
+    """Return a figure of a report, by its dotted path; None if it has none, as without a single session."""
     value: Any = report
     for key in metric.split("."):
+        if key not in value:
+            return None
         value = value[key]
     return float(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio:
-    """The ratios of two systems' figures, each taken within one round."""
+    """The ratios of two systems' figures, each taken within one round; nan without any."""
 
     median: float
     least: float
@@ -112,8 +116,25 @@ class Ratio:
 def ratio(ours: Sequence[Report], theirs: Sequence[Report], metric: str) -> Ratio:
     """Return the ratio of our figures to theirs, round by round.
 
-    A round in which theirs is 0 (CPU time is counted in ticks) counts as infinite.
+    A round in which theirs is 0 (CPU time is counted in ticks) counts as infinite, and one without a figure not at all.
+
+    Raises:
+        ValueError: one has more rounds than the other.
     """
     pairs = [(figure(our, metric), figure(their, metric)) for our, their in zip(ours, theirs, strict=True)]
-    ratios = [our / their if their else float("inf") for our, their in pairs]
+    ratios = [our / their if their else math.inf for our, their in pairs if our is not None and their is not None] or [
+        math.nan
+    ]
     return Ratio(median=statistics.median(ratios), least=min(ratios), most=max(ratios))
+
+
+def typical(reports: Sequence[Report], metric: str) -> float | None:
+    """Return the median of a figure over the rounds, None without any."""
+    figures = [value for report in reports if (value := figure(report, metric)) is not None]
+    return statistics.median(figures) if figures else None
+
+
+def afterwards(reports: Sequence[Report]) -> float:
+    """Return the CPU time that a system has used after its runs, in microseconds for each session of them."""
+    sessions = sum(report["sessions"] for report in reports)
+    return sum(report["cpu_seconds_afterwards"] for report in reports) * 1e6 / sessions if sessions else 0.0

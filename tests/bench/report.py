@@ -1,38 +1,78 @@
-"""What came of the loads: a table for people, and JSON for programs."""
+"""What came of the loads: tables for people, and JSON for programs."""
 
 import json
+import math
 import os
 import platform
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from bench.loads import PYSPF, Load, Target
-from bench.measure import CONNECTIONS, Ratio, Report
+from bench.loads import (
+    CPU,
+    EARLIER,
+    IN_C,
+    IN_WORDS,
+    MEMORY,
+    MESSAGES,
+    OPENDMARC,
+    PLAIN,
+    POSTGREY,
+    PREFORK,
+    PYSPF,
+    RATE,
+    RSPAMD,
+    Load,
+    Target,
+)
+from bench.measure import CONNECTIONS, Ratio, Report, afterwards, typical
 from milter64.cli.screen import Screen
 
 PEERS = {
+    PLAIN: "pymilter as everyone writes it: one process, each event is replied to, nothing is looked at.",
+    PREFORK: "pymilter at its fastest, as milter64 runs it: a pinned process per CPU, a reply to RCPT alone; it looks"
+    " at nothing.",
+    IN_C: "libmilter without Python: each event is replied to, nothing is looked at.",
     PYSPF: "SPF for HELO and sender, in one process. No reverse DNS, no greylist, no memory of earlier answers."
     " It adds Authentication-Results to what it accepts. It doesn't decode: half of the clients come through NAT64,"
     " and of these it refuses, at MAIL, all whose domain has an SPF record; they cost it no more after that.",
+    RSPAMD: "Its modules spf, greylist, rbl and redis, scanning by itself with a process per CPU; classifier and all"
+    " other modules off, and its rules about headers on, which can't be taken off. It reads the whole message, and"
+    " judges at its end. It asks the DNS lists that Debian configures, each message anew; the bench's DNS answers them"
+    " at once, that nobody is listed. It greylists what looks suspicious, and remembers SPF records. No reverse DNS of"
+    " its own. Its Redis counts as part of it. It doesn't decode, and finds an SPF fail for half of the clients.",
+    OPENDMARC: "DMARC for the From header, one question a message. It takes SPF's and DKIM's results from the headers"
+    " of other milters, of which there are none here, and asks neither itself. No greylist. It needs all headers, each"
+    " with a reply, and adds Authentication-Results; milter64's load has neither.",
+    POSTGREY: "A greylist, in one process, and nothing else: no DNS. It is no milter but a policy service: a decision"
+    " at RCPT is one question on a connection that is kept. milter64 has a new connection for each, as Postfix gives"
+    " milters, with negotiation, HELO and MAIL, and ends its session after the reply to RCPT here.",
+    EARLIER: "The memory of milter64's processes before the rounds, after 150,000 sessions of the flood.",
 }
-"""What each peer does and doesn't do."""
+"""What each system does and doesn't do."""
 DISTURBED = 0.1
 """The part of one CPU that other programs may use while we measure, before we say that they did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What came of a load: the reports of each system, by round, and the ratio for each target."""
+    """What came of a load: the reports of each system, by round, and the ratio for each target.
+
+    `faulty` have raised exceptions; `missing` didn't start, each with the reason.
+    """
 
     load: Load
     reports: dict[str, list[Report]]
     ratios: list[tuple[Target, Ratio]]
-    faulty: list[str]
+    faulty: list[str] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
 
     def doubts(self) -> Iterator[str]:
         """Yield why the figures are not to be trusted, if so."""
+        for name, why in self.missing.items():
+            yield f"{name} is not measured: {why}"
         for name in self.faulty:
             yield f"{name} raised exceptions"
         for name, reports in self.reports.items():
@@ -44,47 +84,56 @@ class Result:
             yield f"other programs used {share:.0%} of a CPU meanwhile"
 
 
-def write(file: Path, rounds: int, begun: Mapping[str, object], results: list[Result]) -> None:
-    """Write all that was seen, for programs."""
-    machine = {
-        "cpus": len(os.sched_getaffinity(0)),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "packages": _packages(),
-    }
-    loads = [
-        {
-            "load": asdict(result.load),
-            "ratios": [
-                {**asdict(target), **asdict(seen), "met": target.met(seen.median)} for target, seen in result.ratios
-            ],
-            "doubts": list(result.doubts()),
-            "reports": result.reports,
-        }
-        for result in results
-    ]
-    whole = {
-        "machine": machine,
+def whole(rounds: int, begun: Mapping[str, object], results: list[Result]) -> dict[str, Any]:
+    """Return all that was seen, for programs."""
+    return {
+        "machine": {
+            "cpus": len(os.sched_getaffinity(0)),
+            "kernel": platform.release(),
+            "python": platform.python_version(),
+            "packages": _packages(),
+        },
         "begin": begun,
         "end": {"load_average": os.getloadavg()},
         "rounds": rounds,
         "connections": CONNECTIONS,
         "peers": PEERS,
-        "loads": loads,
+        "loads": [
+            {
+                "load": asdict(result.load),
+                "ratios": [_row(result, target, seen) for target, seen in result.ratios],
+                "doubts": list(result.doubts()),
+                "reports": result.reports,
+            }
+            for result in results
+        ],
     }
-    file.write_text(json.dumps(whole, indent=1) + "\n")
+
+
+def write(file: Path, report: Mapping[str, Any]) -> None:
+    file.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
+
+
+def _row(result: Result, target: Target, seen: Ratio) -> dict[str, Any]:
+    """Return a ratio with its target; JSON knows neither infinity nor nan, so these are null."""
+    return {
+        **asdict(target),
+        "metric_in_words": IN_WORDS[target.metric],
+        **{name: value if math.isfinite(value) else None for name, value in asdict(seen).items()},
+        "met": target.met(seen.median),
+        "cpu_us_per_session_afterwards": {
+            name: round(afterwards(result.reports[name]), 1)
+            for name in ("milter64", target.against)
+            if name in result.reports
+        },
+    }
 
 
 def _packages() -> list[str]:
     """Return the versions of Debian's packages that take part; pyspf has either of two DNS libraries."""
     names = (
-        "libmilter1.0.1",
-        "nsd",
-        "pyspf-milter",
-        "python3-dns",
-        "python3-dnspython",
-        "python3-milter",
-        "python3-spf",
+        *("libmilter1.0.1", "nsd", "opendmarc", "postfix", "postgrey", "pyspf-milter", "python3-dns"),
+        *("python3-dnspython", "python3-milter", "python3-spf", "redis-server", "rspamd"),
     )
     done = subprocess.run(["dpkg-query", "--show", *names], capture_output=True, text=True, check=False)
     return done.stdout.splitlines()
@@ -92,24 +141,44 @@ def _packages() -> list[str]:
 
 def show(results: list[Result]) -> None:
     screen = Screen()
-    rows = []
-    for result in results:
-        for target, seen in result.ratios:
-            met = target.met(seen.median)
-            rows.append(
-                (
-                    result.load.name,
-                    target.against,
-                    str(target),
-                    f"{seen.median:.2f}x",
-                    f"{seen.least:.2f} to {seen.most:.2f}",
-                    screen.paint("met", "green") if met else screen.paint("missed", "red"),
-                )
-            )
-    screen.table(rows, ("LOAD", "AGAINST", "TARGET", "MEDIAN", "SPREAD", ""))
+    screen.table(_ratios(results, screen), ("LOAD", "AGAINST", "TARGET", "MEDIAN", "SPREAD", ""))
+    screen.line()
+    screen.table(_figures(results), ("LOAD", "SYSTEM", "PER SECOND", "CPU A SESSION", "AND AFTERWARDS", "MEMORY"))
     screen.line()
     for result in results:
         for doubt in result.doubts():
             screen.line(screen.paint(f"{result.load.name}: {doubt}", "yellow"))
+    against = {target.against for result in results for target, _ in result.ratios}
     for name, words in PEERS.items():
-        screen.line(f"{name}: {words}")
+        if name in against:
+            screen.line(f"{name}: {words}")
+
+
+def _ratios(results: list[Result], screen: Screen) -> Iterator[tuple[str, ...]]:
+    for result in results:
+        for target, seen in result.ratios:
+            met = target.met(seen.median)
+            yield (
+                result.load.name,
+                target.against,
+                str(target),
+                f"{seen.median:.2f}x",
+                f"{seen.least:.2f} to {seen.most:.2f}",
+                screen.paint("met", "green") if met else screen.paint("missed", "red"),
+            )
+
+
+def _figures(results: list[Result]) -> Iterator[tuple[str, ...]]:
+    """Yield each system's own figures: medians, but for what was done after the runs, which is the mean."""
+    for result in results:
+        for name, reports in result.reports.items():
+            rate = typical(reports, MESSAGES if result.load.postfix else RATE)
+            cpu, memory = typical(reports, CPU), typical(reports, MEMORY)
+            yield (
+                result.load.name,
+                name,
+                "-" if rate is None else f"{rate:,.0f}",
+                "-" if cpu is None else f"{cpu:,.0f} us",
+                f"{afterwards(reports):,.0f} us",
+                "-" if memory is None else f"{memory / 1024:,.0f} MB",
+            )

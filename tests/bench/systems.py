@@ -1,11 +1,10 @@
-"""The systems that are measured: milter64, the floors under any milter, and peers from Debian."""
+"""milter64, and the floors under any milter; and DNS from afar."""
 
 import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 from socket import AF_INET, AF_UNIX, SOCK_DGRAM, socket
-from textwrap import dedent
 
 import dns.exception
 import dns.message
@@ -21,6 +20,9 @@ HERE = Path(__file__).parent
 class Floor(Server):
     """A milter that does as little as can be: accepts everything."""
 
+    options: tuple[str, ...] = ()
+    """What milterload is told about it."""
+
     def __init__(self, folder: Path, *command: str | Path) -> None:
         """Run `command`, in which the word SOCKET stands for where to listen."""
         super().__init__(folder)
@@ -34,8 +36,8 @@ class Floor(Server):
 
     def _start(self, stack: ExitStack) -> Process:
         process = self._run(stack, *self._command)
-        until(lambda: self._accepts() or not alive(process.pid), f"{self._command[0]} to accept connections")
-        assert alive(process.pid), process.output
+        until(lambda: self._accepts() or not alive(process.pid), f"{type(self).__name__} to accept connections")
+        assert alive(process.pid), f"it ended at once: {process.output}{self.output}"
         return process
 
     def _accepts(self) -> bool:
@@ -69,49 +71,10 @@ class InC(Floor):
         super().__init__(folder, tools / "acceptall", "SOCKET", "envelope")
 
 
-class PySpfMilter(Floor):
-    """Debian's pyspf-milter as Debian configures it, but for its socket, user and nameserver."""
-
-    # TestOnly = 1 is Debian's, and enforces: 0 is what only tests, and makes it fail at end of message.
-    _CONFIGURATION = """
-        debugLevel = 1
-        TestOnly = 1
-        HELO_reject = Fail
-        Mail_From_reject = Fail
-        PermError_reject = False
-        TempError_Defer = False
-        skip_addresses = 127.0.0.0/8,::ffff:127.0.0.0/104,::1
-        Socket = {socket}
-        PidFile = {folder}/pid
-        UserID = root
-        InternalHosts = 127.0.0.1
-        """
-    # It has no setting for the nameserver, so whichever of the two DNS libraries pyspf has found is told.
-    _PROGRAM = """
-        import sys, spf, spf_engine.milter_spf
-        port = int(sys.argv.pop())
-        if spf.DNSLookup is spf.DNSLookup_dnspython:
-            resolver = spf.dns.resolver.default_resolver = spf.dns.resolver.Resolver(configure=False)
-            resolver.nameservers, resolver.port = ["127.0.0.1"], port
-        else:
-            spf.DNS.defaults.update(server=["127.0.0.1"], port=port)
-        spf_engine.milter_spf.main()
-        """
-
-    def __init__(self, folder: Path, port: int) -> None:
-        """Ask the nameserver on this port of 127.0.0.1."""
-        self._file = folder / "pyspf-milter.conf"
-        super().__init__(folder, "/usr/bin/python3", "-c", dedent(self._PROGRAM), self._file, str(port))
-
-    def _start(self, stack: ExitStack) -> Process:
-        text = dedent(self._CONFIGURATION).format(socket=self.socket, folder=self._folder)
-        self._file.write_text(text.lstrip())
-        return super()._start(stack)
-
-
 class Milter64(service.Milter64):
     """milter64, which logs to a file, as a service does: a line per session is too much for the rig to collect."""
 
+    options: tuple[str, ...] = ()
     program = ("sh", "-c", 'exec "$0" -m milter64 run --config "$1" 2>"$1.log"', sys.executable)
 
     def __init__(self, folder: Path, configuration: str) -> None:

@@ -22,15 +22,24 @@ HOT_SESSIONS = 500
 MIXED_SESSIONS = 20_000
 FLOOD_SESSIONS = 100_000
 
+LOOPBACK = "loopback.world.test"
+"""The host 127.0.0.1, for sessions of a real mail server, whose clients can't pretend."""
+_LOOPBACK = (
+    "loopback A 127.0.0.1",
+    'loopback TXT "v=spf1 include:_spf.loopback.world.test -all"',
+    '_spf.loopback TXT "v=spf1 ip4:192.0.2.0/28 include:_more.loopback.world.test ~all"',
+    '_more.loopback TXT "v=spf1 ip4:127.0.0.0/8 ~all"',
+)
+
 _UNLISTED = 30_000
 """What is added to a domain's number for addresses that are not its host's."""
 _FLOOD_NETWORK = int(IPv6Address("2001:db8:ffff::"))
 _NAT64_PREFIX = int(IPv6Address("64:ff9b::"))
 
 
-def zones(domains: int = DOMAINS) -> dict[str, str]:
-    """Return the records by zone, without SOA and NS."""
-    forward: list[str] = []
+def zones(domains: int = DOMAINS, ttl: int = 3600) -> dict[str, str]:
+    """Return the records by zone, without SOA and NS; `ttl` in seconds."""
+    forward = list(_LOOPBACK)
     reverse4: list[str] = []
     reverse6: list[str] = []
     for i in range(domains):
@@ -39,8 +48,9 @@ def zones(domains: int = DOMAINS) -> dict[str, str]:
             target = f"mail.{_domain(i if _ptr_is_confirmed(i) else i + 1)}."
             reverse4.append(f"{_v4(i).reverse_pointer}. PTR {target}")
             reverse6.append(f"{_v6(i).reverse_pointer}. PTR {target}")
-    named = {"world.test": forward, "11.in-addr.arpa": reverse4, "8.b.d.0.1.0.0.2.ip6.arpa": reverse6, ".": []}
-    return {zone: "\n".join(["$TTL 3600", *lines]) for zone, lines in named.items()}
+    named = {"world.test": forward, "11.in-addr.arpa": reverse4, "8.b.d.0.1.0.0.2.ip6.arpa": reverse6}
+    named["."] = [f"1.0.0.127.in-addr.arpa. PTR {LOOPBACK}."]
+    return {zone: "\n".join([f"$TTL {ttl}", *lines]) for zone, lines in named.items()}
 
 
 def workloads(domains: int = DOMAINS) -> dict[str, list[str]]:

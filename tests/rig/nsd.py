@@ -39,11 +39,14 @@ question in it gets SERVFAIL. A root zone, ".", spares the listing of reverse zo
 class Nsd(Server):
     """An nsd that serves `zones` by UDP and TCP."""
 
-    def __init__(self, folder: Path, zones: Zones, *, network: Network = HERE, address: str = "127.0.0.1") -> None:
+    def __init__(
+        self, folder: Path, zones: Zones, *, network: Network = HERE, address: str = "127.0.0.1", port: int = 0
+    ) -> None:
+        """Listen on `port`, for those who know no other than 53, else on one that is free."""
         super().__init__(folder, network=network)
         self._zones = zones
         self.address = address
-        self.port = 0
+        self.port = port
 
     @property
     def server(self) -> str:
@@ -51,7 +54,8 @@ class Nsd(Server):
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
     def _start(self, stack: ExitStack) -> Process:
-        self.port = stack.enter_context(self._network.reserve(self.address)).port
+        if not self.port:
+            self.port = stack.enter_context(self._network.reserve(self.address)).port
         configuration = self._folder / "nsd.conf"
         configuration.write_text(self._configuration())
         process = self._run(stack, "nsd", "-d", "-c", str(configuration))

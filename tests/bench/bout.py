@@ -1,0 +1,154 @@
+"""One load, put on all of its systems in turn."""
+
+import os
+import time
+from collections.abc import Callable  # noqa: TC003  the annotation is within a function
+from pathlib import Path
+
+from bench import world
+from bench.intake import Intake
+from bench.loads import EARLIER, IN_C, OPENDMARC, PLAIN, POSTGREY, PREFORK, PYSPF, RSPAMD, TTL, Load
+from bench.measure import Report, Run, cpu_seconds, load, machine_seconds, ratio, rest
+from bench.peers import DmarcDns, OpenDmarc, Postgrey, PySpfMilter, Rspamd
+from bench.progress import Progress
+from bench.report import Result
+from bench.systems import DelayedDns, InC, Milter64, Plain, Prefork, System
+from rig.lab import Lab
+from rig.nsd import Nsd
+
+OURS = "milter64"
+CONFIGURATION = """
+{load}
+greylist.delay = "1s"
+greylist.store = "sqlite:{store}"
+headers.authentication_results = {headers}
+dns.nameservers = ["127.0.0.1:{dns}"]
+log.format = "logfmt"
+[milter]
+socket_mode = "0666"
+"""
+_DELAY = 1
+"""Seconds of every greylist here."""
+_FEW_DOMAINS = 10_500
+"""Enough for all sessions of `hot`."""
+_LONGEST = 600
+
+
+class Bout:
+    """All the systems of a load, up at once; a peer that doesn't start is left out, and the result says why."""
+
+    def __init__(self, of: Load, lab: Lab, nsd: Nsd, build: Path) -> None:
+        """Use the tools and workloads in the folder `build`."""
+        self._load, self._build = of, build
+        if of.ttl != TTL:
+            nsd = lab.start(Nsd, world.zones(_FEW_DOMAINS, of.ttl))
+        self._dns = lab.start(DelayedDns, build, nsd.port, of.dns).port if of.dns else nsd.port
+        self._systems: dict[str, System] = {}
+        self._missing: dict[str, str] = {}
+        for name in (OURS, *of.systems):
+            try:
+                self._systems[name] = self._start(name, lab)
+            except (AssertionError, OSError, RuntimeError) as error:
+                if name == OURS:
+                    raise
+                self._missing[name] = " ".join(str(error).split())[:300] or type(error).__name__
+        self._intakes = {name: Intake(lab, system) for name, system in self._systems.items()} if of.postfix else {}
+        self._groups = {nsd.pid, *(server.pid for server in lab.servers), os.getpgrp()}
+
+    def run(self, rounds: int, progress: Progress) -> Result:
+        """Warm up, measure, and compare; every second round goes the other way about."""
+        before = self._warm_up(progress)
+        reports: dict[str, list[Report]] = {name: [] for name in self._systems}
+        for number in range(1, rounds + 1):
+            systems = list(self._systems)
+            for name in systems if number % 2 else reversed(systems):
+                progress.now(f"round {number} of {rounds}, {name}")
+                reports[name].append(self._run_once(name, number))
+        against = {**reports, EARLIER: [before] * rounds}
+        ratios = [
+            (target, ratio(reports[OURS], against[target.against], target.metric))
+            for target in self._load.targets
+            if target.against in against
+        ]
+        faulty = [name for name, system in self._systems.items() if "Traceback" in system.output]
+        return Result(load=self._load, reports=reports, ratios=ratios, faulty=faulty, missing=self._missing)
+
+    def _start(self, name: str, lab: Lab) -> System:
+        start: dict[str, Callable[[], System]] = {
+            OURS: lambda: lab.start(Milter64, self._configuration()),
+            PLAIN: lambda: lab.start(Plain),
+            PREFORK: lambda: lab.start(Prefork),
+            IN_C: lambda: lab.start(InC, self._build),
+            PYSPF: lambda: lab.start(PySpfMilter, self._dns),
+            RSPAMD: lambda: lab.start(Rspamd, self._dns),
+            OPENDMARC: lambda: lab.start(OpenDmarc, lab.start(DmarcDns).network),
+            POSTGREY: lambda: lab.start(Postgrey),
+        }
+        return start[name]()
+
+    def _configuration(self) -> str:
+        """Return milter64's configuration, with a store that is new and on the disk of the build."""
+        store = self._build / "greylist.sqlite"
+        for file in self._build.glob(f"{store.name}*"):
+            file.unlink()
+        return CONFIGURATION.format(
+            load=self._load.configuration, store=store, headers=str(self._load.headers).lower(), dns=self._dns
+        )
+
+    def _warm_up(self, progress: Progress) -> Report:
+        """Have known senders known, memory full and everything run once; return milter64's report of the last."""
+        for name in self._systems if self._load.hot or self._load.postfix else ():
+            progress.now(f"passing the greylist of {name}")
+            self._pass_greylist(name)
+        if self._load.fill:
+            progress.now(f"filling memory, {self._load.fill:,} sessions")
+            fill = self._run(self._load.workload, "fill", self._load.fill, _LONGEST)
+            self._put(OURS, fill)
+            rest(self._systems[OURS].pid)
+        progress.now("warming up")
+        return {name: self._run_once(name, 0) for name in self._systems}[OURS]
+
+    def _pass_greylist(self, name: str) -> None:
+        """Have the known senders come back to a system until all have waited long enough."""
+        if self._load.postfix:
+            while self._intakes[name].send(1)["failed"]:
+                time.sleep(_DELAY)
+            return
+        while put_off(self._put(name, self._run("hot", "", world.HOT_SESSIONS, _LONGEST))):
+            time.sleep(_DELAY)
+
+    def _run_once(self, name: str, number: int) -> Report:
+        """Put the load on a system; each round has triplets of its own, and lines if there are enough."""
+        of, system = self._load, self._systems[name]
+        before = machine_seconds() - cpu_seconds(self._groups)
+        if of.postfix:
+            report = self._intakes[name].send(of.sessions)
+        else:
+            first = number * of.sessions % world.DOMAINS if of.workload == "fresh" else 0
+            report = self._put(name, self._run(of.workload, f"r{number}", of.sessions, of.seconds, first))
+        elsewhere = machine_seconds() - cpu_seconds(self._groups) - before - report["generator_cpu_seconds"]
+        report["elsewhere_cpu_seconds"] = round(elsewhere, 2)
+        report["cpu_seconds_afterwards"] = rest(system.pid)
+        return report
+
+    def _run(self, workload: str, seed: str, sessions: int, seconds: float, first_line: int = 0) -> Run:
+        paced = ("--rate", str(self._load.per_second)) if self._load.per_second else ()
+        short = ("--envelope-only",) if self._load.until_rcpt else ()
+        return Run(
+            workload=self._build / f"{workload}.tsv",
+            seed=seed,
+            sessions=sessions,
+            seconds=seconds,
+            first_line=first_line,
+            options=(*paced, *short),
+        )
+
+    def _put(self, name: str, run: Run) -> Report:
+        system = self._systems[name]
+        return load(self._build / "milterload", system.socket, system.pid, run, system.options)
+
+
+def put_off(report: Report) -> int:
+    """Return how many sessions a greylist has told to come back, in the words of any system."""
+    words = ("rcpt.450", "rcpt.DEFER_IF_PERMIT", "eom.451")
+    return sum(report["replies"].get(word, 0) for word in words)
