@@ -126,7 +126,7 @@ class Bout:
         else:
             first = number * of.sessions % world.DOMAINS if of.workload == "fresh" else 0
             report = self._put(name, self._run(of.workload, f"r{number}", of.sessions, of.seconds, first))
-        elsewhere = machine_seconds() - cpu_seconds(self._groups) - before - report["generator_cpu_seconds"]
+        elsewhere = machine_seconds() - cpu_seconds(self._groups) - before
         report["elsewhere_cpu_seconds"] = round(elsewhere, 2)
         report["cpu_seconds_afterwards"] = rest(system.pid)
         return report

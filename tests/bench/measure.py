@@ -72,7 +72,7 @@ def rest(pid: int) -> float:
 
 
 def cpu_seconds(groups: Container[int]) -> float:
-    """Return the CPU time that process groups have used so far."""
+    """Return the CPU time that process groups have used so far, with that of children who have ended."""
     total = 0
     for file in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -80,7 +80,7 @@ def cpu_seconds(groups: Container[int]) -> float:
         except OSError:  # it has ended meanwhile
             continue
         if int(fields[2]) in groups:
-            total += int(fields[11]) + int(fields[12])
+            total += sum(map(int, fields[11:15]))
     return total * _TICK
 
 
