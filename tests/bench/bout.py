@@ -31,7 +31,9 @@ _DELAY = 1
 """Seconds of every greylist here."""
 _FEW_DOMAINS = 10_500
 """Enough for all sessions of `hot`."""
+_TRIES = 10
 _LONGEST = 600
+_LONGEST_REASON = 300
 
 
 class Bout:
@@ -49,9 +51,7 @@ class Bout:
             try:
                 self._systems[name] = self._start(name, lab)
             except (AssertionError, OSError, RuntimeError) as error:
-                if name == OURS:
-                    raise
-                self._missing[name] = " ".join(str(error).split())[:300] or type(error).__name__
+                self._leave_out(name, error)
         self._intakes = {name: Intake(lab, system) for name, system in self._systems.items()} if of.postfix else {}
         self._groups = {nsd.pid, *(server.pid for server in lab.servers), os.getpgrp()}
 
@@ -97,7 +97,7 @@ class Bout:
 
     def _warm_up(self, progress: Progress) -> Report:
         """Have known senders known, memory full and everything run once; return milter64's report of the last."""
-        for name in self._systems if self._load.hot or self._load.postfix else ():
+        for name in list(self._systems) if self._load.hot or self._load.postfix else ():
             progress.now(f"passing the greylist of {name}")
             self._pass_greylist(name)
         if self._load.fill:
@@ -109,13 +109,30 @@ class Bout:
         return {name: self._run_once(name, 0) for name in self._systems}[OURS]
 
     def _pass_greylist(self, name: str) -> None:
-        """Have the known senders come back to a system until all have waited long enough."""
-        if self._load.postfix:
-            while self._intakes[name].send(1)["failed"]:
-                time.sleep(_DELAY)
-            return
-        while put_off(self._put(name, self._run("hot", "", world.HOT_SESSIONS, _LONGEST))):
+        """Have the known senders come back to a system until all have waited long enough; leave it out if none have."""
+        for _ in range(_TRIES):
+            if not self._greylisted(name):
+                return
             time.sleep(_DELAY)
+        self._leave_out(name, RuntimeError(f"known senders are put off after {_TRIES} tries"))
+        del self._systems[name]
+
+    def _greylisted(self, name: str) -> int:
+        """Return how many of the known senders a system has put off."""
+        if self._load.postfix:
+            return int(self._intakes[name].send(1)["failed"])
+        return put_off(self._put(name, self._run("hot", "", world.HOT_SESSIONS, _LONGEST)))
+
+    def _leave_out(self, name: str, error: Exception) -> None:
+        """Remember why a peer is not measured.
+
+        Raises:
+            RuntimeError: it is milter64 itself.
+        """
+        why = " ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__
+        if name == OURS:
+            raise RuntimeError(why) from error
+        self._missing[name] = why
 
     def _run_once(self, name: str, number: int) -> Report:
         """Put the load on a system; each round has triplets of its own, and lines if there are enough."""

@@ -17,8 +17,8 @@ CHART = HERE / "speed.svg"
 
 FLOORS = ("plain pymilter", "pinned prefork pymilter", "C libmilter")
 
-_WIDTH, _MARGIN = 900, 24
-_BAR_FROM, _BAR_TO = 470, 790
+_WIDTH, _MARGIN = 940, 24
+_BAR_FROM, _BAR_TO = 510, 810
 _ROW, _HEAD, _GAP = 26, 34, 14
 _THICK = 14
 
@@ -75,7 +75,7 @@ def draw(report: dict[str, Any]) -> str:
         ("Less is better: cost and latency", [bar for bar in every if bar.at_most]),
     )
     body: list[str] = []
-    y = 88
+    y = 104
     for heading, rows in panels:
         if rows:
             body += _panel(heading, rows, y)
@@ -83,11 +83,12 @@ def draw(report: dict[str, Any]) -> str:
     met = sum(bar.met for bar in every)
     rounds, machine = report["rounds"], report["machine"]
     said = f"{rounds} round{'s' * (rounds != 1)}, {report['connections']} connections, {machine['cpus']} CPUs"
-    head = f"milter64 takes this many times what the others do: {met} of {len(every)} targets met"
-    legend = "bar: median of the ratios within a round; thin line: their spread; thick mark: the target"
+    head = f"milter64's figures as multiples of the others': {met} of {len(every)} targets met"
+    legend = "Bar: median of the ratios within a round. Thin line: their spread. Thick mark: the target."
     texts = [
         _text(_MARGIN, 36, head, "title"),
-        _text(_MARGIN, 58, f"{legend}. {said}, {report['begin']['time'][:10]}.", "dim"),
+        _text(_MARGIN, 60, legend, "dim"),
+        _text(_MARGIN, 79, f"{said}, {report['begin']['time'][:10]}", "dim"),
     ]
     size = f'viewBox="0 0 {_WIDTH} {y}" width="{_WIDTH}" height="{y}"'
     return "\n".join(

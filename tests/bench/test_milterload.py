@@ -8,7 +8,6 @@ from time import sleep
 
 import pytest
 
-from bench.bench import HERE
 from bench.measure import Report
 
 LINE = "64:ff9b::c01f:c40a\tunknown\tmail.example.org\ts%s.%n@example.org\tuser%n@rcpt.test\n"
@@ -57,13 +56,6 @@ def service(tmp_path: Path) -> Iterator[PolicyService]:
         yield server
         server.shutdown()
         thread.join()
-
-
-@pytest.fixture(scope="session")
-def milterload(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    tool = tmp_path_factory.mktemp("tools") / "milterload"
-    subprocess.run(["cc", "-Wall", "-Wextra", "-Werror", "-o", tool, HERE / "milterload.c"], check=True)
-    return tool
 
 
 def ask(tool: Path, folder: Path, *options: str) -> Report:
