@@ -7,6 +7,7 @@ from bench.bout import OURS, Bout
 from bench.loads import EARLIER, MEMORY, PLAIN, POSTGREY, Load, Target
 from bench.peers import Peer
 from bench.progress import Progress
+from bench.systems import Milter64
 from rig.lab import Lab
 from rig.nsd import Nsd
 
@@ -14,7 +15,7 @@ from rig.nsd import Nsd
 class Broken(Peer):
     """A peer that ends as soon as it is started."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *_: object) -> None:
         super().__init__(folder, "sh", "-c", "echo no such luck; exit 1")
 
 
@@ -60,6 +61,16 @@ def test_a_load_is_put_on_all_that_start_in_each_round_and_who_does_not_start_is
     assert [report["replies"]["rcpt.450"] for report in result.reports[OURS]] == [20, 20]
     assert [report["replies"]["eom.accept"] for report in result.reports[PLAIN]] == [20, 20]
     assert result.reports.keys() == {OURS, PLAIN}
+    (ours,) = (server for server in lab.servers if isinstance(server, Milter64))
+    assert ours.output.count("event=greylisted") == 40 + 20 + 2 * 20  # filling, warming up, and the rounds
+
+
+def test_without_milter64_itself_there_is_nothing_to_measure(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bout, "Milter64", Broken)
+    with pytest.raises(RuntimeError, match="no such luck"):
+        Bout(FRESH, lab, lab.start(Nsd, {".": ""}), tmp_path)
 
 
 def test_a_greylist_that_never_lets_known_senders_pass_is_left_out(
