@@ -4,12 +4,14 @@ One engine serves all sessions of a worker, from as many threads as libmilter ha
 and is never used by two threads at once.
 """
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache, partial
 from operator import attrgetter
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, get_native_id
 
 from milter64 import greylist
 from milter64.checks import LOCAL
@@ -23,9 +25,11 @@ from milter64.store import Store, StoreGone
 from milter64.telemetry import Telemetry
 from milter64.verdict import Action, Finding, Findings, Key, Need, Reply
 
-_MOST_LEARNING = 256
+_MOST_LEARNING = 2048
 """Pairs whose groups may be due to be learned at once; what is over that isn't learned."""
 _LEARNERS = 4
+_LOWEST_PRIORITY = 19
+"""Of setpriority(2), which knows threads too: learning may take until the client comes back, and sessions may not."""
 _HOSTS = 4096
 """Addresses of which it is kept ready whether they are trusted."""
 _EXPIRE_EVERY = 3600.0
@@ -93,7 +97,7 @@ class Engine:
         self._now = RowClock(store.latest())
         self._expire_at = self._now()
         self._learning = BoundedSemaphore(_MOST_LEARNING)
-        self._learners = ThreadPoolExecutor(_LEARNERS, "learn")
+        self._learners = ThreadPoolExecutor(_LEARNERS, "learn", _give_way)
 
     def begin(self, envelope: Envelope) -> Transaction:
         """Return a new transaction, with all that is known about it without asking."""
@@ -270,6 +274,11 @@ class Engine:
                 self._learning.release()
 
         self._learners.submit(learn)
+
+
+def _give_way() -> None:
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), _LOWEST_PRIORITY)
 
 
 _ACTION = attrgetter("action")
