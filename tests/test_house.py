@@ -17,8 +17,8 @@ ORDER = [
     *("checks.iprev", "checks.helo", "checks.rfc7208", "checks.spf", "checks"),
     *("findings", "inquiry", "lines", "telemetry", "toml", "listener", "config", "engine", "callbacks"),
     *("sockets", "relief", "worker", "supervisor"),
-    *("audit", "audit.postfix"),
-    *("cli.screen", "cli.run", "cli.check_config", "cli.translate", "cli.explain", "cli", "__main__"),
+    *("audit", "audit.postfix", "audit.milters", "audit.advice"),
+    *("cli.screen", "cli.run", "cli.check_config", "cli.translate", "cli.explain", "cli.postfix", "cli", "__main__"),
 ]
 """Every module, so that each imports only from those before it."""
 

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,14 @@ pickup     unix  n - n - 1 pickup
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "main.cf").write_text(MAIN.format(level="3.6"))
-    (tmp_path / "master.cf").write_text(MASTER)
+    write(tmp_path / "main.cf", MAIN.format(level="3.6"))
+    write(tmp_path / "master.cf", MASTER)
     return tmp_path
+
+
+def write(path: Path, text: str) -> None:
+    path.write_text(text)
+    os.utime(path, (0, 0))  # postconf too sleeps until a file is over a second old
 
 
 def service(postfix: Postfix, name: str) -> Service:
@@ -71,7 +77,7 @@ def test_services_are_those_of_master_cf_in_order_with_what_they_override(folder
 def test_a_chroot_that_is_not_spelled_out_depends_on_the_compatibility_level(
     folder: Path, level: str, chroots: list[bool]
 ) -> None:
-    (folder / "main.cf").write_text(MAIN.format(level=level))
+    write(folder / "main.cf", MAIN.format(level=level))
     postfix = read(folder)
     assert [service(postfix, name).chroot for name in ("smtp", "submission", "127.0.0.1:10025")] == chroots
 

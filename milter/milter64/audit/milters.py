@@ -1,0 +1,158 @@
+"""A Postfix's milters and smtpds, read for the sake of milter64.
+
+An smtpd is one of three: the front, which strangers talk to; submission, whose clients authenticate; and the way back
+in, on which a content filter returns mail.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import PurePosixPath
+from socket import AF_UNIX
+
+from milter64.audit.postfix import Postfix, Service
+from milter64.config import Settings
+from milter64.listener import Endpoint, endpoint
+from milter64.toml import Wrong
+
+MILTERS = "smtpd_milters"
+PROTOCOL = "6"
+"""Postfix's default, and what libmilter speaks: earlier ones can't negotiate macros, nor callbacks without a reply."""
+_SLACK = 2.0
+"""Seconds that a verdict may take beyond `dns.deadline`: its turn, its row, the way back."""
+_GENEROUS = 22.0
+"""What Postfix's 30 s are beyond our 8 s."""
+
+
+class Kind(Enum):
+    """What an smtpd is for."""
+
+    FRONT = auto()
+    SUBMISSION = auto()
+    BACK = auto()
+    OTHER = auto()
+    """Nobody but its administrator knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Milter:
+    """An element of smtpd_milters: as it is written, its socket, and what it sets for itself (since Postfix 3.0)."""
+
+    text: str
+    socket: str
+    own: Mapping[str, str]
+
+
+class Case:
+    """A Postfix and our settings, side by side."""
+
+    def __init__(self, postfix: Postfix, settings: Settings) -> None:
+        self.postfix = postfix
+        self.settings = settings
+        self.queue = PurePosixPath(postfix.value("queue_directory") or "/var/spool/postfix")
+        self.smtpds = [
+            (service, kind_of(postfix, service)) for service in postfix.services if service.command == "smtpd"
+        ]
+        self.fronts = [service for service, kind in self.smtpds if kind is Kind.FRONT]
+        chrooted = any(service.chroot for service in self.fronts)
+        self.hidden = chrooted and self._relative() is None and settings.milter.socket.family is AF_UNIX
+        """Whether our socket is a file that a chrooted smtpd can't see."""
+        self.socket = self._named()
+        self.timeout = settings.dns.deadline + _SLACK
+
+    def listed(self, service: Service | None = None) -> list[Milter]:
+        """Return the milters of an smtpd, or those of main.cf."""
+        return list(elements(self.postfix.value(MILTERS, service)))
+
+    def ours(self, milter: Milter, *, chroot: bool) -> bool:
+        """Whether an element leads to us from an smtpd that is chrooted or not."""
+        ours, scheme, path = self.settings.milter.socket, *milter.socket.partition(":")[::2]
+        if scheme in ("unix", "local"):
+            # A path is looked up from the queue folder, and in the chroot that is the root too.
+            return ours.address == str(self.queue / (path.lstrip("/") if chroot else path))
+        try:
+            theirs = endpoint(milter.socket)
+        except Wrong:
+            return False
+        return ours in (theirs, _anywhere(theirs))
+
+    def lacking(self, service: Service | None, own: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+        """Yield what must be otherwise for us alone: a milter's own setting, the value wanted, the one that counts."""
+        for name in ("command_timeout", "content_timeout"):
+            value = own.get(name) or self.postfix.value(f"milter_{name}", service)
+            if _seconds(value) < self.timeout:
+                yield name, f"{math.ceil(self.settings.dns.deadline + _GENEROUS)}s", value
+        wanted = "accept" if self.settings.mode == "observe" else "tempfail"
+        if (value := own.get("default_action") or self.postfix.value("milter_default_action", service)) != wanted:
+            yield "default_action", wanted, value
+        if (value := own.get("protocol") or self.postfix.value("milter_protocol", service)) != PROTOCOL:
+            yield "protocol", PROTOCOL, value
+
+    def element(self, service: Service | None, own: Mapping[str, str]) -> str:
+        """Return us as an element of smtpd_milters: with what it sets itself already, and what is lacking."""
+        own = {**own, **{name: wanted for name, wanted, _ in self.lacking(service, own)}}
+        each = (f"{name}={value}" for name, value in own.items())
+        return f"{{ {', '.join([self.socket, *each])} }}" if own else self.socket
+
+    def _relative(self) -> PurePosixPath | None:
+        path = PurePosixPath(str(self.settings.milter.socket.address))
+        return path.relative_to(self.queue) if path.is_relative_to(self.queue) else None
+
+    def _named(self) -> str:
+        """Return our socket as Postfix names it; one that it can't see as it would be in the queue folder."""
+        ours = self.settings.milter.socket
+        if isinstance(ours.address, str):
+            if self.hidden:
+                return f"unix:milter64/{PurePosixPath(ours.address).name}"
+            return f"unix:{self._relative() or ours.address}"
+        host, port = ours.address
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  compared, not listened on
+        return f"inet:[{host}]:{port}" if ":" in host else f"inet:{host}:{port}"
+
+
+def without_milters(postfix: Postfix, service: Service) -> bool:
+    """Whether an smtpd asks no milters, whichever are listed."""
+    return "no_milters" in re.split(r"[\s,]+", postfix.value("receive_override_options", service))
+
+
+def kind_of(postfix: Postfix, service: Service) -> Kind:
+    """Tell what an smtpd is for, by its port and by what master.cf sets for it."""
+    host, _, port = service.name.rpartition(":")
+    over = service.overrides
+    originating = "ORIGINATING" in (over.get("milter_macro_daemon_name"), over.get("daemon_name"))
+    if port in ("submission", "submissions", "smtps", "587", "465") or originating:
+        return Kind.SUBMISSION
+    if port in ("smtp", "25") or service.type == "pass":  # from postscreen
+        return Kind.FRONT
+    unfiltered = over.get("content_filter") == "" and postfix.value("content_filter")
+    local = host.strip("[]") in ("localhost", "::1") or host.startswith("127.")
+    if local or unfiltered or "smtpd_authorized_xforward_hosts" in over:
+        return Kind.BACK
+    return Kind.OTHER
+
+
+def elements(text: str) -> Iterator[Milter]:
+    """Read smtpd_milters: sockets, or "{ socket, name=value ... }", between commas or blanks."""
+    for element in re.findall(r"\{[^}]*\}|[^\s,{}]+", text):
+        words = element.strip("{}").replace(",", " ").split()
+        if words:
+            pairs = (word.partition("=") for word in re.sub(r"\s*=\s*", "=", " ".join(words[1:])).split())
+            yield Milter(text=element, socket=words[0], own={name: value for name, _, value in pairs})
+
+
+def _anywhere(one: Endpoint) -> Endpoint:
+    """Return the endpoint of all addresses that an address's port belongs to."""
+    if isinstance(one.address, str):
+        return one
+    return Endpoint(family=one.family, address=("::" if ":" in one.address[0] else "0.0.0.0", one.address[1]))  # noqa: S104  compared
+
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def _seconds(text: str) -> float:
+    """Read a time of Postfix's, such as "30s"; what can't be read is endless, as Postfix will complain itself."""
+    match = re.fullmatch(r"([0-9]+)([smhdw]?)", text)
+    return int(match[1]) * _UNITS[match[2]] if match else math.inf

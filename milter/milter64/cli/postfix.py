@@ -1,0 +1,68 @@
+"""`milter64 postfix`: what to tell Postfix, and what in its settings would break."""
+
+import argparse
+import dataclasses
+import json
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from milter64.audit.advice import Trouble, check, plan
+from milter64.audit.postfix import PostfixUnreadable, read
+from milter64.cli.screen import Screen
+from milter64.config import load
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
+    parser.add_argument(
+        "--config-directory", type=Path, metavar="DIR", help="main.cf and master.cf; default: Postfix's own"
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print the lines that are to be run, and what is wrong until they have been."""
+    settings = load(arguments.config)
+    directory: Path | None = arguments.config_directory
+    try:
+        postfix = read(directory)
+    except PostfixUnreadable as error:
+        Screen(sys.stderr).line(f"milter64 postfix: {error}")
+        return os.EX_UNAVAILABLE
+    lines = [setting.command(directory) for setting in plan(postfix, settings)]
+    if lines:
+        lines.append(shlex.join(["postfix", *(["-c", str(directory)] if directory else []), "reload"]))
+    troubles = check(postfix, settings)
+    if arguments.json:
+        found = [dataclasses.asdict(trouble) for trouble in troubles]
+        Screen().line(json.dumps({"directory": str(postfix.directory), "lines": lines, "troubles": found}, indent=2))
+    else:
+        _show(Screen(), postfix.directory, lines, troubles)
+    return os.EX_CONFIG if any(trouble.breaks for trouble in troubles) else os.EX_OK
+
+
+def _show(screen: Screen, directory: Path, lines: Sequence[str], troubles: Sequence[Trouble]) -> None:
+    if lines:
+        screen.title("Run")
+        for line in lines:
+            screen.line(f"  {line}")
+    if troubles:
+        breaking = sum(trouble.breaks for trouble in troubles)
+        screen.title(f"{directory}: {breaking} of {len(troubles)} would break mail")
+        rows = []
+        for trouble in troubles:
+            colour = "red" if trouble.breaks else "yellow"
+            rows.append(
+                (
+                    "breaks" if trouble.breaks else "mind",
+                    screen.paint(trouble.where, "bold"),
+                    screen.paint(trouble.what, colour),
+                )
+            )
+            rows.append(("", "", trouble.remedy))
+        screen.table(rows, ("", "WHERE", "WHAT IS WRONG, AND ITS REMEDY"))
+    if not lines and not troubles:
+        screen.line(f"{directory} is as it should be")
