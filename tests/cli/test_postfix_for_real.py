@@ -1,0 +1,139 @@
+"""What `milter64 postfix` prints, run word for word before a real Postfix starts, chrooted as on Debian."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from milter64.cli import main
+from rig.accept_all import AcceptAll
+from rig.lab import Lab
+from rig.mail import results
+from rig.network import Namespace, Network
+from rig.nsd import Nsd
+from rig.postfix import Postfix
+from rig.process import until
+from rig.service import Milter64
+from rig.smtp import Reply, Smtp
+from rig.stage import MEMORY
+from rig.world import HONEST, STRANGER, ZONES, behind
+
+SERVICES = """
+smtp            inet n - y - 300 smtpd
+submission      inet n - y - 300 smtpd -o syslog_name=postfix/submission
+127.0.0.1:10025 inet n - y - 300 smtpd
+"""
+"""As in many a master.cf: with ports that only a namespace of its own can spare."""
+
+
+class Told(Postfix):
+    """A Postfix with those services, whose settings are changed by the lines that the verb prints for `file`."""
+
+    def __init__(self, folder: Path, file: Path, *, milters: str, network: Network) -> None:
+        super().__init__(folder, milters=milters, chroot=True, network=network)
+        self._file = file
+        self.before: dict[str, Any] = {}
+        self.after: dict[str, Any] = {}
+
+    def _configure(self) -> None:
+        super()._configure()
+        etc = self._folder / "etc"
+        self._write("master.cf", [(etc / "master.cf").read_text(), SERVICES])
+        self.before = advice(self._file, etc)
+        *lines, reload = self.before["lines"]
+        assert reload == f"postfix -c {etc} reload"
+        for line in lines:
+            subprocess.run(["sh", "-c", line], check=True)
+        for name in ("main.cf", "master.cf"):
+            os.utime(etc / name, (0, 0))
+        self.after = advice(self._file, etc)
+
+
+def advice(file: Path, etc: Path) -> dict[str, Any]:
+    command = ["milter64", "postfix", "--config", str(file), "--config-directory", str(etc), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return {**json.loads(done.stdout), "code": done.returncode}
+
+
+class Story:
+    """A Postfix that was told, milter64, and another milter that Postfix asked before."""
+
+    def __init__(self, lab: Lab, network: Network) -> None:
+        nsd = lab.start(Nsd, ZONES, network=network)
+        other = lab.start(AcceptAll, network=network)
+        file = lab.folder / "milter64.toml"
+        socket = lab.folder / "3-told" / "queue" / "milter64.sock"
+        settings = f'{MEMORY}\n[dns]\nnameservers = ["{nsd.server}"]\n[milter]\nsocket = "unix:{socket}"\n'
+        file.write_text(settings)
+        self.postfix = lab.start(Told, file, milters=other.milters, network=network)
+        assert self.postfix.queue == socket.parent
+        lab.start(Milter64, f'{settings}socket_group = "postfix"\n', unix=socket, network=network)
+        self._network = network
+
+    def send(self, port: int, token: str, address: str = STRANGER) -> Reply:
+        with Smtp("127.0.0.1", port, network=self._network) as client:
+            client.xclient(addr=behind(address))
+            client.ehlo("mail.honest.example" if address == HONEST else "stranger.example")
+            return client.transaction("a@honest.example", [f"{token}@lab.example"])
+
+
+@pytest.fixture(scope="module")
+def story() -> Iterator[Story]:
+    with Namespace() as network, Lab() as lab:
+        yield Story(lab, network)
+        for server in lab.servers:
+            print(f"--- {type(server).__name__}\n{server.output}")  # noqa: T201  pytest shows it beside a failure
+
+
+def test_before_the_lines_milter64_is_not_asked_and_after_them_nothing_is_wrong(story: Story) -> None:
+    before, after = story.postfix.before, story.postfix.after
+    assert before["code"] == os.EX_CONFIG
+    assert {trouble["where"]: trouble["what"] for trouble in before["troubles"]} == {
+        "smtp/inet": "milter64 is not asked"
+    }
+    assert (after["code"], after["lines"], after["troubles"]) == (os.EX_OK, [], [])
+
+
+def test_strangers_are_judged_by_milter64_and_the_other_milter_is_still_asked(story: Story) -> None:
+    assert story.send(25, "forged").text.startswith("5.7.23 SPF fail")
+    assert story.send(25, "honest", HONEST).code == 250
+    messages = until(lambda: to(story, "honest"), "the message")
+    assert "spf=pass" in results(messages[0])
+    assert messages[0]["X-Client"]
+
+
+@pytest.mark.parametrize("port", [587, 10025])
+def test_submission_and_the_way_back_in_ask_the_other_milter_alone(story: Story, port: int) -> None:
+    assert story.send(port, f"to{port}").code == 250
+    messages = until(lambda: to(story, f"to{port}"), "the message")
+    assert messages[0]["Authentication-Results"] is None
+    assert messages[0]["X-Client"]
+
+
+def to(story: Story, token: str) -> list[Any]:
+    return [message for message in story.postfix.delivered(0) if message["Delivered-To"] == f"{token}@lab.example"]
+
+
+def test_people_are_shown_the_lines_and_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("milter64.config.DEFAULT", tmp_path / "none.toml")
+    for name, text in {"main.cf": "compatibility_level = 3.6\n", "master.cf": SERVICES}.items():
+        (tmp_path / name).write_text(text)
+        os.utime(tmp_path / name, (0, 0))
+    assert main(["postfix", "--config-directory", str(tmp_path)]) == os.EX_CONFIG
+    assert capsys.readouterr().out.splitlines() == [
+        "Run",
+        f"  postconf -c {tmp_path} -e 'smtpd_milters = inet:127.0.0.1:8864'",
+        f"  postconf -c {tmp_path} -P submission/inet/smtpd_milters=",
+        f"  postconf -c {tmp_path} -P 127.0.0.1:10025/inet/smtpd_milters=",
+        f"  postfix -c {tmp_path} reload",
+        f"{tmp_path}: 1 of 1 would break mail",
+        "        WHERE      WHAT IS WRONG, AND ITS REMEDY",
+        "breaks  smtp/inet  milter64 is not asked",
+        "                   name it as inet:127.0.0.1:8864, first in smtpd_milters",
+    ]
