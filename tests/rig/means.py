@@ -9,9 +9,13 @@ from rig.postfix import DAEMONS
 PROGRAMS = (
     "dig",
     "ip",
+    "man",
+    "mandoc",
     "miltertest",
     "nsd",
     "nsenter",
+    "opendkim",
+    "opendmarc",
     "openssl",
     "setpriv",
     "tayga",
