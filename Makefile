@@ -9,8 +9,8 @@
 
 PYTHON ?= python3
 RUN_PACKAGES := gcc libmilter-dev python3-dev python3-venv
-TEST_PACKAGES := bind9-dnsutils dbconfig-no-thanks iproute2 man-db mandoc miltertest nsd opendkim opendmarc openssl \
-    postfix tayga unbound
+TEST_PACKAGES := bind9-dnsutils dbconfig-no-thanks iproute2 libnsl2 libwrap0 m4 man-db mandoc miltertest nsd opendkim \
+    opendmarc openssl postfix tayga unbound
 BENCH_PACKAGES := nsd postfix
 BENCH_PEERS := opendmarc postgrey pyspf-milter redis-server rspamd
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -30,6 +30,11 @@ venv: .venv/.done
 	@tests/setup/apt $(TEST_PACKAGES)
 	@touch $@
 
+# Debian's Sendmail can't be installed beside Postfix.
+build/sendmail/.done: tests/setup/sendmail
+	@tests/setup/sendmail build/sendmail
+	@touch $@
+
 .venv/.bench: .venv/.done Makefile
 	@tests/setup/apt $(BENCH_PACKAGES)
 	@tests/setup/apt $(BENCH_PEERS) || for peer in $(BENCH_PEERS); do \
@@ -45,10 +50,10 @@ lint: .venv/.done
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
-test: .venv/.test lint
+test: .venv/.test build/sendmail/.done lint
 	.venv/bin/python -m pytest
 
-test-all: .venv/.test lint
+test-all: .venv/.test build/sendmail/.done lint
 	.venv/bin/python -m pytest -m 'slow or not slow'
 
 demo: .venv/.test

@@ -13,8 +13,9 @@ from textwrap import dedent
 import pytest
 
 from rig.lab import Lab
-from rig.neighbours import Dns, OpenDkim, OpenDmarc, give_dns_address
+from rig.neighbours import OpenDkim, OpenDmarc
 from rig.network import HERE, Namespace, Network
+from rig.port53 import Dns, give_dns_address
 from rig.postfix import Postfix
 from rig.service import Milter64
 from rig.smtp import Reply, Smtp

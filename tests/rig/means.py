@@ -3,12 +3,14 @@
 import os
 import shutil
 
+from rig import sendmail
 from rig.network import Namespace
 from rig.postfix import DAEMONS
 
 PROGRAMS = (
     "dig",
     "ip",
+    "m4",
     "man",
     "mandoc",
     "miltertest",
@@ -21,6 +23,7 @@ PROGRAMS = (
     "tayga",
     "unbound",
     str(DAEMONS / "master"),
+    str(sendmail.PROGRAM),
 )
 
 
@@ -29,7 +32,7 @@ def lack() -> str:
     if os.geteuid() != 0:
         return "that needs root"
     if missing := [program for program in PROGRAMS if not shutil.which(program)]:
-        return f"these programs are missing: {', '.join(missing)} (the Makefile's TEST_PACKAGES have them)"
+        return f"these programs are missing: {', '.join(missing)} (`make test` installs them)"
     try:
         with Namespace() as namespace:
             namespace.run("ip", "tuntap", "add", "dev", "nat64", "mode", "tun")

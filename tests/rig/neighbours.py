@@ -6,27 +6,9 @@ from pathlib import Path
 from socket import AF_UNIX, socket
 
 from rig.network import Network
-from rig.nsd import Nsd
+from rig.port53 import ADDRESS, with_resolver
 from rig.process import Process, alive, until
 from rig.server import Server
-
-ADDRESS = "192.0.2.53"
-"""Where DNS is in a namespace of theirs. It isn't loopback, where OpenDKIM's resolver asks nobody."""
-
-
-def give_dns_address(network: Network) -> None:
-    network.run("ip", "address", "add", f"{ADDRESS}/32", "dev", "lo")
-
-
-class Dns(Nsd):
-    """An nsd on port 53: these two can be told of no other."""
-
-    def __init__(self, folder: Path, zones: Mapping[str, str | None], *, network: Network) -> None:
-        super().__init__(folder, zones, network=network, address=ADDRESS)
-
-    def _configuration(self) -> str:
-        self.port = 53
-        return super()._configuration()
 
 
 class _Neighbour(Server):
@@ -50,14 +32,10 @@ class _Neighbour(Server):
 
     def _start(self, stack: ExitStack) -> Process:
         settings = {"Socket": f"local:{self._socket}", "UMask": "000", **self.defaults, **self._settings}
-        file, resolv = self._folder / "conf", self._folder / "resolv.conf"
+        file = self._folder / "conf"
         file.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
-        resolv.write_text(f"nameserver {ADDRESS}\n")
-        process = self._run(
-            stack,
-            *("unshare", "--mount", "sh", "-c", 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"', "sh"),
-            *(str(resolv), self.program, "-f", self.option, str(file)),
-        )
+        command = (self.program, "-f", self.option, str(file))
+        process = self._run(stack, *with_resolver(self._folder, *command))
         until(lambda: self._accepts() or not alive(process.pid), f"{self.program} to accept connections")
         assert alive(process.pid), f"{self.program} has ended: {process.output}"
         return process
