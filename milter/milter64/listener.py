@@ -102,7 +102,7 @@ class Settings:
     """
 
     socket: Endpoint = field(default=Endpoint(family=AF_INET, address=("127.0.0.1", 8864)), metadata={"read": endpoint})
-    socket_mode: int = field(default=0o660, metadata={"read": file_mode})
+    socket_mode: int = field(default=0o660, metadata={"read": file_mode, "write": "{:04o}".format})
     socket_group: str = ""
-    workers: int | None = field(default=None, metadata={"read": workers})
+    workers: int | None = field(default=None, metadata={"read": workers, "write": lambda number: number or "auto"})
     authserv_id: str = field(default="", metadata={"read": authserv_id})

@@ -4,7 +4,7 @@ An address is 4 or 16 bytes here, in network order: objects of `ipaddress` and `
 decision. netaddr reads what people wrote in the configuration.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 import netaddr
@@ -56,6 +56,10 @@ class Networks:
             if number >> shift in values:
                 return True
         return False
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the networks as they were written."""
+        return iter(self._texts)
 
     def __bool__(self) -> bool:
         return bool(self._texts)

@@ -71,6 +71,27 @@ def test_a_file_that_is_missing_is_an_error(tmp_path: Path, capsys: pytest.Captu
     assert "can't be read: No such file or directory" in capsys.readouterr().out
 
 
+def test_what_counts_is_printed_as_a_file_that_is_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "some.toml"
+    path.write_text('mode = "observe"\n[dns]\ntimeout = "1s"\n')
+    assert main(["check-config", str(path), "--print"]) == os.EX_OK
+    printed = capsys.readouterr().out
+    assert printed.startswith('mode = "observe"\n\n[milter]\nsocket = "inet:8864@127.0.0.1"\nsocket_mode = "0660"\n')
+    assert '\ntimeout = "1s"\ndeadline = "8s"\n' in printed
+    path.write_text(printed)
+    assert main(["check-config", str(path), "--print"]) == os.EX_OK
+    assert capsys.readouterr().out == printed
+
+
+def test_of_a_file_that_is_wrong_nothing_is_printed_but_what_is_wrong(
+    wrong: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check-config", str(wrong), "--print"]) == os.EX_CONFIG
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "2 errors" in output.err
+
+
 # The command itself
 
 

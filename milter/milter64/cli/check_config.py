@@ -8,17 +8,23 @@ from pathlib import Path
 
 from milter64.cli.screen import Screen
 from milter64.config import DEFAULT, ConfigError, load
+from milter64.effective import written
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="the same as --config FILE")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="for programs")
+    how.add_argument("--print", action="store_true", help="print the settings that count, defaults too, as a file")
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Say what is wrong with a file, or that nothing is."""
+    """Say what is wrong with a file, or that nothing is; or print what counts."""
     path = arguments.file or arguments.config
+    if arguments.print:
+        Screen().line(written(load(path)).removesuffix("\n"))
+        return os.EX_OK
     screen, error = Screen(), None
     try:
         load(path)
