@@ -118,6 +118,37 @@ def to(story: Story, token: str) -> list[Any]:
     return [message for message in story.postfix.delivered(0) if message["Delivered-To"] == f"{token}@lab.example"]
 
 
+@pytest.fixture
+def milter(lab: Lab) -> Milter64:
+    nsd = lab.start(Nsd, ZONES)
+    return lab.start(Milter64, f'{MEMORY}\n[dns]\nnameservers = ["{nsd.server}"]\n')
+
+
+def replies(postfix: Postfix) -> list[int]:
+    """Send an honest mail with a forged field, and a forged mail."""
+    found = []
+    for address in (HONEST, STRANGER):
+        with Smtp("127.0.0.1", postfix.port) as client:
+            client.xclient(addr=behind(address))
+            client.ehlo("mail.honest.example")
+            message = "Authentication-Results: mx.lab.example; x=forged\n\nHi.\n"
+            found.append(client.transaction("a@honest.example", ["b@lab.example"], message).code)
+    return found
+
+
+def test_an_older_protocol_makes_no_difference_to_verdicts_and_fields(lab: Lab, milter: Milter64) -> None:
+    postfix = lab.start(Postfix, milters=milter.milters, milter_protocol="2")
+    assert replies(postfix) == [250, 550]
+    assert "spf=pass" in results(postfix.delivered()[0])
+
+
+def test_a_filter_before_the_queue_keeps_the_message_from_us(lab: Lab, milter: Milter64) -> None:
+    behind_filter = lab.start(Postfix)
+    postfix = lab.start(Postfix, milters=milter.milters, smtpd_proxy_filter=f"127.0.0.1:{behind_filter.port}")
+    assert replies(postfix) == [250, 550]
+    assert behind_filter.delivered()[0].get_all("Authentication-Results") == ["mx.lab.example; x=forged"]
+
+
 def test_people_are_shown_the_lines_and_what_is_wrong(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

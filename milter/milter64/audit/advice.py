@@ -147,10 +147,10 @@ def _values(case: Case, service: Service, own: Mapping[str, str]) -> Iterator[Tr
             case "default_action", _:
                 what = f"{value}: mail is lost or held while milter64 is away"
             case "protocol", _:
-                what = f"{value}: milter64 needs {PROTOCOL} to choose what it is told"
+                what = f"{value}: below {PROTOCOL} milter64 is sent what it has no use for, and must reply to all of it"
             case _:
                 what = f"{value} is over before a verdict that takes the {deadline}"
-        harmless = name == "default_action" and value in ("accept", "tempfail")
+        harmless = name == "protocol" or (name == "default_action" and value in ("accept", "tempfail"))
         yield Trouble(
             where=f"{service.key} milter_{name}", what=clean(what), remedy=f"set {wanted}", breaks=not harmless
         )

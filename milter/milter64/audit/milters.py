@@ -19,7 +19,7 @@ from milter64.toml import Wrong
 
 MILTERS = "smtpd_milters"
 PROTOCOL = "6"
-"""Postfix's default, and what libmilter speaks: earlier ones can't negotiate macros, nor callbacks without a reply."""
+"""Postfix's default, and libmilter's: earlier ones know no callbacks without a reply, and give the same verdicts."""
 _SLACK = 2.0
 """Seconds that a verdict may take beyond `dns.deadline`: its turn, its row, the way back."""
 _GENEROUS = 22.0
