@@ -18,7 +18,7 @@ ORDER = [
     *("findings", "inquiry", "lines", "telemetry", "toml", "listener", "effective"),
     *("config", "engine", "callbacks"),
     *("sockets", "relief", "worker", "supervisor"),
-    *("audit", "audit.postfix", "audit.milters", "audit.advice"),
+    *("audit", "audit.postfix", "audit.smtpds", "audit.advice"),
     *("cli.screen", "cli.run", "cli.check_config", "cli.translate", "cli.explain", "cli.postfix", "cli", "__main__"),
 ]
 """Every module, so that each imports only from those before it."""

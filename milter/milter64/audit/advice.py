@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from milter64.audit.milters import MILTERS, PROTOCOL, Case, Kind, elements, without_milters
 from milter64.audit.postfix import Postfix, Service
+from milter64.audit.smtpds import MILTERS, PROTOCOL, Case, Kind, elements, without_milters
 from milter64.config import Settings
 from milter64.text import clean
 

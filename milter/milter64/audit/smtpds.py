@@ -1,4 +1,4 @@
-"""A Postfix's milters and smtpds, read for the sake of milter64.
+"""A Postfix's smtpds and whom they ask, read for the sake of milter64.
 
 An smtpd is one of three: the front, which strangers talk to; submission, whose clients authenticate; and the way back
 in, on which a content filter returns mail.
