@@ -3,7 +3,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import get_type_hints
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from milter64 import address
@@ -96,6 +96,7 @@ TIMES = st.one_of(
 
 
 @settings(deadline=None)
+@example("0.00001s")
 @given(TIMES)
 def test_any_time_is_read_again_to_the_last_bit(text: str) -> None:
     first = made(f'dns.deadline = "{text}"')
@@ -103,6 +104,7 @@ def test_any_time_is_read_again_to_the_last_bit(text: str) -> None:
 
 
 @settings(deadline=None)
+@example("\x7f", ())
 @given(st.text(), st.lists(NAMES).map(tuple))
 def test_any_text_is_read_again_as_it_was(group: str, recipients: tuple[str, ...]) -> None:
     first = Settings()

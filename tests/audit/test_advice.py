@@ -234,7 +234,8 @@ def test_what_does_not_go_with_milter64_is_found(
     main: dict[str, str], service: Service, text: str, where: str, what: str
 ) -> None:
     found = troubles(postfix(service, **main), text)
-    assert [each for each in found if each[0] == where and each[1].startswith(what)] == found[:1]
+    assert found[0][0] == where
+    assert found[0][1].startswith(what)
 
 
 def test_what_breaks_comes_before_what_does_not() -> None:

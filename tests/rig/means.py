@@ -3,7 +3,6 @@
 import os
 import shutil
 
-from rig import sendmail
 from rig.network import Namespace
 from rig.postfix import DAEMONS
 
@@ -23,7 +22,6 @@ PROGRAMS = (
     "tayga",
     "unbound",
     str(DAEMONS / "master"),
-    str(sendmail.PROGRAM),
 )
 
 

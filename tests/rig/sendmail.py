@@ -12,10 +12,10 @@ from rig.port53 import with_resolver
 from rig.process import Process, until
 from rig.server import Server
 
-_UNPACKED = Path(__file__).parents[2] / "build" / "sendmail" / "usr"
-"""Where `tests/setup/sendmail` has put it."""
-PROGRAM = _UNPACKED / "libexec" / "sendmail" / "sendmail"
-_CF = _UNPACKED / "share" / "sendmail" / "cf"
+_ROOT = Path(__file__).parents[2]
+_UNPACKED = _ROOT / "build" / "sendmail"
+_PROGRAM = _UNPACKED / "usr" / "libexec" / "sendmail" / "sendmail"
+_CF = _UNPACKED / "usr" / "share" / "sendmail" / "cf"
 
 _CONFIGURATION = """
     define(`_CF_DIR_', `{cf}/')dnl
@@ -62,6 +62,7 @@ class Sendmail(Server):
         return message_from_string(re.sub(r"^H?\?[^?]*\?", "", lines, flags=re.MULTILINE))
 
     def _start(self, stack: ExitStack) -> Process:
+        HERE.run(str(_ROOT / "tests" / "setup" / "sendmail"), str(_UNPACKED))  # `make test` has done it
         ports = [stack.enter_context(self._network.reserve("127.0.0.1", "::1")).port for _ in range(2)]
         self.port, self.submission_port = ports
         queue = self._folder / "queue"
@@ -70,7 +71,7 @@ class Sendmail(Server):
         mc = dedent(_CONFIGURATION).format(cf=_CF, folder=self._folder, milter=self._milter, **named)
         cf = self._folder / "sendmail.cf"
         cf.write_text(HERE.run("m4", stdin=mc))
-        command = (str(PROGRAM), "-bD", "-C", str(cf))
+        command = (str(_PROGRAM), "-bD", "-C", str(cf))
         process = self._run(stack, *with_resolver(self._folder, *command))
         until(self._accepts, "Sendmail to accept connections")
         return process
