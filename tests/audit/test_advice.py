@@ -190,8 +190,22 @@ def test_other_milters_stay_where_milter64_is_taken_off() -> None:
 
 def test_a_front_with_milters_of_its_own_gets_milter64_there() -> None:
     own = postfix(smtpd("smtpd", type="pass", smtpd_milters=SIGNER), smtpd_milters=OURS)
-    assert lines(own) == [f"postconf -P 'smtpd/pass/smtpd_milters={OURS}, {SIGNER}'"]
+    assert lines(own) == [f"postconf -P smtpd/pass/smtpd_milters={OURS},{SIGNER}"]
     assert troubles(own)[0][1].startswith("it has smtpd_milters of its own, without milter64; main.cf's has no effect")
+
+
+@pytest.mark.parametrize(
+    ("value", "dense"),
+    [
+        ("", ""),
+        ("inet:a:1, inet:b:2", "inet:a:1,inet:b:2"),
+        ("inet:a:1 inet:b:2", "inet:a:1,inet:b:2"),
+        ("inet:a:1, { inet:b:2 , protocol = 4 x=5 }", "inet:a:1,{inet:b:2,protocol=4,x=5}"),
+    ],
+)
+def test_master_cf_is_given_no_blanks_which_postconf_refuses(value: str, dense: str) -> None:
+    command = Setting(service="smtp/inet", name="smtpd_milters", value=value).command()
+    assert command.replace("'", "") == f"postconf -P smtp/inet/smtpd_milters={dense}"
 
 
 def test_lines_for_another_folder_name_it_and_any_name_is_safe_for_the_shell() -> None:

@@ -4,6 +4,7 @@ milter64 belongs to the front alone, and goes first there: it deletes the Authen
 finds, and another milter's before it would be among them.
 """
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,7 +27,9 @@ class Setting:
     def command(self, directory: Path | None = None) -> str:
         """Return the line for a shell that sets it, in Postfix's own folder or in another."""
         if self.service:
-            words = ["-P", f"{self.service}/{self.name}={self.value}"]
+            # `postconf -P` takes no blanks; between milters, and within their braces, commas do as well.
+            dense = re.sub(r"\s+", ",", re.sub(r"\s*([,{}=])\s*", r"\1", self.value))
+            words = ["-P", f"{self.service}/{self.name}={dense}"]
         else:
             words = ["-e", f"{self.name} = {self.value}"]
         return shlex.join(["postconf", *(["-c", str(directory)] if directory else []), *words])
