@@ -16,7 +16,7 @@ ORDER = [
     *("store.protocol", "store.memory", "store.table", "store.sqlite", "store"),
     *("checks.iprev", "checks.helo", "checks.rfc7208", "checks.spf", "checks"),
     *("findings", "inquiry", "lines", "telemetry", "toml", "listener", "effective"),
-    *("config", "engine", "callbacks"),
+    *("config", "backlog", "engine", "callbacks"),
     *("sockets", "relief", "worker", "supervisor"),
     *("audit", "audit.postfix", "audit.smtpds", "audit.advice"),
     *("cli.screen", "cli.run", "cli.check_config", "cli.translate", "cli.explain", "cli.postfix", "cli", "__main__"),

@@ -4,16 +4,13 @@ One engine serves all sessions of a worker, from as many threads as libmilter ha
 and is never used by two threads at once.
 """
 
-import os
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import lru_cache, partial
 from operator import attrgetter
-from threading import BoundedSemaphore, get_native_id
 
 from milter64 import greylist
+from milter64.backlog import Backlog
 from milter64.checks import LOCAL
 from milter64.config import Settings
 from milter64.dns import Lookup, Resolver
@@ -25,11 +22,6 @@ from milter64.store import Store, StoreGone
 from milter64.telemetry import Telemetry
 from milter64.verdict import Action, Finding, Findings, Key, Need, Reply
 
-_MOST_LEARNING = 2048
-"""Pairs whose groups may be due to be learned at once; what is over that isn't learned."""
-_LEARNERS = 4
-_LOWEST_PRIORITY = 19
-"""Of setpriority(2), which knows threads too: learning may take until the client comes back, and sessions may not."""
 _HOSTS = 4096
 """Addresses of which it is kept ready whether they are trusted."""
 _EXPIRE_EVERY = 3600.0
@@ -96,8 +88,7 @@ class Engine:
         self._inquiry = Inquiry(resolver, lambda where: telemetry.exception("fault", where=where), on_wait)
         self._now = RowClock(store.latest())
         self._expire_at = self._now()
-        self._learning = BoundedSemaphore(_MOST_LEARNING)
-        self._learners = ThreadPoolExecutor(_LEARNERS, "learn", _give_way)
+        self._backlog = Backlog(lambda: telemetry.exception("fault", where="learn"))
 
     def begin(self, envelope: Envelope) -> Transaction:
         """Return a new transaction, with all that is known about it without asking."""
@@ -155,7 +146,7 @@ class Engine:
     def close(self) -> None:
         """Write what is left to write."""
         self._inquiry.close()
-        self._learners.shutdown(wait=False, cancel_futures=True)
+        self._backlog.close()
         self._store.close()
 
     def _exempt(self, envelope: Envelope) -> Finding | None:
@@ -259,26 +250,14 @@ class Engine:
 
         So the retry may come from another address of the pool, over the other IP family or through the translator.
         """
-        if not self._learning.acquire(blocking=False):
-            return
 
         def learn() -> None:
-            try:
-                missing = unanswered(known, self._rules(envelope))
-                deadline = time.monotonic() + self._settings.dns.deadline
-                learned = {**known, **self._inquiry.ask_in_turn(envelope, missing, deadline)}
-                self._keep(pair, self._attempt(envelope, learned, pair, now, complete=True), now)
-            except Exception:  # noqa: BLE001  nobody waits for this, and nobody else would hear of it
-                self._telemetry.exception("fault", where="learn")
-            finally:
-                self._learning.release()
+            missing = unanswered(known, self._rules(envelope))
+            deadline = time.monotonic() + self._settings.dns.deadline
+            learned = {**known, **self._inquiry.ask_in_turn(envelope, missing, deadline)}
+            self._keep(pair, self._attempt(envelope, learned, pair, now, complete=True), now)
 
-        self._learners.submit(learn)
-
-
-def _give_way() -> None:
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, get_native_id(), _LOWEST_PRIORITY)
+        self._backlog.put(learn)
 
 
 _ACTION = attrgetter("action")
