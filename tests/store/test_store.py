@@ -93,6 +93,12 @@ def test_the_latest_time_in_any_row_outlives_a_row_that_is_older(store: Store[Re
     assert until(store.latest) == 900.0
 
 
+def test_it_says_how_much_there_is(store: Store[Record]) -> None:
+    assert store.sizes() == {"rows": 0, "cached": 0, "pending": 0, "dropped": 0}
+    store.merge(PAIR, {NETWORK: seen(100.0), DOMAIN: seen(100.0)})
+    until(lambda: store.sizes() == {"rows": 2, "cached": 0, "pending": 0, "dropped": 0})
+
+
 def test_every_thread_may_read_and_merge(store: Store[Record]) -> None:
     store.read(PAIR)
     with ThreadPoolExecutor(1) as pool:

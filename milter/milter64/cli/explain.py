@@ -64,7 +64,8 @@ class _Unwritten:
     """A store that is read only."""
 
     def __init__(self, store: Store[Record]) -> None:
-        self.read, self.latest, self.close = store.read, store.latest, store.close
+        self.read, self.latest = store.read, store.latest
+        self.sizes, self.close = store.sizes, store.close
 
     def merge(self, key: str, rows: Mapping[str, Record]) -> None:
         """Keep nothing."""

@@ -69,6 +69,7 @@ class MemoryStore(Generic[Row]):
         self._max_rows = max_rows
         self._lock = Lock()
         self._rows = Rows(kind)
+        self._dropped = 0
 
     def read(self, key: str) -> Mapping[str, Row]:
         """Return the rows of a key by group."""
@@ -81,6 +82,7 @@ class MemoryStore(Generic[Row]):
             self._rows.merge(key, rows)
             if len(self._rows) > self._max_rows:
                 surplus = len(self._rows) - self._max_rows + self._max_rows // 10
+                self._dropped += surplus
                 self._remove(nsmallest(surplus, self._rows, key=self._expires))
 
     def expire(self, now: float) -> None:
@@ -92,6 +94,11 @@ class MemoryStore(Generic[Row]):
         """Return the latest time in any row."""
         with self._lock:
             return max((self._kind.touched(row) for _, _, row in self._rows), default=None)
+
+    def sizes(self) -> Mapping[str, int]:
+        """Return how many rows there are; nothing is cached or pending."""
+        with self._lock:
+            return {"rows": len(self._rows), "cached": 0, "pending": 0, "dropped": self._dropped}
 
     def close(self) -> None:
         """Forget nothing: whoever still holds the store may go on using it."""

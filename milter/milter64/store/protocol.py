@@ -58,5 +58,11 @@ class Store(Protocol[Row]):
     def latest(self) -> float | None:
         """Return the latest time in any row, for a clock to begin at; None if there is none or it can't be known."""
 
+    def sizes(self) -> Mapping[str, int]:
+        """Return how much there is: "rows" in all, keys "cached", rows "pending" to be written, rows "dropped" so far.
+
+        "rows" is 0 where it can't be known. Dropped are rows that had to give way to others before they had expired.
+        """
+
     def close(self) -> None:
         """Write what is left to write, and let go of everything."""

@@ -48,6 +48,7 @@ class SqliteStore(Generic[Row]):
         self._cache: dict[str, tuple[float, Mapping[str, Row]]] = {}
         self._pending = Rows(kind)
         self._batch = Rows(kind)
+        self._dropped = 0
         self._expire_at: float | None = None
         self._outage = ""
         self._wake = Event()
@@ -88,6 +89,8 @@ class SqliteStore(Generic[Row]):
         with self._lock:
             if len(self._pending) < _MAX_PENDING:
                 self._pending.merge(key, rows)
+            else:
+                self._dropped += len(rows)
             if cached := self._cache.get(key):
                 self._cache[key] = cached[0], united(self._kind, cached[1], rows)
         self._wake.set()
@@ -103,6 +106,15 @@ class SqliteStore(Generic[Row]):
         with self._lock, suppress(StoreGone):
             return self._reader.latest()
         return None
+
+    def sizes(self) -> Mapping[str, int]:
+        """Return how many rows the file has, those of other stores included, and what this store holds itself."""
+        with self._lock:
+            rows = 0
+            with suppress(StoreGone):
+                rows = self._reader.count()
+            pending = len(self._pending) + len(self._batch)
+            return {"rows": rows, "cached": len(self._cache), "pending": pending, "dropped": self._dropped}
 
     def close(self) -> None:
         """Write what is left to write, if the file can be used."""

@@ -66,6 +66,10 @@ class Table(Generic[Row]):
 
         return self._do(latest)
 
+    def count(self) -> int:
+        """Return how many rows there are."""
+        return self._do(lambda connection: int(connection.execute("SELECT count(*) FROM rows").fetchone()[0]))
+
     def merge(self, entries: Iterable[tuple[str, str, Row]]) -> None:
         """Merge entries of key, group and row into what the file has, in one transaction."""
         entries = list(entries)
