@@ -13,7 +13,7 @@ ORDER = [
     "__init__",
     *("text", "networks", "address", "session", "verdict", "greylist", "policy", "reply", "headers"),
     *("exchange", "nameservers", "dns"),
-    *("store.protocol", "store.memory", "store.table", "store.sqlite", "store"),
+    *("store.protocol", "store.quota", "store.memory", "store.file", "store.table", "store.sqlite", "store"),
     *("checks.iprev", "checks.helo", "checks.rfc7208", "checks.spf", "checks"),
     *("findings", "inquiry", "lines", "telemetry", "toml", "listener", "effective"),
     *("config", "backlog", "engine", "callbacks"),

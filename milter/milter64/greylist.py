@@ -14,17 +14,19 @@ Time is an argument, in seconds of a clock that never goes back.
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from hashlib import sha256
 from math import ceil
 from typing import Literal
+from zlib import crc32
 
 from publicsuffix2 import PublicSuffixList
 
 from milter64.address import Client
-from milter64.networks import unpack
+from milter64.networks import pack, unpack
 from milter64.session import split
 from milter64.verdict import Finding, Findings
 
@@ -104,6 +106,22 @@ class RecordKind:
         if record.passed_at is None:
             return record.first_seen + self._settings.retry_window
         return record.passed_at + self._settings.remember
+
+    def waits(self, record: Record) -> bool:
+        """Whether a record has not let a message pass yet."""
+        return record.passed_at is None
+
+    def block(self, group: str) -> int:
+        """Return which network a group lies in: a /48 within its /32, a /24 within its /16, a name within its domain.
+
+        Names have numbers below zero.
+        """
+        kind, _, name = group.partition(":")
+        if kind == "net":
+            with suppress(ValueError):  # nobody knows the address
+                packed = pack(name.partition("/")[0])
+                return int.from_bytes(packed[:6]) if len(packed) == 16 else int.from_bytes(packed[:3]) << 8  # noqa: PLR2004  IPv6
+        return -(crc32(registered_domain(name).encode()) << 16 | crc32(name.encode()) & 0xFFFF)
 
 
 class State(StrEnum):

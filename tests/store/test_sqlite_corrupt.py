@@ -79,13 +79,13 @@ def test_whoever_comes_late_to_move_a_corrupt_file_leaves_the_fresh_one_alone(
 ) -> None:
     path.write_bytes(b"no database" * 1000)
     late, early = (Table(path, KIND, warnings.append, patience=1.0) for _ in range(2))
-    move_aside = late._move_aside  # noqa: SLF001  another process must get in right before it
+    move_aside = late._file._move_aside  # noqa: SLF001  another process must get in right before it
 
     def overtaken(error: sqlite3.DatabaseError) -> None:
-        early.merge([("pair", NETWORK, WAITING)])
+        early.merge([("pair", {NETWORK: WAITING})])
         move_aside(error)
 
-    monkeypatch.setattr(late, "_move_aside", overtaken)
+    monkeypatch.setattr(late._file, "_move_aside", overtaken)  # noqa: SLF001  as above
     assert late.select("pair") == {NETWORK: WAITING}
     assert len(corpses(path)) == len(warnings) == 1
     late.close()

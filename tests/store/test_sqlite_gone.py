@@ -113,7 +113,7 @@ def test_an_outage_is_told_of_once_however_often_the_file_is_tried(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("milter64.store.sqlite._RETRY", 0.01)
-    monkeypatch.setattr("milter64.store.table._create", refuse)
+    monkeypatch.setattr("milter64.store.file._create", refuse)
     open_store()
     until(lambda: len(tries) > 3)
     assert len(warnings) == len(warnings.about("Permission denied")) == 1

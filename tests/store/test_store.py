@@ -147,7 +147,7 @@ def test_rows_may_be_merged_late_and_twice_and_in_any_order(
         third.close()
 
 
-def test_rows_in_memory_have_a_cap_and_those_next_to_expire_make_room() -> None:
+def test_rows_in_memory_have_a_cap_and_the_newest_make_room() -> None:
     store = MemoryStore(KIND, max_rows=10)
     passed = Record(generation=0, first_seen=0.0, passed_at=60.0)
     store.merge("passed", {NETWORK: passed})
@@ -155,7 +155,8 @@ def test_rows_in_memory_have_a_cap_and_those_next_to_expire_make_room() -> None:
         store.merge(f"waits {number}", {NETWORK: seen(float(number))})
     assert store.read("passed") == {NETWORK: passed}
     left = [number for number in range(1, 11) if store.read(f"waits {number}")]
-    assert left == [3, 4, 5, 6, 7, 8, 9, 10]
+    assert left == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert store.sizes() == {"rows": 9, "cached": 0, "pending": 0, "dropped": 2}
 
 
 def test_rows_that_expired_make_room_in_memory() -> None:

@@ -1,11 +1,11 @@
 """Rows in memory: a store of their own, and what the SQLite store has yet to write."""
 
 from collections.abc import Iterator, Mapping
-from heapq import nsmallest
 from threading import Lock
 from typing import Generic
 
 from milter64.store.protocol import Kind, Row
+from milter64.store.quota import cut, united
 
 MAX_ROWS = 100_000
 
@@ -20,11 +20,17 @@ class Rows(Generic[Row]):
         self._kind = kind
         self._by_key: dict[str, Mapping[str, Row]] = {}
         self._count = 0
+        self.dropped = 0
+        """Rows that were too many for their keys."""
 
     def __len__(self) -> int:
         return self._count
 
-    def __iter__(self) -> Iterator[tuple[str, str, Row]]:
+    def __iter__(self) -> Iterator[tuple[str, Mapping[str, Row]]]:
+        return iter(self._by_key.items())
+
+    def rows(self) -> Iterator[tuple[str, str, Row]]:
+        """Return key, group and row of each."""
         return ((key, group, row) for key, rows in self._by_key.items() for group, row in rows.items())
 
     def of(self, key: str) -> Mapping[str, Row]:
@@ -35,6 +41,8 @@ class Rows(Generic[Row]):
         """Merge rows into those of a key."""
         old = self.of(key)
         merged = self._by_key[key] = united(self._kind, old, rows)
+        if len(old) + len(rows) > len(merged):
+            self.dropped += len(old.keys() | rows.keys()) - len(merged)
         self._count += len(merged) - len(old)
 
     def remove(self, key: str, group: str) -> None:
@@ -43,22 +51,6 @@ class Rows(Generic[Row]):
         if rows:
             self._by_key[key] = rows
         self._count -= 1
-
-    def take(self, keys: int) -> "Rows[Row]":
-        """Move the rows of the `keys` oldest keys out."""
-        taken = Rows(self._kind)
-        for key in list(self._by_key)[:keys]:
-            rows = self._by_key.pop(key)
-            taken.merge(key, rows)
-            self._count -= len(rows)
-        return taken
-
-
-def united(kind: Kind[Row], one: Mapping[str, Row], other: Mapping[str, Row]) -> Mapping[str, Row]:
-    """Return the rows of both, by group, merged where both have one."""
-    if not one or not other:
-        return one or dict(other)
-    return {**one, **{group: kind.merge(one[group], row) if group in one else row for group, row in other.items()}}
 
 
 class MemoryStore(Generic[Row]):
@@ -77,35 +69,32 @@ class MemoryStore(Generic[Row]):
             return self._rows.of(key)
 
     def merge(self, key: str, rows: Mapping[str, Row]) -> None:
-        """Merge rows into those of a key; the rows that expire first make room, a tenth of all at a time."""
+        """Merge rows into those of a key; those of the networks that hold the most make room, many at a time."""
         with self._lock:
             self._rows.merge(key, rows)
             if len(self._rows) > self._max_rows:
-                surplus = len(self._rows) - self._max_rows + self._max_rows // 10
-                self._dropped += surplus
-                self._remove(nsmallest(surplus, self._rows, key=self._expires))
+                gone = cut(self._kind, {(key, group): row for key, group, row in self._rows.rows()}, self._max_rows)
+                self._remove(gone)
+                self._dropped += len(gone)
 
     def expire(self, now: float) -> None:
         """Forget the rows that have expired."""
         with self._lock:
-            self._remove([entry for entry in self._rows if self._expires(entry) < now])
+            self._remove([(key, group) for key, group, row in self._rows.rows() if self._kind.expires(row) < now])
 
     def latest(self) -> float | None:
         """Return the latest time in any row."""
         with self._lock:
-            return max((self._kind.touched(row) for _, _, row in self._rows), default=None)
+            return max((self._kind.touched(row) for _, _, row in self._rows.rows()), default=None)
 
     def sizes(self) -> Mapping[str, int]:
         """Return how many rows there are; nothing is cached or pending."""
         with self._lock:
-            return {"rows": len(self._rows), "cached": 0, "pending": 0, "dropped": self._dropped}
+            return {"rows": len(self._rows), "cached": 0, "pending": 0, "dropped": self._dropped + self._rows.dropped}
 
     def close(self) -> None:
         """Forget nothing: whoever still holds the store may go on using it."""
 
-    def _expires(self, entry: tuple[str, str, Row]) -> float:
-        return self._kind.expires(entry[2])
-
-    def _remove(self, entries: list[tuple[str, str, Row]]) -> None:
-        for key, group, _ in entries:
+    def _remove(self, entries: list[tuple[str, str]]) -> None:
+        for key, group in entries:
             self._rows.remove(key, group)

@@ -29,6 +29,12 @@ class Kind(Protocol[Row]):
             ValueError: it is something else.
         """
 
+    def waits(self, row: Row, /) -> bool:
+        """Whether a row has yet to prove its worth: such rows alone give way to each other."""
+
+    def block(self, group: str, /) -> int:
+        """Return which network a group lies in, in 63 bits; equal but for the last 16, they make up a wider one."""
+
     def touched(self, row: Row, /) -> float:
         """Return the latest time in a row."""
 

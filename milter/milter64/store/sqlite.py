@@ -1,39 +1,43 @@
 """The SQLite store: rows are read through memory and written behind, and several processes share a file.
 
-    read  ---> cache, good for a second ---> SELECT, own unwritten rows merged in
+    read  ---> cache, good for half a second ---> SELECT, own unwritten rows merged in
     merge ---> cache and pending ---(the writer's thread, 100 ms later)---> one transaction: read, merge, write
 
 A commit for each decision would be slower than the decision by far. WAL keeps readers free of the writer's lock. When
 the file can't be used, every read says so at once, and the writer's thread tries it again once a second.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Generic
 
-from milter64.store.memory import Rows, united
+from milter64.store.memory import Rows
 from milter64.store.protocol import Kind, Row, StoreGone
+from milter64.store.quota import united
 from milter64.store.table import Table
 
 MAX_ROWS = 1_000_000
-_FRESH = 1.0
-"""Seconds that the cache believes what it has read: other processes write too."""
+_FRESH = 0.5
+"""Seconds that the cache believes what it has read: other processes write too, and are to be heard within a second."""
 _MAX_CACHED = 20_000
 """Keys in the cache."""
 _MAX_PENDING = 100_000
 """Rows that wait to be written; what comes on top is not kept."""
 _BATCH_DELAY = 0.1
-"""Seconds that a batch gathers."""
-_MAX_BATCH = 1000
-"""Keys in one transaction: other processes wait to write meanwhile."""
+_BUSY_DELAY = 0.3
+"""Seconds that a batch gathers; the longer, the less each row costs."""
+_BUSY = 100
+"""Keys in the batch before, from which on a batch gathers longer."""
 _RETRY = 1.0
 """Seconds between two tries to use a file that couldn't be used."""
 _READ_PATIENCE = 0.5
 _WRITE_PATIENCE = 5.0
 """Seconds to wait for other processes' locks."""
+_TRUST = 0.2
+"""Seconds that a reader believes that the file still bears its name."""
 
 
 class SqliteStore(Generic[Row]):
@@ -44,11 +48,12 @@ class SqliteStore(Generic[Row]):
         self._warn = warn
         self._max_rows = max_rows
         self._lock = Lock()  # for all that follows
-        self._reader = Table(path, kind, warn, patience=_READ_PATIENCE)
+        self._reader = Table(path, kind, warn, patience=_READ_PATIENCE, trust=_TRUST)
         self._cache: dict[str, tuple[float, Mapping[str, Row]]] = {}
         self._pending = Rows(kind)
         self._batch = Rows(kind)
         self._dropped = 0
+        self._written = 0
         self._expire_at: float | None = None
         self._outage = ""
         self._wake = Event()
@@ -77,7 +82,8 @@ class SqliteStore(Generic[Row]):
                 self._begin_outage(gone)
                 raise
             for unwritten in (self._batch, self._pending):
-                rows = united(self._kind, rows, unwritten.of(key))
+                if mine := unwritten.of(key):
+                    rows = united(self._kind, rows, mine)
             self._cache.pop(key, None)
             if len(self._cache) >= _MAX_CACHED:
                 del self._cache[next(iter(self._cache))]
@@ -87,16 +93,17 @@ class SqliteStore(Generic[Row]):
     def merge(self, key: str, rows: Mapping[str, Row]) -> None:
         """Merge rows into those of a key: seen by this store at once, by others within a second or so."""
         with self._lock:
-            if len(self._pending) < _MAX_PENDING:
+            if len(self._pending) + len(self._batch) < _MAX_PENDING:
                 self._pending.merge(key, rows)
             else:
                 self._dropped += len(rows)
             if cached := self._cache.get(key):
                 self._cache[key] = cached[0], united(self._kind, cached[1], rows)
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
 
     def expire(self, now: float) -> None:
-        """Have the writer's thread delete the rows that have expired, and those next to expire beyond the cap."""
+        """Have the writer's thread delete the rows that have expired."""
         with self._lock:
             self._expire_at = now
         self._wake.set()
@@ -104,15 +111,15 @@ class SqliteStore(Generic[Row]):
     def latest(self) -> float | None:
         """Return the latest time in any row of the file; None if there is none, or the file can't be used."""
         with self._lock, suppress(StoreGone):
-            return self._reader.latest()
+            return self._reader.totals()[1]
         return None
 
     def sizes(self) -> Mapping[str, int]:
-        """Return how many rows the file has, those of other stores included, and what this store holds itself."""
+        """Return how many rows the file has, those of others included, and what this store itself holds and dropped."""
         with self._lock:
             rows = 0
             with suppress(StoreGone):
-                rows = self._reader.count()
+                rows, _ = self._reader.totals()
             pending = len(self._pending) + len(self._batch)
             return {"rows": rows, "cached": len(self._cache), "pending": pending, "dropped": self._dropped}
 
@@ -136,46 +143,57 @@ class SqliteStore(Generic[Row]):
         while not closing:
             self._wake.wait()
             self._wake.clear()
-            closing = self._closing.wait(_RETRY if self._outage else _BATCH_DELAY)
+            busy = self._written >= _BUSY
+            closing = self._closing.wait(_RETRY if self._outage else _BUSY_DELAY if busy else _BATCH_DELAY)
             self._work()
         self._table.close()
 
     def _work(self) -> None:
-        """Write all that is pending, then delete what has expired. With nothing to do it tries whether it could."""
+        """Write all that is pending, then delete what is too much. With nothing to do it tries whether it could."""
         try:
-            while self._write_batch():
-                pass
-            while self._expire_at is not None and self._expire_chunk(self._expire_at):
-                self._write_batch()
+            self._write()
+            if (now := self._expire_at) is not None:
+                self._delete(self._table.expire(now))
+                with self._lock:
+                    if self._expire_at == now and not self._closing.is_set():
+                        self._expire_at = None
+            dropped = self._delete(self._table.make_room(self._max_rows))
+            with self._lock:
+                self._dropped += dropped
         except StoreGone as gone:
             with self._lock:
                 self._begin_outage(gone)
         except Exception as error:  # noqa: BLE001  without its thread the store would be gone for good
             self._warn(f"the store has lost rows: {error!r}")
 
-    def _write_batch(self) -> bool:
-        """Write some of what is pending, and return whether there is more."""
+    def _write(self) -> None:
+        """Write what is pending."""
         with self._lock:
-            batch = self._batch = self._pending.take(_MAX_BATCH)
+            batch = self._batch = self._pending
+            self._pending = Rows(self._kind)
+            self._dropped += batch.dropped
         try:
-            self._table.merge(batch)
+            dropped = self._table.merge(batch)
         except StoreGone:
             with self._lock:
-                for key, group, row in batch:
-                    self._pending.merge(key, {group: row})
+                for key, rows in self._pending:
+                    batch.merge(key, rows)
+                self._pending = batch
             raise
         finally:
             with self._lock:
                 self._batch = Rows(self._kind)
         with self._lock:
             self._outage = ""
-            return len(self._pending) > 0
+            self._written = len(batch)
+            self._dropped += dropped
 
-    def _expire_chunk(self, now: float) -> bool:
-        """Delete one chunk, and return whether there may be more."""
-        if self._table.expire(now, self._max_rows):
-            return not self._closing.is_set()
-        with self._lock:
-            if self._expire_at == now:
-                self._expire_at = None
-        return False
+    def _delete(self, chunks: Iterator[int]) -> int:
+        """Delete chunk by chunk, writing what is pending in between, and return how many rows those were."""
+        deleted = 0
+        for chunk in chunks:
+            deleted += chunk
+            if self._closing.is_set():
+                break
+            self._write()
+        return deleted

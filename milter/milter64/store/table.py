@@ -1,132 +1,155 @@
-"""The file behind the SQLite store: one connection, which opens it, mends it, and opens it again.
+"""The table behind the SQLite store: what is read, merged and deleted in its file.
 
-Several processes have the file open. Whoever finds it corrupt moves it aside and begins a fresh one; the others see
-that the name leads to another file now, and follow. A lock file lets one of them at a time open or move.
+Rows are appended, and found by a hash of their key: an index that is small and no other makes writing cheap. What is
+seldom looked for, such as rows that have expired, is found by going through all: a third of a second for a million.
 """
 
-import fcntl
-import os
+import json
 import sqlite3
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from functools import partial
+from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic
 
-from milter64.store.protocol import Kind, Row, StoreGone
+from milter64.store.file import File, transaction
+from milter64.store.protocol import Kind, Row
+from milter64.store.quota import MAX_GROUPS, Quota, surpluses, united
 
-_MODE = 0o640
-_VERSION = 1
+_VERSION = 2
 _CHUNK = 1000
-"""Rows deleted in one transaction: the others wait to write meanwhile."""
-_SCHEMA = f"""
+"""Keys written, or rows deleted, in one transaction: the others wait to write meanwhile."""
+_MAX_BLOCKS = 100_000
+"""Blocks whose rows are counted, those with the most first."""
+_SCHEMA = """
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS rows (
-    key TEXT NOT NULL, grp TEXT NOT NULL, row TEXT NOT NULL, touched REAL NOT NULL, expires REAL NOT NULL,
-    PRIMARY KEY (key, grp)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS rows_touched ON rows (touched);
-CREATE INDEX IF NOT EXISTS rows_expires ON rows (expires);
-PRAGMA user_version = {_VERSION};
-COMMIT;
+    id INTEGER PRIMARY KEY, hash INTEGER NOT NULL, block INTEGER NOT NULL, waits INTEGER NOT NULL,
+    expires REAL NOT NULL, key TEXT NOT NULL, grp TEXT NOT NULL, row TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS rows_hash ON rows (hash);
+CREATE TABLE IF NOT EXISTS totals (rows INTEGER NOT NULL, latest REAL);
+INSERT INTO totals SELECT 0, NULL WHERE NOT EXISTS (SELECT 1 FROM totals);
 """
-_NO_INODE = (0, 0)
-_CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-
-Result = TypeVar("Result")
+_WIDTH = 64
+"""Rows in one statement: at each step of one the thread lets go of the GIL, and has to get it back."""
+_SELECT = "SELECT id, key, grp, row FROM rows WHERE hash "
+_SELECT_MANY = f"{_SELECT} IN ({', '.join('?' * _WIDTH)})"
+_INSERT = "INSERT INTO rows (hash, block, waits, expires, key, grp, row) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_INSERT_MANY = _INSERT + ", (?, ?, ?, ?, ?, ?, ?)" * (_WIDTH - 1)
+_BLOCKS = "SELECT {0}, count(*) FROM rows WHERE {1} GROUP BY 1 ORDER BY 2 DESC, max(id) DESC LIMIT ?"
+_NO_ID = 1 << 62
+"""Above all ids."""
+_WAL_PAGES = 4000
+"""Pages after which the -wal file is written back, and what it keeps of its length: 16 MB."""
 
 
 class Table(Generic[Row]):
-    """A connection to the file, for one thread at a time. Every method raises StoreGone if the file can't be used."""
+    """The rows, for one thread at a time. Every method raises StoreGone if the file can't be used."""
 
-    def __init__(self, path: Path, kind: Kind[Row], warn: Callable[[str], None], *, patience: float) -> None:
-        """Open nothing yet; `patience` is the seconds to wait for other processes' locks."""
-        self._path = path
+    def __init__(
+        self, path: Path, kind: Kind[Row], warn: Callable[[str], None], *, patience: float, trust: float = 0.0
+    ) -> None:
+        """Open nothing yet; see `File`."""
         self._kind = kind
-        self._warn = warn
-        self._patience = patience
-        self._connection: sqlite3.Connection | None = None
-        self._inode = _NO_INODE
+        self._file = File(path, _prepare, warn, patience=patience, trust=trust)
+        self.close = self._file.close
 
     def select(self, key: str) -> Mapping[str, Row]:
         """Return the rows of a key by group."""
+        found = self._file.do(lambda connection: connection.execute(f"{_SELECT} = ?", (_hash(key),)).fetchall())
+        return {group: row for _, of, group, text in found if of == key and (row := self._load(text)) is not None}
 
-        def select(connection: sqlite3.Connection) -> Mapping[str, Row]:
-            rows = connection.execute("SELECT grp, row FROM rows WHERE key = ?", (key,)).fetchall()
-            return {group: row for group, text in rows if (row := self._load(text)) is not None}
+    def totals(self) -> tuple[int, float | None]:
+        """Return how many rows there are, and the latest time in any row that ever was."""
+        return self._file.do(_totals)
 
-        return self._do(select)
+    def merge(self, entries: Iterable[tuple[str, Mapping[str, Row]]]) -> int:
+        """Merge rows by key and group into what the file has; return how many were too many for their key.
 
-    def latest(self) -> float | None:
-        """Return the latest time in any row."""
-
-        def latest(connection: sqlite3.Connection) -> float | None:
-            (touched,) = connection.execute("SELECT max(touched) FROM rows").fetchone()
-            return None if touched is None else float(touched)
-
-        return self._do(latest)
-
-    def count(self) -> int:
-        """Return how many rows there are."""
-        return self._do(lambda connection: int(connection.execute("SELECT count(*) FROM rows").fetchone()[0]))
-
-    def merge(self, entries: Iterable[tuple[str, str, Row]]) -> None:
-        """Merge entries of key, group and row into what the file has, in one transaction."""
+        Without entries it tries whether it could.
+        """
         entries = list(entries)
+        chunks = [entries[start : start + _CHUNK] for start in range(0, len(entries), _CHUNK)] or [[]]
+        return sum(self._file.do(partial(self._merge, chunk)) for chunk in chunks)
 
-        def merge(connection: sqlite3.Connection) -> None:
-            with _transaction(connection):
-                for key, group, row in entries:
-                    self._merge(connection, key, group, row)
+    def _merge(self, entries: list[tuple[str, Mapping[str, Row]]], connection: sqlite3.Connection) -> int:
+        inserts: list[tuple[object, ...]] = []
+        updates: list[tuple[object, ...]] = []
+        deletes: list[tuple[int]] = []
+        dropped, latest = 0, 0.0
+        with transaction(connection):
+            hashes = [_hash(key) for key, _ in entries]
+            found = _found(connection, hashes, {key for key, _ in entries})
+            for (key, rows), hashed in zip(entries, hashes, strict=True):
+                ids: Mapping[str, tuple[int, str]] = found.get(key, {})
+                old = {group: row for group, (_, text) in ids.items() if (row := self._load(text)) is not None}
+                merged = united(self._kind, old, rows) if old else rows
+                for group, row in merged.items():
+                    if old.get(group) != row:
+                        latest = max(latest, self._kind.touched(row))
+                        values = (self._kind.waits(row), self._kind.expires(row), key, group, self._kind.dump(row))
+                        if group in ids:
+                            updates.append((*values, ids[group][0]))
+                        else:
+                            inserts.append((hashed, self._kind.block(group), *values))
+                deletes += ((ids[group][0],) for group in ids.keys() - merged.keys())
+                if len(old) + len(rows) > MAX_GROUPS:
+                    dropped += len(old.keys() | rows.keys()) - len(merged)
+            _insert(connection, inserts)
+            connection.executemany("UPDATE rows SET waits=?, expires=?, key=?, grp=?, row=? WHERE id=?", updates)
+            connection.executemany("DELETE FROM rows WHERE id = ?", deletes)
+            _count(connection, len(inserts) - len(deletes), latest)
+        return dropped
 
-        self._do(merge)
+    def expire(self, now: float) -> Iterator[int]:
+        """Delete the rows that have expired; yield after each chunk how many those were."""
+        find = "SELECT id, expires, row FROM rows WHERE id > ? AND expires < ? ORDER BY id LIMIT ?"
+        chunk = self._all(find, -1, now, _CHUNK)
+        while chunk:
+            deletable = []
+            for row_id, expires, text in chunk:
+                row = self._load(text)
+                if row is None or (today := self._kind.expires(row)) < now:
+                    deletable.append((row_id, expires))
+                else:  # it was written under settings that let rows expire earlier than today's
+                    self._all("UPDATE rows SET expires = ? WHERE id = ? AND expires = ?", today, row_id, expires)
+            yield from self._delete(deletable)
+            chunk = self._all(find, chunk[-1][0], now, _CHUNK)
 
-    def _merge(self, connection: sqlite3.Connection, key: str, group: str, row: Row) -> None:
-        found = connection.execute("SELECT row FROM rows WHERE key = ? AND grp = ?", (key, group)).fetchone()
-        old = self._load(found[0]) if found else None
-        merged = row if old is None else self._kind.merge(old, row)
-        if merged != old:
-            connection.execute(
-                "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)",
-                (key, group, self._kind.dump(merged), self._kind.touched(merged), self._kind.expires(merged)),
+    def make_room(self, max_rows: int) -> Iterator[int]:
+        """Delete the rows that are too many (see `quota`); yield after each chunk how many those were."""
+        rows, _ = self.totals()
+        if rows <= max_rows:
+            return
+        wides = dict(self._all(_BLOCKS.format("block >> 16", "waits"), _MAX_BLOCKS))
+        passed_surplus, waiting_surplus = surpluses(rows, sum(wides.values()), max_rows)
+        floor = rows - passed_surplus - waiting_surplus
+        next_to_expire = "SELECT id, expires FROM rows WHERE NOT waits ORDER BY expires LIMIT ?"
+        yield from self._delete(self._all(next_to_expire, passed_surplus) if passed_surplus else [], floor)
+        quota = Quota(wides, waiting_surplus)
+        within = "waits AND block >> 16 IN (SELECT value FROM json_each(?))"
+        heaviest = self._all(_BLOCKS.format("block", within), json.dumps(list(quota.wides)), _MAX_BLOCKS)
+        quota.narrow(dict(heaviest))
+        newest = "SELECT id, expires, block FROM rows WHERE waits AND id < ? ORDER BY id DESC LIMIT ?"
+        last = _NO_ID
+        while quota.left and (chunk := self._all(newest, last, 10 * _CHUNK)):
+            last = chunk[-1][0]
+            yield from self._delete(
+                [(row_id, expires) for row_id, expires, block in chunk if quota.takes(block)], floor
             )
 
-    def expire(self, now: float, max_rows: int) -> bool:
-        """Delete one chunk of the rows that have expired, or that are too many; return whether there may be more."""
+    def _delete(self, rows: list[tuple[int, float]], floor: int = 0) -> Iterator[int]:
+        """Delete rows, by id and by what they were to expire at, while there are more than `floor`.
 
-        def expire(connection: sqlite3.Connection) -> bool:
-            with _transaction(connection):
-                chunk = connection.execute(
-                    "SELECT key, grp, row FROM rows WHERE expires < ? ORDER BY expires LIMIT ?", (now, _CHUNK)
-                ).fetchall()
-                for key, group, text in chunk:
-                    self._expire(connection, key, group, self._load(text), now)
-                if chunk:
-                    return True
-                (count,) = connection.execute("SELECT count(*) FROM rows").fetchone()
-                surplus = min(count - max_rows, _CHUNK)
-                if surplus > 0:
-                    connection.execute(
-                        "DELETE FROM rows WHERE (key, grp) IN (SELECT key, grp FROM rows ORDER BY expires LIMIT ?)",
-                        (surplus,),
-                    )
-                return bool(surplus == _CHUNK)
+        One that is to expire at another time now has moved since, or is another row.
+        """
+        for start in range(0, len(rows), _CHUNK):
+            yield self._file.do(partial(_delete, rows[start : start + _CHUNK], floor))
 
-        return self._do(expire)
-
-    def _expire(self, connection: sqlite3.Connection, key: str, group: str, row: Row | None, now: float) -> None:
-        """Delete a row, unless it was written under settings that let rows expire earlier than today's."""
-        expires = now if row is None else self._kind.expires(row)
-        if row is None or expires < now:
-            connection.execute("DELETE FROM rows WHERE key = ? AND grp = ?", (key, group))
-        else:
-            connection.execute("UPDATE rows SET expires = ? WHERE key = ? AND grp = ?", (expires, key, group))
-
-    def close(self) -> None:
-        """Let go of the file, if it is open."""
-        if self._connection:
-            self._connection.close()
-            self._connection = None
+    def _all(self, statement: str, *values: object) -> list[Any]:
+        return self._file.do(lambda connection: connection.execute(statement, values).fetchall())
 
     def _load(self, text: object) -> Row | None:
         try:
@@ -134,116 +157,57 @@ class Table(Generic[Row]):
         except ValueError:
             return None
 
-    def _do(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Do something with the file; if that finds it corrupt, do it with a fresh one."""
-        try:
-            try:
-                return work(self._opened())
-            except sqlite3.DatabaseError as error:
-                if not _is_corrupt(error):
-                    raise
-                self._move_aside(error)
-                return work(self._opened())
-        except (OSError, sqlite3.Error) as error:
-            self.close()
-            raise StoreGone(f"{self._path}: {getattr(error, 'strerror', None) or error}") from error
 
-    def _opened(self) -> sqlite3.Connection:
-        """Return a connection to the file that now bears the name."""
-        if self._connection and _inode(self._path) != self._inode:
-            self.close()
-        if not self._connection:
-            with self._alone():
-                # A file that exists is opened by SQLite alone: closing it again would drop SQLite's POSIX locks on it.
-                _create(self._path)
-                self._inode = _inode(self._path)
-                self._connection = self._open()
-        return self._connection
+def _hash(key: str) -> int:
+    """Return what finds a key's rows: of 64 bits that no stranger can choose, lest many of his keys have the same."""
+    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big", signed=True)
 
-    def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self._path,
-            timeout=self._patience,
-            isolation_level=None,
-            check_same_thread=False,  # libmilter's callbacks hop between threads; our callers hold a lock
-        )
-        try:
-            _prepare(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
 
-    def _move_aside(self, error: sqlite3.DatabaseError) -> None:
-        """Rename a corrupt file, unless another process has just done so."""
-        with self._alone():
-            if self._inode != _inode(self._path):
-                return
-            aside = f"{self._path}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}"
-            for suffix in ("-wal", "-shm", ""):
-                with suppress(FileNotFoundError):
-                    Path(f"{self._path}{suffix}").rename(f"{aside}{suffix}")
-            self._warn(f"{self._path} is corrupt ({error}): moved to {aside}, and a fresh one begun")
+def _found(connection: sqlite3.Connection, hashes: list[int], keys: set[str]) -> dict[str, dict[str, tuple[int, str]]]:
+    """Return id and text of the rows that the file has of some keys, by key and group."""
+    found: dict[str, dict[str, tuple[int, str]]] = {}
+    for start in range(0, len(hashes), _WIDTH):
+        wanted = hashes[start : start + _WIDTH]
+        wanted += wanted[:1] * (_WIDTH - len(wanted))
+        for row_id, key, group, text in connection.execute(_SELECT_MANY, wanted):
+            if key in keys:
+                found.setdefault(key, {})[group] = row_id, text
+    return found
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep every other connection, of this process and of others, from opening or moving the file."""
-        lock_file = self._path.with_name(f"{self._path.name}.lock")
-        _create(lock_file)
-        lock = os.open(lock_file, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)
+
+def _insert(connection: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
+    whole = len(rows) - len(rows) % _WIDTH
+    for start in range(0, whole, _WIDTH):
+        connection.execute(_INSERT_MANY, list(chain.from_iterable(rows[start : start + _WIDTH])))
+    connection.executemany(_INSERT, rows[whole:])
+
+
+def _delete(rows: list[tuple[int, float]], floor: int, connection: sqlite3.Connection) -> int:
+    with transaction(connection):
+        surplus = _totals(connection)[0] - floor
+        deleted = connection.executemany("DELETE FROM rows WHERE id = ? AND expires = ?", rows[: max(0, surplus)])
+        _count(connection, -deleted.rowcount, 0.0)
+        return deleted.rowcount
+
+
+def _totals(connection: sqlite3.Connection) -> tuple[int, float | None]:
+    rows, latest = connection.execute("SELECT rows, latest FROM totals").fetchone()
+    return int(rows), latest
+
+
+def _count(connection: sqlite3.Connection, rows: int, latest: float) -> None:
+    connection.execute(
+        "UPDATE totals SET rows = rows + ?, latest = nullif(max(ifnull(latest, 0.0), ?), 0.0)", (rows, latest)
+    )
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit = {_WAL_PAGES * 4096}")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version == 0:
-        connection.executescript(_SCHEMA)
+        connection.executescript(f"{_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
     elif version != _VERSION:
         raise sqlite3.NotSupportedError(f"its format {version} is not ours, {_VERSION}")
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Take the write lock at once: what is read inside must still hold when it is written."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        with suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _CORRUPT
-
-
-def _inode(path: Path) -> tuple[int, int]:
-    """Return what tells the file that bears a name from one that bore it before."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return _NO_INODE
-    return status.st_dev, status.st_ino
-
-
-def _create(path: Path) -> None:
-    """Create a file unless it is there; made by root, it belongs to the folder's owner, who must be able to use it."""
-    try:
-        file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, _MODE)
-    except FileExistsError:
-        return
-    try:
-        os.fchmod(file, _MODE)
-        if os.geteuid() == 0:
-            folder = path.parent.stat()
-            os.fchown(file, folder.st_uid, folder.st_gid)
-    finally:
-        os.close(file)
