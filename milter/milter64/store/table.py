@@ -6,7 +6,7 @@ seldom looked for, such as rows that have expired, is found by going through all
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import partial
 from hashlib import blake2b
 from itertools import chain
@@ -20,8 +20,10 @@ from milter64.store.quota import MAX_GROUPS, Quota, surpluses, united
 _VERSION = 2
 _CHUNK = 1000
 """Keys written, or rows deleted, in one transaction: the others wait to write meanwhile."""
+_SCANNED = 50_000
+"""Rows gone through without a pause: what waits to be written has its turn then."""
 _MAX_BLOCKS = 100_000
-"""Blocks whose rows are counted, those with the most first."""
+"""Blocks whose rows are counted at a time, those of the newest rows first."""
 _SCHEMA = """
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS rows (
@@ -38,7 +40,6 @@ _SELECT = "SELECT id, key, grp, row FROM rows WHERE hash "
 _SELECT_MANY = f"{_SELECT} IN ({', '.join('?' * _WIDTH)})"
 _INSERT = "INSERT INTO rows (hash, block, waits, expires, key, grp, row) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _INSERT_MANY = _INSERT + ", (?, ?, ?, ?, ?, ?, ?)" * (_WIDTH - 1)
-_BLOCKS = "SELECT {0}, count(*) FROM rows WHERE {1} GROUP BY 1 ORDER BY 2 DESC, max(id) DESC LIMIT ?"
 _NO_ID = 1 << 62
 """Above all ids."""
 _WAL_PAGES = 4000
@@ -123,15 +124,16 @@ class Table(Generic[Row]):
         rows, _ = self.totals()
         if rows <= max_rows:
             return
-        wides = dict(self._all(_BLOCKS.format("block >> 16", "waits"), _MAX_BLOCKS))
+        wides = yield from self._counts("block >> 16", "waits")
         passed_surplus, waiting_surplus = surpluses(rows, sum(wides.values()), max_rows)
         floor = rows - passed_surplus - waiting_surplus
         next_to_expire = "SELECT id, expires FROM rows WHERE NOT waits ORDER BY expires LIMIT ?"
         yield from self._delete(self._all(next_to_expire, passed_surplus) if passed_surplus else [], floor)
         quota = Quota(wides, waiting_surplus)
-        within = "waits AND block >> 16 IN (SELECT value FROM json_each(?))"
-        heaviest = self._all(_BLOCKS.format("block", within), json.dumps(list(quota.wides)), _MAX_BLOCKS)
-        quota.narrow(dict(heaviest))
+        heavy = json.dumps(list(quota.wides))
+        quota.narrow(
+            (yield from self._counts("block", "waits AND block >> 16 IN (SELECT value FROM json_each(?))", heavy))
+        )
         newest = "SELECT id, expires, block FROM rows WHERE waits AND id < ? ORDER BY id DESC LIMIT ?"
         last = _NO_ID
         while quota.left and (chunk := self._all(newest, last, 10 * _CHUNK)):
@@ -139,6 +141,18 @@ class Table(Generic[Row]):
             yield from self._delete(
                 [(row_id, expires) for row_id, expires, block in chunk if quota.takes(block)], floor
             )
+
+    def _counts(self, block: str, condition: str, *values: str) -> Generator[int, None, Mapping[int, int]]:
+        """Return how many rows there are in each block, newest blocks first; yield 0 now and then."""
+        statement = f"SELECT {block}, count(*) FROM rows WHERE id > ? AND id <= ? AND {condition} GROUP BY 1"  # noqa: S608  ours
+        counts: dict[int, int] = {}
+        [(last,)] = self._all("SELECT ifnull(max(id), 0) FROM rows")
+        for start in range(last, 0, -_SCANNED):
+            for each, count in self._all(statement, start - _SCANNED, start, *values):
+                if each in counts or len(counts) < _MAX_BLOCKS:
+                    counts[each] = counts.get(each, 0) + count
+            yield 0
+        return counts
 
     def _delete(self, rows: list[tuple[int, float]], floor: int = 0) -> Iterator[int]:
         """Delete rows, by id and by what they were to expire at, while there are more than `floor`.
