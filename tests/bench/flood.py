@@ -11,9 +11,11 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from milter64.cli.screen import Screen
 from milter64.greylist import Record, RecordKind, Settings, State, attempt
 from milter64.store.sqlite import SqliteStore
 
+SCREEN = Screen(sys.stdout)
 SETTINGS = Settings()
 PASSED = 50_000
 """Senders who had passed before."""
@@ -30,7 +32,7 @@ class Flood:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.store = SqliteStore(path, RecordKind(SETTINGS), print)
+        self.store = SqliteStore(path, RecordKind(SETTINGS), SCREEN.line)
         self.begun = time.time() - 7200.0
         self.seconds: list[float] = []
 
@@ -49,7 +51,7 @@ class Flood:
 
     def pour(self, count: int) -> None:
         """Merge that many new rows, none known before."""
-        chance = random.Random(64)  # noqa: S311  a flood is no secret
+        chance = random.Random(64)
         for number in range(count):
             key = f"<{number:x}@flood{number % 997}.example> <{chance.randrange(1000)}@example.org>"
             network = f"net:2001:db8:{chance.randrange(0xFFFF):x}:{chance.randrange(0xFFFF):x}::/64"
@@ -60,7 +62,7 @@ class Flood:
                 self.decide(key, network, now)
                 self.wait(BACKLOG)
             if number % (count // 10 or 1) == 0:
-                print(f"{number:>9,}  {self.store.sizes()}", flush=True)
+                SCREEN.line(f"{number:>9,}  {self.store.sizes()}")
 
 
 def main() -> None:
@@ -81,7 +83,7 @@ def main() -> None:
         minutes, cpu = (time.monotonic() - started) / 60, time.process_time() - cpu
         for name, network in HONEST.items():
             state = flood.decide(f"<{name}> <a@example.org>", network, flood.begun + 900.0)
-            print(f"honest first try from {name}, before the flood; retry within it: {state.value}")
+            SCREEN.line(f"honest first try from {name}, before the flood; retry within it: {state.value}")
         flood.wait()
         remembered = sum(
             bool(flood.store.read(f"<passed{number}@example.com> <a@example.org>")) for number in range(PASSED)
@@ -89,9 +91,10 @@ def main() -> None:
         size = sum(file.stat().st_size for file in flood.path.parent.iterdir())
         flood.seconds.sort()
         p50, p99 = (flood.seconds[int(len(flood.seconds) * part)] * 1000 for part in (0.5, 0.99))
-        print(f"{count:,} triplets in {minutes:.1f} minutes, {cpu / count * 1e6:.1f} us of CPU each: {flood.store.sizes()}")
-        print(f"file, with -wal: {size / 1e6:.0f} MB; passed senders remembered: {remembered:,} of {PASSED:,}")
-        print(f"decisions: p50 {p50:.2f} ms, p99 {p99:.2f} ms, worst {flood.seconds[-1] * 1000:.2f} ms")
+        each = cpu / count * 1e6
+        SCREEN.line(f"{count:,} triplets in {minutes:.1f} minutes, {each:.1f} us of CPU each: {flood.store.sizes()}")
+        SCREEN.line(f"file, with -wal: {size / 1e6:.0f} MB; passed senders remembered: {remembered:,} of {PASSED:,}")
+        SCREEN.line(f"decisions: p50 {p50:.2f} ms, p99 {p99:.2f} ms, worst {flood.seconds[-1] * 1000:.2f} ms")
         flood.store.close()
 
 

@@ -24,19 +24,20 @@ class Message:
     def offer(self, milter: Milter64) -> Reply:
         """Go as far as RCPT, and return the answer to it."""
         with session(milter) as client:
-            return self._offer(client)
+            return self.offer_in(client)
 
     def send(self, milter: Milter64) -> Reply:
         """Send it all; the answer is that to RCPT, or if it is a yes, that to the end of the message."""
         with session(milter) as client:
-            if (reply := self._offer(client)).action != "continue":
+            if (reply := self.offer_in(client)).action != "continue":
                 return reply
             client.data()
             client.header("Subject", "test")
             client.eoh()
             return client.eom(i="QUEUEID")
 
-    def _offer(self, client: MilterClient) -> Reply:
+    def offer_in(self, client: MilterClient) -> Reply:
+        """Go as far as RCPT in a new session of one's own."""
         client.connect(address=self.address, j="mx.lab.example")
         client.helo(self.helo)
         client.mail(f"<{self.sender}>")

@@ -79,6 +79,11 @@ class MilterClient:
             self._socket.close()
             raise
 
+    @property
+    def port(self) -> int:
+        """The TCP port that it connects from."""
+        return int(self._socket.getsockname()[1])
+
     def __enter__(self) -> Self:
         return self
 

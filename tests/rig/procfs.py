@@ -1,4 +1,4 @@
-"""Other people's processes, as /proc shows them."""
+"""Processes, other people's too, and connections, as /proc shows them."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,3 +20,15 @@ def children(pid: int) -> list[int]:
             if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
                 found.append(int(stat.parent.name))
     return sorted(found)
+
+
+def server_of(port: int) -> int | None:
+    """Return the process that holds the server's end of a connection from `port` of 127.0.0.1, None if none does."""
+    lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    remote = f"0100007F:{port:04X}"
+    sockets = {Path(f"socket:[{line[9]}]") for line in lines if line[2] == remote}
+    for file in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):  # it has ended meanwhile
+            if file.readlink() in sockets:
+                return int(file.parts[2])
+    return None

@@ -32,7 +32,7 @@ class Quota:
         self.left = min(surplus, sum(wides.values()))
         """Rows that are still to go."""
         self.wides = excess(wides, self.left)
-        """What each wide block has to give up: at least that many in all, those in vain included."""
+        """What each wide block has yet to give up."""
         self._blocks: dict[int, int] = {}
 
     def narrow(self, blocks: Mapping[int, int]) -> None:
@@ -54,17 +54,24 @@ class Quota:
 
 
 def excess(counts: Mapping[int, int], surplus: int) -> dict[int, int]:
-    """Return by how much counts lie above the highest level at which that makes at least `surplus`."""
+    """Return what counts have to lose for them all to lie at one level at most, `surplus` in all.
+
+    Where that doesn't come out even, the last ones keep one more.
+    """
+    sizes = sorted(counts.values(), reverse=True)
+    surplus = min(surplus, sum(sizes))
     if surplus <= 0:
         return {}
-    sizes = sorted(counts.values(), reverse=True)
     level = total = 0
     for number, (size, below) in enumerate(zip(sizes, [*sizes[1:], 0], strict=True), start=1):
         total += size
         if total - number * below >= surplus:
             level = (total - surplus) // number
             break
-    return {block: count - level for block, count in counts.items() if count > level}
+    over = {block: count - level for block, count in counts.items() if count > level}
+    for block in list(over)[len(over) - (sum(over.values()) - surplus) :]:
+        over[block] -= 1
+    return over
 
 
 def surpluses(rows: int, waiting: int, max_rows: int) -> tuple[int, int]:
@@ -77,8 +84,8 @@ def surpluses(rows: int, waiting: int, max_rows: int) -> tuple[int, int]:
     passed = rows - waiting
     over = min(rows - max_rows, passed - int(max_rows * _PASSED_SHARE))
     passed_surplus = over + max_rows // 100 if over > 0 else 0
-    waiting_surplus = rows - passed_surplus - max_rows
-    return passed_surplus, waiting_surplus + waiting // 10 if waiting_surplus > 0 else 0
+    surplus = min(waiting, max(0, rows - passed_surplus - max_rows))
+    return passed_surplus, surplus + (waiting - surplus) // 10 if surplus else 0
 
 
 def cut(kind: Kind[Row], rows: Mapping[tuple[str, str], Row], max_rows: int) -> list[tuple[str, str]]:
