@@ -52,6 +52,19 @@ class Rows(Generic[Row]):
             self._by_key[key] = rows
         self._count -= 1
 
+    def take(self, count: int) -> "Rows[Row]":
+        """Move the rows of the oldest keys out, `count` at most."""
+        taken = Rows(self._kind)
+        taken.dropped, self.dropped = self.dropped, 0
+        for key in list(self._by_key) if count else ():
+            rows = self._by_key[key]
+            if taken._count + len(rows) > count:
+                break
+            taken._by_key[key] = self._by_key.pop(key)
+            taken._count += len(rows)
+        self._count -= taken._count
+        return taken
+
 
 class MemoryStore(Generic[Row]):
     """A store that forgets everything at its end, and that no other process sees."""

@@ -20,6 +20,8 @@ from milter64.store.quota import united
 from milter64.store.table import Table
 
 MAX_ROWS = 1_000_000
+_SPARE = 20
+"""The part of the rows, a twentieth, that is left to those which come while others make room."""
 _FRESH = 0.5
 """Seconds that the cache believes what it has read: other processes write too, and are to be heard within a second."""
 _MAX_CACHED = 20_000
@@ -47,6 +49,7 @@ class SqliteStore(Generic[Row]):
         self._kind = kind
         self._warn = warn
         self._max_rows = max_rows
+        self._comfortable = max_rows - max(1, max_rows // _SPARE)
         self._lock = Lock()  # for all that follows
         self._reader = Table(path, kind, warn, patience=_READ_PATIENCE, trust=_TRUST)
         self._cache: dict[str, tuple[float, Mapping[str, Row]]] = {}
@@ -149,7 +152,7 @@ class SqliteStore(Generic[Row]):
         self._table.close()
 
     def _work(self) -> None:
-        """Write all that is pending, then delete what is too much. With nothing to do it tries whether it could."""
+        """Write all that is pending, and delete what is too much. With nothing to do it tries whether it could."""
         try:
             self._write()
             if (now := self._expire_at) is not None:
@@ -157,9 +160,11 @@ class SqliteStore(Generic[Row]):
                 with self._lock:
                     if self._expire_at == now and not self._closing.is_set():
                         self._expire_at = None
-            dropped = self._delete(self._table.make_room(self._max_rows))
-            with self._lock:
-                self._dropped += dropped
+            while self._table.totals()[0] > self._comfortable and not self._closing.is_set():
+                dropped = self._delete(self._table.make_room(self._comfortable))
+                with self._lock:
+                    self._dropped += dropped
+                self._write()
         except StoreGone as gone:
             with self._lock:
                 self._begin_outage(gone)
@@ -167,10 +172,14 @@ class SqliteStore(Generic[Row]):
             self._warn(f"the store has lost rows: {error!r}")
 
     def _write(self) -> None:
-        """Write what is pending."""
+        """Write what is pending, as far as there is room; at the end all of it."""
+        room = self._max_rows - self._table.totals()[0]
         with self._lock:
-            batch = self._batch = self._pending
-            self._pending = Rows(self._kind)
+            if len(self._pending) <= room or self._closing.is_set():
+                batch, self._pending = self._pending, Rows(self._kind)
+            else:
+                batch = self._pending.take(max(0, room))
+            self._batch = batch
             self._dropped += batch.dropped
         try:
             dropped = self._table.merge(batch)
