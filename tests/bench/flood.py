@@ -19,7 +19,7 @@ SCREEN = Screen(sys.stdout)
 SETTINGS = Settings()
 PASSED = 50_000
 """Senders who had passed before."""
-BACKLOG = 5_000
+BACKLOG = 40_000
 """Rows that may wait to be written, so that decisions fall among writing and deleting."""
 HONEST = {
     "elsewhere": "net:192.31.196.0/24",
