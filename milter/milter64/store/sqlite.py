@@ -87,8 +87,9 @@ class SqliteStore(Generic[Row]):
             for unwritten in (self._batch, self._pending):
                 if mine := unwritten.of(key):
                     rows = united(self._kind, rows, mine)
-            self._cache.pop(key, None)
-            if len(self._cache) >= _MAX_CACHED:
+            if cached:
+                del self._cache[key]
+            elif len(self._cache) >= _MAX_CACHED:
                 del self._cache[next(iter(self._cache))]
             self._cache[key] = now, rows
             return rows

@@ -76,6 +76,7 @@ class Table(Generic[Row]):
         return sum(self._file.do(partial(self._merge, chunk)) for chunk in chunks)
 
     def _merge(self, entries: list[tuple[str, Mapping[str, Row]]], connection: sqlite3.Connection) -> int:
+        kind = self._kind
         inserts: list[tuple[object, ...]] = []
         updates: list[tuple[object, ...]] = []
         deletes: list[tuple[int]] = []
@@ -84,17 +85,23 @@ class Table(Generic[Row]):
             hashes = [_hash(key) for key, _ in entries]
             found = _found(connection, hashes, {key for key, _ in entries})
             for (key, rows), hashed in zip(entries, hashes, strict=True):
-                ids: Mapping[str, tuple[int, str]] = found.get(key, {})
-                old = {group: row for group, (_, text) in ids.items() if (row := self._load(text)) is not None}
-                merged = united(self._kind, old, rows) if old else rows
+                if not (ids := found.get(key)):
+                    for group, row in rows.items():
+                        inserts.append(
+                            (hashed, kind.block(group), kind.waits(row), kind.expires(row), key, group, kind.dump(row))
+                        )
+                        latest = max(latest, kind.touched(row))
+                    continue
+                old = {group: known for group, (_, text) in ids.items() if (known := self._load(text)) is not None}
+                merged = united(kind, old, rows)
                 for group, row in merged.items():
                     if old.get(group) != row:
-                        latest = max(latest, self._kind.touched(row))
-                        values = (self._kind.waits(row), self._kind.expires(row), key, group, self._kind.dump(row))
+                        latest = max(latest, kind.touched(row))
+                        values = (kind.waits(row), kind.expires(row), key, group, kind.dump(row))
                         if group in ids:
                             updates.append((*values, ids[group][0]))
                         else:
-                            inserts.append((hashed, self._kind.block(group), *values))
+                            inserts.append((hashed, kind.block(group), *values))
                 deletes += ((ids[group][0],) for group in ids.keys() - merged.keys())
                 if len(old) + len(rows) > MAX_GROUPS:
                     dropped += len(old.keys() | rows.keys()) - len(merged)
