@@ -8,7 +8,7 @@ from milter64.greylist import pair
 from rig.direct import Message, session
 from rig.lab import Lab
 from rig.process import until
-from rig.procfs import server_of
+from rig.procfs import children, server_of
 from rig.rows import stored
 from rig.service import Line, Milter64
 
@@ -38,8 +38,7 @@ class Service:
     @property
     def workers(self) -> set[int]:
         """The process ids of the workers that serve."""
-        children = Path(f"/proc/{self.milter.pid}/task/{self.milter.pid}/children")
-        return until(lambda: len(pids := set(map(int, children.read_text().split()))) == 2 and pids, "two workers")
+        return until(lambda: len(pids := set(children(self.milter.pid))) == 2 and pids, "two workers")
 
     def offer(self, recipient: str, worker: int) -> str:
         """Try to deliver through a worker, and return what becomes of it: "continue", or why not."""
