@@ -1,6 +1,6 @@
 """Who gives way where there are too many rows, in every store."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from milter64.store import Store
 from milter64.store.memory import MemoryStore
 from milter64.store.quota import MAX_GROUPS, Quota, excess, surpluses, united
 from milter64.store.sqlite import SqliteStore
+from milter64.store.table import Table
 from rig.process import until
 from rig.rows import KIND
 
@@ -80,6 +81,38 @@ def test_a_flood_pushes_out_itself_and_nobody_else(make: Make, flood: str, hones
     ]
     assert store.read("honest") == {honest: seen(100.0)}
     assert store.read("within") == {"net:2001:dba::/64": seen(500.0)}
+
+
+def test_the_file_never_has_more_rows_than_the_cap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[int] = []
+
+    def merge(table: Table[Record], entries: Iterable[tuple[str, Mapping[str, Record]]]) -> int:
+        dropped = actual(table, entries)
+        rows.append(table.totals()[0])
+        return dropped
+
+    actual = Table.merge
+    monkeypatch.setattr(Table, "merge", merge)
+    store = SqliteStore(tmp_path / "rows.sqlite", KIND, print, max_rows=CAP)
+    for number in range(FLOOD):
+        store.merge(f"pair {number}", {"net:192.31.196.0/24": seen(100.0 + number)})
+    settled(store, CAP)
+    assert max(rows) == CAP
+    store.close()
+
+
+def test_a_row_that_passes_while_others_make_room_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("milter64.store.table._CHUNK", 1)
+    one, other = (Table(tmp_path / "rows.sqlite", KIND, print, patience=1.0) for _ in range(2))
+    one.merge([(f"pair {number}", {"net:192.31.196.0/24": seen(10.0)}) for number in range(20)])
+    steps = one.make_room(10)
+    assert next(step for step in steps if step) == 1  # pair 19 is gone
+    other.merge([("pair 18", {"net:192.31.196.0/24": PASSED})])
+    list(steps)
+    assert one.select("pair 18") == {"net:192.31.196.0/24": PASSED}
+    assert not one.select("pair 17")
+    one.close()
+    other.close()
 
 
 def test_the_newest_of_a_networks_waiting_rows_go(make: Make) -> None:

@@ -92,6 +92,22 @@ def test_whoever_comes_late_to_move_a_corrupt_file_leaves_the_fresh_one_alone(
     early.close()
 
 
+def test_who_believes_the_name_for_long_follows_at_once_when_the_file_proves_corrupt(
+    open_store: Open, path: Path, warnings: Warnings
+) -> None:
+    fill(open_store)
+    late = Table(path, KIND, warnings.append, patience=1.0, trust=1e9)
+    early = Table(path, KIND, warnings.append, patience=1.0)
+    assert [late.totals()[0] for _ in range(2)] == [2000, 2000]  # it opens the file, and looks at its name
+    damage(path)
+    early.merge([("pair 7", {NETWORK: PASSED})])
+    assert late.select("pair 900") == {}
+    assert late.select("pair 7") == {NETWORK: PASSED}
+    assert len(corpses(path)) == len(warnings) == 1
+    late.close()
+    early.close()
+
+
 def test_nobody_opens_or_moves_the_file_while_somebody_else_does(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.write_bytes(b"no database" * 1000)
     locked = []

@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from math import inf
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,7 +47,7 @@ class File:
         self._trust = trust
         self._connection: sqlite3.Connection | None = None
         self._inode = _NO_INODE
-        self._looked = 0.0
+        self._looked = -inf
 
     def do(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Do something with the file; if that finds it corrupt, do it with a fresh one.
@@ -61,7 +62,7 @@ class File:
                 if not _is_corrupt(error):
                     raise
                 self._move_aside(error)
-                self._looked = 0.0  # the name leads to another file now, whoever moved this one
+                self._looked = -inf  # the name leads to another file now, whoever moved this one
                 return work(self._opened())
         except (OSError, sqlite3.Error) as error:
             self.close()
