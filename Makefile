@@ -10,7 +10,7 @@
 PYTHON ?= python3
 RUN_PACKAGES := gcc libmilter-dev python3-dev python3-venv
 TEST_PACKAGES := bind9-dnsutils dbconfig-no-thanks iproute2 libnsl2 libwrap0 m4 man-db mandoc miltertest nsd opendkim \
-    opendmarc openssl postfix tayga unbound
+    opendmarc openssl postfix prometheus tayga unbound
 BENCH_PACKAGES := nsd postfix
 BENCH_PEERS := opendmarc postgrey pyspf-milter redis-server rspamd
 export PATH := $(CURDIR)/.venv/bin:$(PATH)

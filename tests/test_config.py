@@ -136,7 +136,7 @@ def test_the_sample_names_every_key_and_no_other() -> None:
 
 
 def test_only_a_key_without_a_default_is_no_setting_in_the_sample() -> None:
-    assert re.findall(r"^# (\w+) = ", SAMPLE.read_text(), flags=re.MULTILINE) == ["ipv6_actions"]
+    assert re.findall(r"^# (\w+) = ", SAMPLE.read_text(), flags=re.MULTILINE) == ["ipv6_actions", "listen"]
 
 
 # Files

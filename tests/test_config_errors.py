@@ -25,7 +25,7 @@ WRONG = {
         "possible are authentication_results, received_spf",
     ),
     "unknown table": ("\n[milters]", "milters", 2, "unknown key", 'did you mean "milter"?'),
-    "unknown table in a table": ("\n[metrics.listen]", "metrics", 2, "unknown key", "possible are mode, milter,"),
+    "unknown table in a table": ("\n[zzz.listen]", "zzz", 2, "unknown key", "possible are mode, milter,"),
     "a table of tables": ("[[spf]]\n[[spf]]", "spf", 1, "[{}, {}] is of the wrong kind", "write a table"),
     "no table": ("spf = true", "spf", 1, "true is of the wrong kind", "write a table"),
     "no list": ('[trust]\nrelays = "::1"', "trust.relays", 2, '"::1" is of the wrong kind', "write a list"),

@@ -15,9 +15,9 @@ ORDER = [
     *("exchange", "nameservers", "dns"),
     *("store.protocol", "store.quota", "store.memory", "store.file", "store.table", "store.sqlite", "store"),
     *("checks.iprev", "checks.helo", "checks.rfc7208", "checks.spf", "checks"),
-    *("findings", "inquiry", "lines", "telemetry", "toml", "listener", "effective"),
+    *("findings", "metrics", "inquiry", "lines", "telemetry", "toml", "listener", "effective"),
     *("config", "backlog", "engine", "callbacks"),
-    *("sockets", "relief", "worker", "supervisor"),
+    *("counting", "gauges", "publisher", "sockets", "relief", "worker", "exporter", "supervisor"),
     *("audit", "audit.postfix", "audit.smtpds", "audit.advice"),
     *("cli.screen", "cli.run", "cli.check_config", "cli.translate", "cli.explain", "cli.postfix", "cli", "__main__"),
 ]

@@ -13,6 +13,7 @@ from milter64.address import Origin, Translator
 from milter64.cli import VERBS, main
 from milter64.config import Settings, parse
 from milter64.greylist import Standing, State
+from milter64.metrics import FAMILIES
 from milter64.policy import Verdict
 from milter64.reply import NOT_READY, reply, trouble
 from milter64.session import Envelope, Session
@@ -74,7 +75,7 @@ def test_the_default_that_readme_gives_is_the_codes(key: str) -> None:
 
 
 def test_a_setting_without_a_default_in_readme_has_none() -> None:
-    assert [key for key, cell in SETTINGS.items() if not cell] == ["iprev.ipv6_actions"]
+    assert [key for key, cell in SETTINGS.items() if not cell] == ["iprev.ipv6_actions", "metrics.listen"]
 
 
 @pytest.mark.parametrize(
@@ -212,6 +213,14 @@ def test_readme_explains_every_field_and_event_of_the_log_and_no_other(capsys: p
 )
 def test_readme_explains_every_word_of_a_field(head: str, words: list[str]) -> None:
     assert [word for cell, _ in table(README, head) for word in quoted(cell)] == words
+
+
+def test_readme_lists_every_number_with_its_labels_and_no_other() -> None:
+    suffix = {"counter": "_total"}
+    listed = {
+        name: quoted(labels) for names, labels, _ in table(README, "number, `milter64_...`") for name in quoted(names)
+    }
+    assert listed == {name + suffix.get(kind.kind, ""): list(kind.labels) for name, kind in FAMILIES.items()}
 
 
 # The house

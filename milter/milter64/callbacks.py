@@ -103,6 +103,8 @@ class Callbacks(Milter.Base):
         self._mta = self._macro("j") or os.uname().nodename
         self._authserv_id = self._context.authserv_id or self._mta
         self._client = self._context.translator.client(address)
+        if tally := self._context.telemetry.tally:
+            tally.connected(self._client.origin)
 
     @_unanswered
     def hello(self, name: str) -> None:

@@ -18,6 +18,7 @@ from milter64.dns import Settings as DnsSettings
 from milter64.exchange import nameserver
 from milter64.greylist import Settings as GreylistSettings
 from milter64.headers import Settings as HeadersSettings
+from milter64.listener import MetricsSettings
 from milter64.listener import Settings as MilterSettings
 from milter64.networks import Networks, parse_network
 from milter64.policy import Policy, Trust
@@ -51,6 +52,7 @@ class Settings:
     spf: SpfSettings = field(default_factory=SpfSettings)
     greylist: GreylistSettings = field(default_factory=GreylistSettings)
     headers: HeadersSettings = field(default_factory=HeadersSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
     @property

@@ -5,7 +5,7 @@ and is never used by two threads at once.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from operator import attrgetter
 
@@ -29,13 +29,10 @@ _EXPIRE_EVERY = 3600.0
 
 
 class RowClock:
-    """Row time: wall time taken at start, no earlier than the store's latest row, advanced by CLOCK_BOOTTIME.
-
-    So a clock that is stepped forgives nobody early and delays nobody twice.
-    """
+    """Row time: wall time taken at start, no earlier than the store's latest row, advanced by CLOCK_BOOTTIME."""
 
     def __init__(self, latest: float | None) -> None:
-        """Begin now, or at `latest`, whichever is later; seconds since 1970."""
+        """Begin now or at `latest`, whichever is later. A clock that is stepped forgives and delays nobody."""
         self._offset = max(time.time(), latest or 0.0) - time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def __call__(self) -> float:
@@ -79,13 +76,14 @@ class Engine:
         on_wait: Callable[[], None] = lambda: None,
     ) -> None:
         """Take over resolver and store; `close` ends them. `on_wait` is called before a verdict waits."""
+        self._tally = telemetry.tally
         self._settings = settings
         self._policy = settings.policy()
         self._exempt_host = lru_cache(_HOSTS)(partial(_exempt_host, settings.trust))
         self._own_names = frozenset(filter(None, [settings.authserv_id.lower()]))
         self._store = store
         self._telemetry = telemetry
-        self._inquiry = Inquiry(resolver, lambda where: telemetry.exception("fault", where=where), on_wait)
+        self._inquiry = Inquiry(resolver, lambda where: telemetry.exception("fault", where=where), on_wait, self._tally)
         self._now = RowClock(store.latest())
         self._expire_at = self._now()
         self._backlog = Backlog(lambda: telemetry.exception("fault", where="learn"))
@@ -107,10 +105,8 @@ class Engine:
         The null sender's verdict is given at end of message, so that other servers' callouts are not hurt.
         """
         transaction.deadline = None
-        if transaction.envelope.sender:
-            answer = self._answer(transaction, [recipient])
-            if answer:
-                return answer
+        if transaction.envelope.sender and (answer := self._answer(transaction, [recipient])):
+            return answer
         transaction.recipients.append(recipient)
         return None
 
@@ -139,9 +135,13 @@ class Engine:
     def abandoned(self, transaction: Transaction) -> None:
         """Log that recipients were accepted, and no message came."""
         if transaction.recipients:
-            self._telemetry.abandoned(
-                transaction.envelope, transaction.recipients, transaction.known, seconds=transaction.seconds
-            )
+            known, took = transaction.known, transaction.seconds
+            self._telemetry.abandoned(transaction.envelope, transaction.recipients, known, seconds=took)
+
+    def bounds(self) -> Mapping[str, tuple[int, int]]:
+        """Return how much is in each cache and queue, and how much may be."""
+        learning = _MOST_LEARNING - self._learning._value  # noqa: SLF001  a semaphore tells nobody else
+        return {**self._telemetry.bounds(), **self._inquiry.bounds(), "learning_queue": (learning, _MOST_LEARNING)}
 
     def close(self) -> None:
         """Write what is left to write."""
@@ -199,6 +199,8 @@ class Engine:
                 standing = self._attempt(envelope, known, pair, now, complete=not unanswered(known, rules))
         if step.standing:
             self._keep(pair, step.standing, now)
+            if self._tally:
+                self._tally.attempted(envelope.session.client.origin, step.standing)
             if step.action is Action.GREYLIST and not step.standing.complete:
                 self._learn(envelope, dict(known), pair, now)
         return step

@@ -27,6 +27,11 @@ class Memory:
         self._lock = Lock()
         self._kept: dict[tuple[str, ...], tuple[float, Finding]] = {}
 
+    @property
+    def bound(self) -> tuple[int, int]:
+        """How many findings are kept, and how many may be."""
+        return len(self._kept), self._cap
+
     def recall(self, envelope: Envelope, keys: Iterable[Key], *, expired: bool = False) -> Findings:
         """Return what was found earlier for the same facts; with `expired`, even an hour after its time."""
         now = self._clock() - (LONGEST if expired else 0)

@@ -141,11 +141,12 @@ class Standing:
     """Where an attempt stands, and the rows that it moves, to be written if it counts.
 
     `seconds` are left to wait, 0 unless it waits. `complete` says that the client's groups were all known. `group` is
-    the one that answered.
+    the one that answered. `waited` is how many seconds the pair took to its first passing, None unless this is it.
     """
 
     state: State
     seconds: int = 0
+    waited: float | None = None
     complete: bool = False
     group: str = ""
     rows: Mapping[str, Record]
@@ -184,7 +185,8 @@ def attempt(
             generation = max(record.generation for record, _ in steps.values())
             passed = passing if passing.generation == generation else replace(passing, generation=generation)
             moved = {group: passed for group in steps if rows.get(group) != passed}
-            return Standing(state=State.PASSED, complete=complete, group=group, rows=moved)
+            waited = None if _has_passed(rows, passing.generation) else now - passing.first_seen
+            return Standing(state=State.PASSED, waited=waited, complete=complete, group=group, rows=moved)
     new = all(group not in rows or rows[group].generation < step.generation for group, (step, _) in steps.items())
     first_seen, group = min((record.first_seen, group) for group, (record, _) in steps.items())
     return Standing(
@@ -194,6 +196,10 @@ def attempt(
         group=group,
         rows={group: record for group, (record, _) in steps.items() if rows.get(group) != record},
     )
+
+
+def _has_passed(rows: Mapping[str, Record], generation: int) -> bool:
+    return any(row.passed_at is not None and row.generation >= generation for row in rows.values())
 
 
 _NEGLIGIBLE = 0.001

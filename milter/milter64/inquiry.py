@@ -1,7 +1,7 @@
 """Asks the checks that take DNS, side by side, within one deadline, and remembers their answers."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 from dataclasses import replace
@@ -10,6 +10,7 @@ from threading import BoundedSemaphore
 from milter64.checks import REMOTE
 from milter64.dns import Lookup, Resolver
 from milter64.findings import Memory
+from milter64.metrics import Tally
 from milter64.session import Envelope
 from milter64.verdict import Finding, Findings, Key
 
@@ -24,7 +25,13 @@ _GRACE = 0.5
 class Inquiry:
     """The checks of one worker, with what is remembered of their answers; thread-safe."""
 
-    def __init__(self, resolver: Resolver, on_fault: Callable[[str], None], on_wait: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        resolver: Resolver,
+        on_fault: Callable[[str], None],
+        on_wait: Callable[[], None],
+        tally: Tally | None = None,
+    ) -> None:
         """Ask `resolver`; `on_wait` is called before each wait.
 
         `on_fault` is called, while it is being handled, with where an exception of ours occurred.
@@ -32,14 +39,23 @@ class Inquiry:
         self._resolver = resolver
         self._on_fault = on_fault
         self._on_wait = on_wait
+        self._tally = tally
         self._memory = Memory()
         self._waiting = BoundedSemaphore(_MOST_WAITING)
         # A waiting verdict asks one question itself and leaves the others to the pool, whose tasks never submit to it.
         self._pool = ThreadPoolExecutor(_MOST_WAITING * (len(REMOTE) - 1), "dns")
 
-    def recall(self, envelope: Envelope, keys: Iterable[Key], *, expired: bool = False) -> Findings:
+    def bounds(self) -> Mapping[str, tuple[int, int]]:
+        """Return how many findings are remembered and how many verdicts wait for DNS, and how many may."""
+        waiting = _MOST_WAITING - self._waiting._value  # noqa: SLF001  a semaphore tells nobody else
+        return {"findings": self._memory.bound, "waiting_verdicts": (waiting, _MOST_WAITING)}
+
+    def recall(self, envelope: Envelope, keys: Collection[Key], *, expired: bool = False) -> Findings:
         """Return what is remembered of the answers to some questions; with `expired`, even of late."""
-        return self._memory.recall(envelope, keys, expired=expired)
+        recalled = self._memory.recall(envelope, keys, expired=expired)
+        if self._tally:
+            self._tally.recalled(len(recalled), len(keys))
+        return recalled
 
     def ask(self, envelope: Envelope, keys: Sequence[Key], deadline: float) -> tuple[Findings, dict[Key, Lookup]]:
         """Ask all the questions at once, and return the findings and how they came about.

@@ -32,6 +32,11 @@ class Lines:
         self._queue: SimpleQueue[Layout | None] | None = None
         self._lost = 0
 
+    @property
+    def bound(self) -> tuple[int, int]:
+        """How many lines wait, and how many may."""
+        return self._queue.qsize() if self._queue else 0, _MOST
+
     def put(self, layout: Layout) -> None:
         """Write a line, or have it written."""
         queue = self._queue

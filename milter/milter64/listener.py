@@ -58,6 +58,18 @@ def endpoint(text: object) -> Endpoint:
     raise Wrong(f"{show(text)} is no socket", 'write "unix:/path", "inet:8864@127.0.0.1" or "inet6:8864@[::1]"')
 
 
+def http_endpoint(text: object) -> Endpoint:
+    """Read "127.0.0.1:9864" or "[::1]:9864".
+
+    Raises:
+        Wrong: it is neither.
+    """
+    host, _, port = text.rpartition(":") if isinstance(text, str) else ("", "", "")
+    if host and "@" not in host and re.fullmatch(r"[0-9]{1,5}", port):
+        return endpoint(f"{'inet6' if ':' in host else 'inet'}:{port}@{host}")
+    raise Wrong(f"{show(text)} is no address with a port", 'write "127.0.0.1:9864" or "[::1]:9864"')
+
+
 def file_mode(text: object) -> int:
     """Read "0660".
 
@@ -106,3 +118,10 @@ class Settings:
     socket_group: str = ""
     workers: int | None = field(default=None, metadata={"read": workers, "write": lambda number: number or "auto"})
     authserv_id: str = field(default="", metadata={"read": authserv_id})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsSettings:
+    """The table [metrics]: where numbers are served, None for nowhere."""
+
+    listen: Endpoint | None = field(default=None, metadata={"read": http_endpoint})

@@ -72,6 +72,11 @@ class Nameservers:
         """Whether the breaker is open."""
         return self._open
 
+    @property
+    def marks(self) -> int:
+        """How many names are marked."""
+        return len(self._marks)
+
     def answer_at_all(self, deadline: float) -> bool:
         """Whether a nameserver says anything now, if only to a probe, which takes no longer than till `deadline`."""
         return not self._open and self._probe(min(PROBE_EVERY, deadline - self._clock()))

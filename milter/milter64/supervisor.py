@@ -22,6 +22,7 @@ from typing import NoReturn
 from milter64 import worker
 from milter64.listener import Settings
 from milter64.sockets import Listener, ListenError
+from milter64.worker import Duty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,8 @@ class Plan:
     settings: Settings
     work: worker.Work
     log: worker.Log
+    metrics: Duty | None = None
+    """What one more process does, beside the workers: it serves the numbers."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -42,7 +45,7 @@ class _Crew:
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Worker:
     crew: _Crew
-    cpu: int | None
+    duty: Duty
     pid: int
     channel: socket.socket
     deaths: int
@@ -123,8 +126,8 @@ class _Supervisor:
     def _raise(self, plan: Plan, listener: Listener) -> None:
         crew = self._rising = _Crew(plan=plan, listener=listener)
         try:
-            for cpu in _cpus(plan.settings.workers):
-                self._hire(crew, cpu)
+            for cpu in worker.cpus(plan.settings.workers):
+                self._hire(crew, partial(worker.run, listener.socket, work=plan.work, log=plan.log, cpu=cpu))
         except OSError as error:
             self._dismiss(f"can't start a worker: {error.strerror}")
         else:
@@ -161,6 +164,8 @@ class _Supervisor:
                 before.listener.close()
         event = "reloaded" if before else "ready"
         self._log.info(event, socket=str(crew.listener.bound), workers=len(self._members(crew)))
+        if crew.plan.metrics:  # only now: no mail depends on it
+            self._rehire(crew, crew.plan.metrics, 0)
         self._settle()
 
     def _dismiss(self, reason: str) -> None:
@@ -212,32 +217,31 @@ class _Supervisor:
 
     # Workers
 
-    def _hire(self, crew: _Crew, cpu: int | None, deaths: int = 0) -> None:
+    def _hire(self, crew: _Crew, duty: Duty, deaths: int = 0) -> None:
         """Fork a worker.
 
         Raises:
             OSError: the system has no room for another process.
         """
         ours, theirs = socket.socketpair()
-        blocked = signal.pthread_sigmask(
-            signal.SIG_BLOCK, _SIGNALS
-        )  # no signal may reach a child that has our handlers
+        # No signal may reach a child that has our handlers.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             pid = os.fork()
             if not pid:
                 ours.close()
-                self._become_worker(crew, theirs, cpu)
+                self._become_worker(crew, theirs, duty)
         except OSError:
             ours.close()
             raise
         finally:
             theirs.close()
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        member = _Worker(crew=crew, cpu=cpu, pid=pid, channel=ours, deaths=deaths)
+        member = _Worker(crew=crew, duty=duty, pid=pid, channel=ours, deaths=deaths)
         self._workers.add(member)
         self._selector.register(ours, selectors.EVENT_READ, partial(self._hear, member))
 
-    def _become_worker(self, crew: _Crew, channel: socket.socket, cpu: int | None) -> NoReturn:
+    def _become_worker(self, crew: _Crew, channel: socket.socket, duty: Duty) -> NoReturn:
         """Be a worker from here on: keep nothing of the supervisor's, so that others can tell when it is gone."""
         exit_code = os.EX_SOFTWARE
         try:
@@ -248,7 +252,7 @@ class _Supervisor:
                     risen.listener.socket.close()
             self._bell.close()
             self._ringer.close()
-            exit_code = worker.run(crew.listener.socket, channel, crew.plan.work, crew.plan.log, cpu)
+            exit_code = duty(channel)
         finally:
             os._exit(exit_code)
 
@@ -268,32 +272,26 @@ class _Supervisor:
         member.channel.close()
         _, status = os.waitpid(member.pid, 0)
         exit_code = os.waitstatus_to_exitcode(status)
-        if member.crew is self._rising:
+        if (crew := member.crew) is self._rising:
             self._dismiss(f"worker {member.pid} ended with {exit_code} before all were ready")
-        elif member.crew is self._serving:
+        elif crew is self._serving:
             deaths = member.deaths if time.monotonic() - member.born < _STEADY else 0
-            self._log.warning("worker died", pid=member.pid, exit_code=exit_code, replaced_in=_backoff(deaths))
-            self._replace(member.crew, member.cpu, deaths)
+            event = "metrics server died" if member.duty is crew.plan.metrics else "worker died"
+            self._log.warning(event, pid=member.pid, exit_code=exit_code, replaced_in=_backoff(deaths))
+            self._replace(crew, member.duty, deaths)
 
-    def _replace(self, crew: _Crew, cpu: int | None, deaths: int) -> None:
-        self._timers.enter(_backoff(deaths), 0, self._rehire, (crew, cpu, deaths + 1))
+    def _replace(self, crew: _Crew, duty: Duty, deaths: int) -> None:
+        self._timers.enter(_backoff(deaths), 0, self._rehire, (crew, duty, deaths + 1))
 
-    def _rehire(self, crew: _Crew, cpu: int | None, deaths: int) -> None:
+    def _rehire(self, crew: _Crew, duty: Duty, deaths: int) -> None:
         if crew is not self._serving:
             return
         try:
-            self._hire(crew, cpu, deaths)
+            self._hire(crew, duty, deaths)
         except OSError as error:
             self._log.error("can't start a worker", reason=error.strerror)
-            self._replace(crew, cpu, deaths)
+            self._replace(crew, duty, deaths)
 
 
 def _backoff(deaths: int) -> int:
     return _BACKOFF[min(deaths, len(_BACKOFF) - 1)]
-
-
-def _cpus(workers: int | None) -> list[int | None]:
-    """Return the CPU for each worker. One alone may go where it likes."""
-    usable = sorted(os.sched_getaffinity(0))
-    count = len(usable) if workers is None else workers
-    return [None] if count == 1 else [usable[number % len(usable)] for number in range(count)]

@@ -6,7 +6,7 @@ Called by the engine, the supervisor and the worker alone; checks neither log no
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -17,6 +17,7 @@ from typing import Any, Literal
 import structlog
 
 from milter64.lines import Lines
+from milter64.metrics import Tally
 from milter64.policy import Verdict
 from milter64.session import Envelope, split
 from milter64.text import clean
@@ -43,8 +44,9 @@ class Telemetry:
     structlog's parts are called directly: its bound loggers take a tenth of a whole acceptance.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        """Write to standard error, laid out as `settings` say."""
+    def __init__(self, settings: Settings, tally: Tally | None = None) -> None:
+        """Write to standard error, laid out as `settings` say, and count outcomes in a tally."""
+        self.tally = tally
         self._private = settings.privacy == "hash"
         self._least = getattr(logging, settings.level.upper())
         self._render: Any = structlog.processors.JSONRenderer() if settings.format == "json" else _logfmt
@@ -53,6 +55,10 @@ class Telemetry:
     def behind(self) -> AbstractContextManager[None]:
         """Have a thread lay out and write all lines meanwhile."""
         return self._lines.behind(self._lost)
+
+    def bounds(self) -> Mapping[str, tuple[int, int]]:
+        """Return how many lines wait to be written, and how many may."""
+        return {"log_lines": self._lines.bound}
 
     def info(self, event: str, **fields: object) -> None:
         """Log something that is worth knowing."""
@@ -74,7 +80,7 @@ class Telemetry:
     def refused(  # noqa: PLR0913  a log line says much
         self,
         envelope: Envelope,
-        recipients: Iterable[str],
+        recipients: Collection[str],
         known: Findings,
         verdict: Verdict,
         reply: Reply,
@@ -88,11 +94,13 @@ class Telemetry:
             more["observe"] = "nothing was refused"
         facts = partial(self._facts, envelope, tuple(recipients), dict(known), verdict, seconds, more=more)
         self._line("info", _EVENTS[verdict.action], facts)
+        if self.tally:
+            self.tally.refused(envelope, recipients, known, verdict, seconds, observe=observe)
 
     def accepted(  # noqa: PLR0913  a log line says much
         self,
         envelope: Envelope,
-        recipients: Iterable[str],
+        recipients: Collection[str],
         known: Findings,
         verdict: Verdict | None,
         *,
@@ -102,10 +110,14 @@ class Telemetry:
         """Log the acceptance of a message for all its recipients; `seconds` is what we took for all of them."""
         facts = partial(self._facts, envelope, tuple(recipients), dict(known), verdict, seconds, queue_id=queue_id)
         self._line("info", "accepted", facts)
+        if self.tally:
+            self.tally.accepted(envelope, recipients, known, seconds)
 
-    def abandoned(self, envelope: Envelope, recipients: Iterable[str], known: Findings, *, seconds: float) -> None:
+    def abandoned(self, envelope: Envelope, recipients: Collection[str], known: Findings, *, seconds: float) -> None:
         """Log a transaction whose accepted recipients never got a message."""
         self._line("info", "abandoned", partial(self._facts, envelope, tuple(recipients), dict(known), None, seconds))
+        if self.tally:
+            self.tally.abandoned(envelope, recipients, known, seconds)
 
     def _line(self, level: str, event: str, fields: Callable[[], Mapping[str, object]]) -> None:
         """Have a line written; what `fields` holds on to must not change any more."""

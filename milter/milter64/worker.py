@@ -32,6 +32,9 @@ Work = Callable[[Callable[[], None]], AbstractContextManager[Callable[[], object
 It is given what a callback must call before it waits (see `relief`).
 """
 
+Duty = Callable[[socket.socket], int]
+"""What a child of the supervisor does: given its channel to it, it returns the process's exit code."""
+
 
 class Log(Protocol):
     """Where lines go that an admin should read."""
@@ -110,6 +113,13 @@ def run(listener: socket.socket, channel: socket.socket, work: Work, log: Log, c
     except Exception:
         log.exception("worker failed")
         return os.EX_SOFTWARE
+
+
+def cpus(workers: int | None) -> list[int | None]:
+    """Return the CPU for each of so many workers, None for one on each. One alone may go where it likes."""
+    usable = sorted(os.sched_getaffinity(0))
+    count = len(usable) if workers is None else workers
+    return [None] if count == 1 else [usable[number % len(usable)] for number in range(count)]
 
 
 def _raise_file_limit() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from milter64.config import parse
 from milter64.engine import Engine, Transaction
 from milter64.greylist import Record, RecordKind, pair
+from milter64.metrics import Tally
 from milter64.store import StoreGone
 from milter64.store.memory import MemoryStore
 from rig.envelopes import envelope
@@ -29,6 +30,11 @@ PATIENT = '[greylist]\nstore = "memory:"\n'
 class Told(list[str]):
     """What the log is told, instead of the log."""
 
+    tally: Tally | None = None
+
+    def bounds(self) -> Mapping[str, tuple[int, int]]:
+        return {}
+
     def __getattr__(self, event: str) -> Any:  # noqa: ANN401  whatever the engine calls
         return lambda *_, **__: self.append(event)
 
@@ -43,11 +49,19 @@ class Gone(MemoryStore[Record]):
 class Court:
     """An engine, and all that it works with."""
 
-    def __init__(self, settings: str = AT_ONCE, *, records: Records | None = None, gone: bool = False) -> None:
+    def __init__(
+        self,
+        settings: str = AT_ONCE,
+        *,
+        records: Records | None = None,
+        gone: bool = False,
+        tally: Tally | None = None,
+    ) -> None:
         self.settings, problems = parse(settings)
         assert not problems
         self.dns = records or Records(ZONE)
         self.told = Told()
+        self.told.tally = tally
         self.store = (Gone if gone else MemoryStore)(RecordKind(self.settings.greylist))
         self.engine = Engine(self.settings, self.dns, self.store, self.told)  # type: ignore[arg-type]  # fakes
 

@@ -18,6 +18,8 @@ PROGRAMS = (
     "opendkim",
     "opendmarc",
     "openssl",
+    "prometheus",
+    "promtool",
     "setpriv",
     "tayga",
     "unbound",

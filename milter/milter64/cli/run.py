@@ -2,19 +2,26 @@
 
 import argparse
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from milter64 import supervisor
 from milter64.callbacks import Callbacks, Context, HeaderCallbacks
 from milter64.config import Settings, load
+from milter64.counting import CountingResolver
 from milter64.dns import Resolver
 from milter64.engine import Engine
+from milter64.gauges import Gauges
 from milter64.greylist import RecordKind
+from milter64.metrics import Tally
 from milter64.store import open_store
 from milter64.telemetry import Telemetry
+
+Publishing = Callable[[Gauges, Callable[[str], None]], AbstractContextManager[None]]
+"""`publisher.publishing`, for a folder and a tally."""
 
 
 def arguments(_parser: argparse.ArgumentParser) -> None:
@@ -23,22 +30,49 @@ def arguments(_parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Serve until told to stop; HUP reads the configuration again."""
-    plan = partial(_plan, arguments.config)
-    return supervisor.run(plan(), plan)
+    with ExitStack() as stack:
+        plan = partial(_plan, arguments.config, stack)
+        return supervisor.run(plan(), plan)
 
 
-def _plan(path: Path | None) -> supervisor.Plan:
+def _plan(path: Path | None, stack: ExitStack) -> supervisor.Plan:
     settings = load(path)
-    telemetry = Telemetry(settings.log)
     milter = settings.milter
     if settings.greylist.store == "memory:":
         milter = replace(milter, workers=1)  # each worker would have a greylist of its own
-    return supervisor.Plan(settings=milter, work=partial(_work, settings, telemetry), log=telemetry)
+    if not settings.metrics.listen:
+        telemetry = Telemetry(settings.log)
+        return supervisor.Plan(settings=milter, work=partial(_work, settings, telemetry, None), log=telemetry)
+    from milter64 import exporter, publisher  # noqa: PLC0415  who wants no numbers doesn't pay for prometheus-client
+
+    tally = Tally()
+    telemetry = Telemetry(settings.log, tally)
+    try:
+        folder = _folder(stack)
+        clerk = publisher.Clerk(telemetry, folder)
+    except OSError as error:
+        telemetry.warning("metrics", trouble=f"there is no room for the numbers: {error}")
+        return supervisor.Plan(settings=milter, work=partial(_work, settings, telemetry, None), log=telemetry)
+    return supervisor.Plan(
+        settings=milter,
+        work=partial(_work, settings, telemetry, partial(publisher.publishing, folder, tally)),
+        log=clerk,
+        metrics=partial(exporter.run, settings.metrics.listen, folder, telemetry),
+    )
+
+
+@cache
+def _folder(stack: ExitStack) -> Path:
+    """Return a private folder that is made when it is first wanted, and lasts as long as the service."""
+    folder = TemporaryDirectory(prefix="milter64-", ignore_cleanup_errors=True)
+    return Path(stack.enter_context(folder))
 
 
 @contextmanager
-def _work(settings: Settings, telemetry: Telemetry, on_wait: Callable[[], None]) -> Iterator[Callable[[], Callbacks]]:
-    """Open, in a worker, what all its sessions share."""
+def _work(
+    settings: Settings, telemetry: Telemetry, publishing: Publishing | None, on_wait: Callable[[], None]
+) -> Iterator[Callable[[], Callbacks]]:
+    """Open, in a worker, what all its sessions share; `publishing` publishes what `telemetry` counts."""
 
     def breaker(is_open: bool) -> None:  # noqa: FBT001  the resolver's signature
         if is_open:
@@ -47,13 +81,24 @@ def _work(settings: Settings, telemetry: Telemetry, on_wait: Callable[[], None])
             telemetry.info("nameservers answer again")
 
     translator = settings.translator()
-    resolver = Resolver(settings.dns, translator, on_breaker=breaker)
+    resolver = (
+        CountingResolver(settings.dns, translator, telemetry.tally, on_breaker=breaker)
+        if telemetry.tally
+        else Resolver(settings.dns, translator, on_breaker=breaker)
+    )
     store = open_store(
         settings.greylist.store,
         RecordKind(settings.greylist),
         lambda trouble: telemetry.warning("greylist", trouble=trouble),
     )
-    with telemetry.behind(), closing(Engine(settings, resolver, store, telemetry, on_wait)) as engine:
+    with (
+        telemetry.behind(),
+        closing(Engine(settings, resolver, store, telemetry, on_wait)) as engine,
+        ExitStack() as stack,
+    ):
+        if publishing and isinstance(resolver, CountingResolver):
+            gauges = Gauges(engine, resolver, store)
+            stack.enter_context(publishing(gauges, lambda trouble: telemetry.warning("metrics", trouble=trouble)))
         context = Context(
             engine=engine,
             translator=translator,

@@ -105,6 +105,20 @@ class MemoryStore(Generic[Row]):
         with self._lock:
             return {"rows": len(self._rows), "cached": 0, "pending": 0, "dropped": self._dropped + self._rows.dropped}
 
+    @property
+    def caps(self) -> Mapping[str, int]:
+        """How many rows there may be."""
+        return {"rows": self._max_rows}
+
+    @property
+    def gone(self) -> bool:
+        """Never."""
+        return False
+
+    def happenings(self) -> Mapping[str, int]:
+        """Return nothing: there is no cache, and no trouble."""
+        return {}
+
     def close(self) -> None:
         """Forget nothing: whoever still holds the store may go on using it."""
 

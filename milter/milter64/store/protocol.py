@@ -70,5 +70,20 @@ class Store(Protocol[Row]):
         "rows" is 0 where it can't be known. Dropped are rows that had to give way to others before they had expired.
         """
 
+    @property
+    def caps(self) -> Mapping[str, int]:
+        """How much there may be, by the words of `sizes`."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether the store can't be used now."""
+
+    def happenings(self) -> Mapping[str, int]:
+        """Return what has happened how often since the start.
+
+        Reads were answered from the cache ("hit") or not ("miss"). Outages have begun ("gone"), transactions failed and
+        were put back ("unwritten"), or failed for good ("lost").
+        """
+
     def close(self) -> None:
         """Write what is left to write, and let go of everything."""

@@ -7,6 +7,7 @@ A commit for each decision would be slower than the decision by far. WAL keeps r
 the file can't be used, every read says so at once, and the writer's thread tries it again once a second.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -57,6 +58,8 @@ class SqliteStore(Generic[Row]):
         self._batch = Rows(kind)
         self._dropped = 0
         self._written = 0
+        self._hits = self._misses = 0
+        self._trouble = Counter[str]()
         self._expire_at: float | None = None
         self._outage = ""
         self._wake = Event()
@@ -78,7 +81,9 @@ class SqliteStore(Generic[Row]):
             now = monotonic()
             cached = self._cache.get(key)
             if cached and now - cached[0] < _FRESH:
+                self._hits += 1
                 return cached[1]
+            self._misses += 1
             try:
                 rows = self._reader.select(key)
             except StoreGone as gone:
@@ -127,6 +132,20 @@ class SqliteStore(Generic[Row]):
             pending = len(self._pending) + len(self._batch)
             return {"rows": rows, "cached": len(self._cache), "pending": pending, "dropped": self._dropped}
 
+    @property
+    def caps(self) -> Mapping[str, int]:
+        """How much there may be."""
+        return {"rows": self._max_rows, "cached": _MAX_CACHED, "pending": _MAX_PENDING}
+
+    @property
+    def gone(self) -> bool:
+        """Whether the file can't be used now."""
+        return bool(self._outage)
+
+    def happenings(self) -> Mapping[str, int]:
+        """Return what has happened how often since the start."""
+        return {"hit": self._hits, "miss": self._misses, **self._trouble}
+
     def close(self) -> None:
         """Write what is left to write, if the file can be used."""
         self._closing.set()
@@ -137,6 +156,7 @@ class SqliteStore(Generic[Row]):
 
     def _begin_outage(self, gone: StoreGone) -> None:
         if not self._outage:
+            self._trouble["gone"] += 1
             self._warn(f"the store is gone, nobody is greylisted until it is back: {gone}")
         self._outage = str(gone)
         self._cache.clear()
@@ -170,6 +190,7 @@ class SqliteStore(Generic[Row]):
             with self._lock:
                 self._begin_outage(gone)
         except Exception as error:  # noqa: BLE001  without its thread the store would be gone for good
+            self._trouble["lost"] += 1
             self._warn(f"the store has lost rows: {error!r}")
 
     def _write(self) -> None:
@@ -186,6 +207,7 @@ class SqliteStore(Generic[Row]):
             dropped = self._table.merge(batch)
         except StoreGone:
             with self._lock:
+                self._trouble["unwritten"] += bool(len(batch))
                 for key, rows in self._pending:
                     batch.merge(key, rows)
                 self._pending = batch

@@ -1,0 +1,77 @@
+"""milter64 with its numbers, as Prometheus reads them."""
+
+from contextlib import ExitStack, suppress
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from rig.process import Process, until
+from rig.service import Milter64
+
+Labels = dict[str, str]
+
+
+class Counted(Milter64):
+    """milter64 that serves its numbers on a port of 127.0.0.1; a test says so in [metrics] where it wants otherwise."""
+
+    def __init__(self, folder: Path, configuration: str = "") -> None:
+        super().__init__(folder, configuration)
+        self.metrics_port = 0
+
+    def _start(self, stack: ExitStack) -> Process:
+        self.metrics_port = stack.enter_context(self._network.reserve("127.0.0.1")).port
+        if "[metrics]" not in self._configuration:
+            self._configuration += f'\n[metrics]\nlisten = "127.0.0.1:{self.metrics_port}"\n'
+        return super()._start(stack)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Return status and text; 0 if nobody listens."""
+        connection = HTTPConnection("127.0.0.1", self.metrics_port, timeout=10)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        except (ConnectionError, HTTPException):  # it ends
+            return 0, ""
+        finally:
+            connection.close()
+
+    def samples(self) -> list[tuple[str, Labels, float]]:
+        """Return all numbers by name and labels, the program's prefix left out."""
+        families = text_string_to_metric_families(self.get("/metrics")[1])
+        return [
+            (sample.name.removeprefix("milter64_"), sample.labels, sample.value)
+            for family in families
+            for sample in family.samples
+        ]
+
+    def number(self, name: str, **labels: str) -> float:
+        """Return the sum of the numbers of a name that have some labels."""
+        return sum(value for known, has, value in self.samples() if known == name and labels.items() <= has.items())
+
+    def counts_to(self, wanted: float, name: str, **labels: str) -> None:
+        """Wait until a number is what it must become."""
+        until(lambda: self.number(name, **labels) >= wanted, f"{name} {labels} to be {wanted}")
+        assert self.number(name, **labels) == wanted
+
+    @property
+    def children(self) -> tuple[set[int], set[int]]:
+        """The ids of the workers, which each hold a slot for their numbers, and of who serves the numbers."""
+        pids = set(map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()))
+        workers = set(filter(_holds_slot, pids))
+        return workers, pids - workers
+
+    @property
+    def folder_of_numbers(self) -> Path | None:
+        """Where the processes write their numbers, if they do."""
+        maps = Path(f"/proc/{self.pid}/maps").read_text()
+        return next(
+            (Path(line.split()[-1]).parent for line in maps.splitlines() if line.endswith("supervisor.db")), None
+        )
+
+
+def _holds_slot(pid: int) -> bool:
+    with suppress(FileNotFoundError):  # it has just ended
+        return any("/slot-" in str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir())
+    return False
