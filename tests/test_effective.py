@@ -33,6 +33,8 @@ actions = { own-name = "reject", malformed = "tempfail" }
 enabled = false
 actions = {}
 ipv6_actions = { permerror = "accept" }
+[metrics]
+listen = "[::1]:9864"
 [greylist]
 delay = "1500ms"
 skip_recipients = ["example.org", "joe@example.net"]

@@ -27,6 +27,10 @@ class Backlog:
         if self._places.acquire(blocking=False):
             self._threads.submit(self._do, task)
 
+    def bound(self) -> tuple[int, int]:
+        """Return how many tasks there are, and how many there may be."""
+        return _MOST - self._places._value, _MOST  # noqa: SLF001  a semaphore tells nobody else
+
     def close(self) -> None:
         """Begin no more tasks."""
         self._threads.shutdown(wait=False, cancel_futures=True)

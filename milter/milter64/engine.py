@@ -140,8 +140,7 @@ class Engine:
 
     def bounds(self) -> Mapping[str, tuple[int, int]]:
         """Return how much is in each cache and queue, and how much may be."""
-        learning = _MOST_LEARNING - self._learning._value  # noqa: SLF001  a semaphore tells nobody else
-        return {**self._telemetry.bounds(), **self._inquiry.bounds(), "learning_queue": (learning, _MOST_LEARNING)}
+        return {**self._telemetry.bounds(), **self._inquiry.bounds(), "learning_queue": self._backlog.bound()}
 
     def close(self) -> None:
         """Write what is left to write."""

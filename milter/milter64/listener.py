@@ -81,6 +81,14 @@ def file_mode(text: object) -> int:
     raise Wrong(f"{show(text)} is no file mode", 'write three octal digits in quotes, such as "0660"')
 
 
+def _http_text(end: Endpoint | None) -> str | None:
+    """Write what `http_endpoint` has read."""
+    if end is None:
+        return None
+    host, port = end.address[0], end.address[1]
+    return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+
+
 def workers(value: object) -> int | None:
     """Read a number of worker processes, or "auto".
 
@@ -124,4 +132,4 @@ class Settings:
 class MetricsSettings:
     """The table [metrics]: where numbers are served, None for nowhere."""
 
-    listen: Endpoint | None = field(default=None, metadata={"read": http_endpoint})
+    listen: Endpoint | None = field(default=None, metadata={"read": http_endpoint, "write": _http_text})
