@@ -17,7 +17,7 @@ ORDER = [
     *("checks.iprev", "checks.helo", "checks.rfc7208", "checks.spf", "checks"),
     *("findings", "metrics", "inquiry", "lines", "telemetry", "toml", "listener", "effective"),
     *("config", "backlog", "engine", "callbacks"),
-    *("counting", "gauges", "publisher", "sockets", "relief", "worker", "exporter", "supervisor"),
+    *("counting", "gauges", "publisher", "sockets", "relief", "worker", "exporter", "crew", "notify", "supervisor"),
     *("audit", "audit.postfix", "audit.smtpds", "audit.advice"),
     *("cli.screen", "cli.run", "cli.check_config", "cli.translate", "cli.explain", "cli.postfix", "cli", "__main__"),
 ]

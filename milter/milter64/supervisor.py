@@ -14,53 +14,25 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import NoReturn
 
 from milter64 import worker
+from milter64.crew import Crew, Plan, Worker, backoff
 from milter64.listener import Settings
+from milter64.notify import Notifier
 from milter64.sockets import Listener, ListenError
 from milter64.worker import Duty
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a configuration makes of the service."""
-
-    settings: Settings
-    work: worker.Work
-    log: worker.Log
-    metrics: Duty | None = None
-    """What one more process does, beside the workers: it serves the numbers."""
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Crew:
-    plan: Plan
-    listener: Listener
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Worker:
-    crew: _Crew
-    duty: Duty
-    pid: int
-    channel: socket.socket
-    deaths: int
-    """How many workers before it have died soon after their start."""
-    born: float = field(default_factory=time.monotonic)
-    ready: bool = False
-
+__all__ = ["Plan", "run"]
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_BACKOFF = (0, 1, 2, 4, 8, 16, 30)
-"""Seconds before a worker is replaced, after so many deaths in a row."""
 _STEADY = 60.0
 """Seconds of life after which a worker's death is the first one again."""
 _RISE = 30.0
 """Seconds that a crew has to get ready."""
+_PATIENCE = 3
+"""How many times within the watchdog's time systemd is told that all is well."""
 _STOP = worker.GRACE[worker.STOP] + 0.75
 """Seconds after which workers that were told to stop are killed."""
 
@@ -76,14 +48,15 @@ def run(plan: Plan, reload: Callable[[], Plan]) -> int:
 class _Supervisor:
     def __init__(self, reload: Callable[[], Plan]) -> None:
         self._load = reload
-        self._rising: _Crew | None = None
-        self._serving: _Crew | None = None
-        self._workers: set[_Worker] = set()
+        self._rising: Crew | None = None
+        self._serving: Crew | None = None
+        self._workers: set[Worker] = set()
         self._timers = sched.scheduler(time.monotonic)
         self._selector = selectors.PollSelector()
         self._bell, self._ringer = socket.socketpair()
         self._reload_again = False
         self._exit_code: int | None = None
+        self._notify = Notifier(os.environ)
 
     def run(self, plan: Plan) -> int:
         self._catch_signals()
@@ -93,6 +66,8 @@ class _Supervisor:
         except ListenError as error:
             self._log.error("cannot start", reason=str(error))
             return error.code
+        if self._notify.watchdog:
+            self._watch(self._notify.watchdog / _PATIENCE)
         while self._exit_code is None or self._workers:
             for key, _ in self._selector.select(self._timers.run(blocking=False)):
                 key.data()
@@ -124,7 +99,7 @@ class _Supervisor:
         return Listener(settings.socket, settings.socket_mode, settings.socket_group)
 
     def _raise(self, plan: Plan, listener: Listener) -> None:
-        crew = self._rising = _Crew(plan=plan, listener=listener)
+        crew = self._rising = Crew(plan=plan, listener=listener)
         try:
             for cpu in worker.cpus(plan.settings.workers):
                 self._hire(crew, partial(worker.run, listener.socket, work=plan.work, log=plan.log, cpu=cpu))
@@ -133,7 +108,7 @@ class _Supervisor:
         else:
             self._timers.enter(_RISE, 0, self._check_rise, (crew,))
 
-    def _check_rise(self, crew: _Crew) -> None:
+    def _check_rise(self, crew: Crew) -> None:
         if crew is self._rising:
             self._dismiss(f"the workers are not ready after {_RISE:g} s")
 
@@ -141,15 +116,16 @@ class _Supervisor:
         if self._rising:
             self._reload_again = True
             return
+        self._notify.reloading()
         try:
             plan = self._load()
             listener = self._open(plan.settings)
         except (ValueError, OSError, ListenError) as error:
-            self._log.error("reload refused, nothing has changed", reason=str(error))
+            self._refuse(str(error))
         else:
             self._raise(plan, listener)
 
-    def _take_over(self, crew: _Crew) -> None:
+    def _take_over(self, crew: Crew) -> None:
         """Let the crew that has risen serve, and the one before retire."""
         settings, before = crew.plan.settings, self._serving
         try:
@@ -163,7 +139,9 @@ class _Supervisor:
             if before.listener is not crew.listener:
                 before.listener.close()
         event = "reloaded" if before else "ready"
-        self._log.info(event, socket=str(crew.listener.bound), workers=len(self._members(crew)))
+        bound, workers = str(crew.listener.bound), len(self._members(crew))
+        self._log.info(event, socket=bound, workers=workers)
+        self._notify.ready(f"{event}: {bound}, workers: {workers}")
         if crew.plan.metrics:  # only now: no mail depends on it
             self._rehire(crew, crew.plan.metrics, 0)
         self._settle()
@@ -183,8 +161,12 @@ class _Supervisor:
             return
         if crew.listener is not self._serving.listener:
             crew.listener.close()
-        self._log.error("reload refused, nothing has changed", reason=reason)
+        self._refuse(reason)
         self._settle()
+
+    def _refuse(self, reason: str) -> None:
+        self._log.error("reload refused, nothing has changed", reason=reason)
+        self._notify.ready(f"reload refused, nothing has changed: {reason}")
 
     def _settle(self) -> None:
         """Make up for the HUP that came while a crew was rising."""
@@ -192,17 +174,17 @@ class _Supervisor:
             self._reload_again = False
             self._reload()
 
-    def _members(self, crew: _Crew) -> list[_Worker]:
+    def _members(self, crew: Crew) -> list[Worker]:
         return [member for member in self._workers if member.crew is crew]
 
-    def _order(self, crew: _Crew, word: bytes) -> None:
+    def _order(self, crew: Crew, word: bytes) -> None:
         for member in self._members(crew):
-            with suppress(OSError):  # its end will be heard of in a moment
-                member.channel.send(word)
+            member.order(word)
 
     def _stop(self, exit_code: int) -> None:
         """Let nobody in, and tell all workers to end, those too that have retired."""
         self._exit_code = exit_code
+        self._notify.stopping()
         for listener in {crew.listener for crew in (self._rising, self._serving) if crew}:
             listener.close()
         self._rising = self._serving = None
@@ -215,9 +197,21 @@ class _Supervisor:
             self._log.warning("worker killed", pid=member.pid)
             os.kill(member.pid, signal.SIGKILL)
 
+    def _watch(self, pause: float) -> None:
+        """Tell systemd that all is well if each worker that serves has answered since the last time; ask them again."""
+        serving = [each for each in self._members(self._serving) if each.answers] if self._serving else []
+        asleep = [member.pid for member in serving if not member.awake]
+        for member in serving:
+            member.ask()
+        if asleep:
+            self._notify.status(f"workers that don't answer: {', '.join(map(str, asleep))}")
+        else:
+            self._notify.alive()
+        self._timers.enter(pause, 0, self._watch, (pause,))
+
     # Workers
 
-    def _hire(self, crew: _Crew, duty: Duty, deaths: int = 0) -> None:
+    def _hire(self, crew: Crew, duty: Duty, deaths: int = 0) -> None:
         """Fork a worker.
 
         Raises:
@@ -237,11 +231,11 @@ class _Supervisor:
         finally:
             theirs.close()
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        member = _Worker(crew=crew, duty=duty, pid=pid, channel=ours, deaths=deaths)
+        member = Worker(crew=crew, duty=duty, pid=pid, channel=ours, deaths=deaths)
         self._workers.add(member)
         self._selector.register(ours, selectors.EVENT_READ, partial(self._hear, member))
 
-    def _become_worker(self, crew: _Crew, channel: socket.socket, duty: Duty) -> NoReturn:
+    def _become_worker(self, crew: Crew, channel: socket.socket, duty: Duty) -> NoReturn:
         """Be a worker from here on: keep nothing of the supervisor's, so that others can tell when it is gone."""
         exit_code = os.EX_SOFTWARE
         try:
@@ -256,17 +250,18 @@ class _Supervisor:
         finally:
             os._exit(exit_code)
 
-    def _hear(self, member: _Worker) -> None:
+    def _hear(self, member: Worker) -> None:
         try:
             member.ready = bool(member.channel.recv(1))
         except ConnectionResetError:  # it died with our word unread
             member.ready = False
+        member.awake = member.ready
         if not member.ready:
             self._bury(member)
         elif member.crew is self._rising and all(other.ready for other in self._members(member.crew)):
             self._take_over(member.crew)
 
-    def _bury(self, member: _Worker) -> None:
+    def _bury(self, member: Worker) -> None:
         self._workers.remove(member)
         self._selector.unregister(member.channel)
         member.channel.close()
@@ -277,13 +272,13 @@ class _Supervisor:
         elif crew is self._serving:
             deaths = member.deaths if time.monotonic() - member.born < _STEADY else 0
             event = "metrics server died" if member.duty is crew.plan.metrics else "worker died"
-            self._log.warning(event, pid=member.pid, exit_code=exit_code, replaced_in=_backoff(deaths))
+            self._log.warning(event, pid=member.pid, exit_code=exit_code, replaced_in=backoff(deaths))
             self._replace(crew, member.duty, deaths)
 
-    def _replace(self, crew: _Crew, duty: Duty, deaths: int) -> None:
-        self._timers.enter(_backoff(deaths), 0, self._rehire, (crew, duty, deaths + 1))
+    def _replace(self, crew: Crew, duty: Duty, deaths: int) -> None:
+        self._timers.enter(backoff(deaths), 0, self._rehire, (crew, duty, deaths + 1))
 
-    def _rehire(self, crew: _Crew, duty: Duty, deaths: int) -> None:
+    def _rehire(self, crew: Crew, duty: Duty, deaths: int) -> None:
         if crew is not self._serving:
             return
         try:
@@ -291,7 +286,3 @@ class _Supervisor:
         except OSError as error:
             self._log.error("can't start a worker", reason=error.strerror)
             self._replace(crew, duty, deaths)
-
-
-def _backoff(deaths: int) -> int:
-    return _BACKOFF[min(deaths, len(_BACKOFF) - 1)]

@@ -53,7 +53,10 @@ class Log(Protocol):
 
 
 READY = b"+"
-"""What a worker says when it serves."""
+"""What a worker says when it serves, and when it is asked."""
+
+ASK = b"?"
+"""What a worker is asked, to see that it isn't stuck."""
 
 RETIRE = b"r"
 STOP = b"s"
@@ -182,6 +185,10 @@ def _serve(channel: socket.socket, bell: socket.socket, relief: Relief, door: Do
             if word == _ENDED:
                 return os.EX_SOFTWARE
             if word == _NUDGE:
+                continue
+            if word == ASK:
+                with suppress(OSError):  # the supervisor is gone, as the next look will show
+                    channel.send(READY)
                 continue
             if not word:
                 sources.remove(source)
