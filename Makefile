@@ -1,6 +1,7 @@
 # make run      the milter on its embedded default, inet:8864@127.0.0.1
 # make test     lint, and every test but the marker `slow`; needs root and network namespaces
 # make test-all the same with `slow`
+# make deb      the Debian package, into dist/, from what is committed
 # make demo     the real path for the eyes: translator, Postfix, DNS and milter in network namespaces
 # make bench    how fast it is, beside milters that do nothing and beside its peers; ROUNDS=3 for a quick look,
 #               LOADS=hot for one load
@@ -10,13 +11,15 @@
 PYTHON ?= python3
 RUN_PACKAGES := gcc libmilter-dev python3-dev python3-venv
 TEST_PACKAGES := bind9-dnsutils dbconfig-no-thanks iproute2 libnsl2 libwrap0 m4 man-db mandoc miltertest nsd opendkim \
-    opendmarc openssl postfix prometheus tayga unbound
+    opendmarc openssl postfix prometheus systemd tayga unbound
 BENCH_PACKAGES := nsd postfix
 BENCH_PEERS := opendmarc postgrey pyspf-milter redis-server rspamd
+DEB_PACKAGES := debhelper dh-python dpkg-dev lintian pybuild-plugin-pyproject python3-hatchling
+CHROOT_PACKAGES := debian-archive-keyring debootstrap
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONPATH
 
-.PHONY: venv run lint test test-all demo bench clean
+.PHONY: venv run lint test test-all deb demo bench clean
 
 venv: .venv/.done
 
@@ -33,6 +36,14 @@ venv: .venv/.done
 # Debian's Sendmail can't be installed beside Postfix.
 build/sendmail/.done: tests/setup/sendmail
 	@tests/setup/sendmail build/sendmail
+	@touch $@
+
+.venv/.deb: .venv/.done Makefile
+	@tests/setup/apt $(DEB_PACKAGES)
+	@touch $@
+
+.venv/.chroot: .venv/.deb Makefile
+	@tests/setup/apt $(CHROOT_PACKAGES)
 	@touch $@
 
 .venv/.bench: .venv/.done Makefile
@@ -53,8 +64,11 @@ lint: .venv/.done
 test: .venv/.test build/sendmail/.done lint
 	.venv/bin/python -m pytest
 
-test-all: .venv/.test build/sendmail/.done lint
+test-all: .venv/.test .venv/.chroot build/sendmail/.done lint
 	.venv/bin/python -m pytest -m 'slow or not slow'
+
+deb: .venv/.deb
+	packaging/build-deb dist
 
 demo: .venv/.test
 	.venv/bin/python tests/demo.py

@@ -1,0 +1,202 @@
+"""The Debian package in clean systems of both releases: built, installed, used, upgraded, removed and purged."""
+
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from rig.debian import Debian
+from rig.network import HERE
+
+ROOT = Path(__file__).parents[2]
+DEBIAN = ROOT / "packaging" / "debian"
+SETTINGS = "etc/milter64/milter64.toml"
+UNIT = "usr/lib/systemd/system/milter64.service"
+POSTFIX = "postfix postfix/main_mailer_type select Local only"
+
+CALLS = "/systemctl-calls"
+RECORDER = f'#!/bin/sh\necho "${{0##*/}} $*" >>{CALLS}\n'
+"""Stands for systemctl and what calls it, where no systemd runs."""
+
+
+def test_the_package_has_the_programs_version() -> None:
+    changelog = (DEBIAN / "changelog").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert changelog.startswith(f"milter64 ({project['version']}) ")
+
+
+def test_the_package_asks_for_every_library_by_debians_name() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = [re.split("[^a-z0-9]", library)[0] for library in project["dependencies"]]
+    overrides = [line.split()[0] for line in (DEBIAN / "py3dist-overrides").read_text().splitlines()]
+    assert sorted(names) == sorted(overrides)
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package as `make deb` builds it on this system."""
+    folder = tmp_path_factory.mktemp("package")
+    HERE.run(str(ROOT / "packaging" / "build-deb"), str(folder))
+    (built,) = folder.iterdir()
+    return built
+
+
+@pytest.mark.slow
+def test_lintian_has_no_errors_and_no_warnings(package: Path) -> None:
+    assert HERE.run(*LINTIAN, str(package)) == ""
+
+
+LINTIAN = ["lintian", "--allow-root", "--fail-on", "error,warning", "--tag-display-limit", "0"]
+if not any((ROOT / "packaging").glob("man/milter64.*")):
+    LINTIAN += ["--suppress-tags", "no-manual-page"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("release", ["bookworm", "trixie"])
+def test_a_life_on_debian(package: Path, tmp_path: Path, release: str) -> None:
+    debian = Debian(release, tmp_path / "root")
+    before = named_after_it(debian)
+    install(debian, package)
+    story(debian, "inet", "unix", "greylist")
+    upgrade(debian, next_version(package, tmp_path))
+    story(debian, "again")
+    upgrade_with_a_broken_configuration(debian, package)
+    remove(debian)
+    purge(debian)
+    assert named_after_it(debian) == before
+    if release != "bookworm":  # where `make deb` has built the package
+        build_there(debian)
+
+
+def install(debian: Debian, package: Path) -> None:
+    """A user, a folder, settings that are valid, and a unit that starts at the next boot."""
+    offer(debian, package)
+    debian.run("sh", "-c", f"echo '{POSTFIX}' | debconf-set-selections")
+    debian.apt("install", "/package.deb", "postfix")
+    assert debian.run("stat", "--format", "%U:%G %a", "/var/lib/milter64") == "milter64:milter64 750\n"
+    assert debian.run("id", "--groups", "--name", "milter64") == "milter64\n"
+    assert debian.run("milter64", "check-config") == f"/{SETTINGS} is valid\n"
+    assert (debian.root / SETTINGS).read_text() == (DEBIAN / "milter64.toml").read_text()
+    assert (debian.root / "etc/systemd/system/multi-user.target.wants/milter64.service").is_symlink()
+    assert (debian.root / UNIT).read_text() == (ROOT / "packaging/systemd/milter64.service").read_text()
+    sample = debian.root / "usr/share/doc/milter64/examples/milter64.toml"
+    assert sample.read_text() == (ROOT / "packaging/milter64.toml").read_text()
+    for page in (ROOT / "packaging").glob("man/*.[0-9]"):
+        assert (debian.root / f"usr/share/man/man{page.suffix[1:]}/{page.name}.gz").exists()
+
+
+def story(debian: Debian, *names: str) -> None:
+    """What autopkgtest runs."""
+    debian.leave("/mail.py", (DEBIAN / "tests" / "mail.py").read_text())
+    output = debian.run("python3", "/mail.py", *names, alone=True)
+    assert [line for line in output.splitlines() if line.endswith(": ok")] == [f"{name}: ok" for name in names], output
+
+
+def upgrade(debian: Debian, package: Path) -> None:
+    """The service is restarted, and the settings are those of the admin, though the package has others now."""
+    settings = (debian.root / SETTINGS).read_text()
+    offer(debian, package)
+    with_systemd(debian, "dpkg", "--force-confold", "--install", "/package.deb")
+    assert called(debian) == ["systemctl --system daemon-reload", "deb-systemd-invoke restart milter64.service"]
+    assert (debian.root / SETTINGS).read_text() == settings
+    assert "A later version's." in (debian.root / f"{SETTINGS}.dpkg-dist").read_text()
+
+
+def upgrade_with_a_broken_configuration(debian: Debian, package: Path) -> None:
+    """What runs goes on: it isn't restarted, apt succeeds, and the admin reads why."""
+    settings = (debian.root / SETTINGS).read_text()
+    debian.leave(SETTINGS, "nonsense = 1\n")
+    offer(debian, package)
+    output = with_systemd(debian, "dpkg", "--force-confold", "--install", "/package.deb")
+    assert called(debian) == ["systemctl --system daemon-reload"]
+    assert "nonsense" in output
+    assert "milter64: not restarted" in output
+    debian.leave(SETTINGS, settings)
+
+
+def remove(debian: Debian) -> None:
+    """The service is stopped; settings and greylist stay."""
+    greylist = debian.root / "var/lib/milter64/greylist.sqlite"
+    with_systemd(debian, "dpkg", "--remove", "milter64")
+    assert "deb-systemd-invoke stop milter64.service" in called(debian)
+    assert greylist.exists()
+    assert (debian.root / SETTINGS).exists()
+    assert not (debian.root / "usr/bin/milter64").exists()
+    assert not (debian.root / "var/spool/postfix/milter64").exists()
+
+
+def purge(debian: Debian) -> None:
+    debian.apt("purge", "milter64")
+    assert not (debian.root / "etc/milter64").exists()
+    assert not (debian.root / "var/lib/milter64").exists()
+
+
+def build_there(debian: Debian) -> None:
+    """The release's own tools build it, find nothing wrong, and what they have built works."""
+    source = debian.root / "build/milter64"
+    source.mkdir(parents=True)
+    exported = subprocess.run(["git", "-C", ROOT, "archive", "HEAD"], stdout=subprocess.PIPE, check=True).stdout
+    subprocess.run(["tar", "-x", "-C", source], input=exported, check=True)
+    shutil.copytree(source / "packaging/debian", source / "debian")
+    debian.apt("install", "build-essential", "lintian")
+    debian.apt("build-dep", "/build/milter64")
+    debian.run("sh", "-c", "cd /build/milter64 && dpkg-buildpackage --build=binary --no-sign")
+    (built,) = source.parent.glob("*.deb")
+    assert debian.run(*LINTIAN, f"/build/{built.name}") == ""
+    debian.apt("install", f"/build/{built.name}")
+    assert debian.run("milter64", "check-config") == f"/{SETTINGS} is valid\n"
+
+
+def offer(debian: Debian, package: Path) -> None:
+    shutil.copy(package, debian.root / "package.deb")
+
+
+def next_version(package: Path, folder: Path) -> Path:
+    """Return the same package with a later version, and with other settings."""
+    tree, later = folder / "later", folder / "later.deb"
+    HERE.run("dpkg-deb", "--raw-extract", str(package), str(tree))
+    for name, line, replacement in [
+        ("DEBIAN/control", r"^Version: (.*)$", r"Version: \1+later"),
+        (SETTINGS, r"\A", "# A later version's.\n"),
+    ]:
+        file = tree / name
+        file.write_text(re.sub(line, replacement, file.read_text(), count=1, flags=re.MULTILINE))
+    HERE.run("dpkg-deb", "--root-owner-group", "--build", str(tree), str(later))
+    return later
+
+
+def with_systemd(debian: Debian, *words: str) -> str:
+    """Run dpkg (apt would set a PATH of its own) as if systemd ran; `called` returns what that was told."""
+    running = debian.root / "run/systemd/system"
+    recorders = [f"usr/local/sbin/{name}" for name in ("systemctl", "deb-systemd-invoke")]
+    running.mkdir(parents=True)
+    (debian.root / CALLS.lstrip("/")).write_text("")
+    for recorder in recorders:
+        debian.leave(recorder, RECORDER, 0o755)
+    try:
+        return debian.run(*words)
+    finally:
+        running.rmdir()
+        for recorder in recorders:
+            (debian.root / recorder).unlink()
+
+
+def called(debian: Debian) -> list[str]:
+    """Return what systemd was told about milter64, and the reloads of its units before that."""
+    lines = (debian.root / CALLS.lstrip("/")).read_text().splitlines()
+    return [line for number, line in enumerate(lines) if line not in lines[:number]]
+
+
+def named_after_it(debian: Debian) -> set[str]:
+    """Return the paths that have its name and don't belong to the package manager."""
+    found = set()
+    for folder, folders, files in os.walk(debian.root):
+        inside = Path(folder).relative_to(debian.root)
+        if inside.parts[:1] != ("build",) and inside.parts[:2] != ("var", "cache"):
+            found |= {str(inside / name) for name in [*folders, *files] if "milter64" in name}
+    return found

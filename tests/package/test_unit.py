@@ -1,0 +1,111 @@
+"""The unit for systemd: its sandbox, and that milter64 lives in it. Systemd's tools read it: no systemd runs here."""
+
+import os
+import re
+import resource
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from rig import unit
+from rig.direct import judges_rightly
+from rig.dnsserver import DnsServer
+from rig.lab import Lab
+from rig.network import HERE
+from rig.process import Process
+from rig.procfs import children
+from rig.service import Milter64
+from rig.supervised import Supervised
+from rig.world import RECORDS
+
+SOFTEST = 1.5
+ALL = len(os.sched_getaffinity(0))
+
+
+def test_the_sandbox_is_as_tight_as_promised() -> None:
+    report = HERE.run("systemd-analyze", "security", "--offline=true", "--no-pager", str(unit.PATH))
+    (level,) = re.findall(r"Overall exposure level for milter64\.service: ([0-9.]+)", report)
+    assert float(level) <= SOFTEST, report
+
+
+def test_systemd_finds_nothing_to_say_about_the_unit(tmp_path: Path) -> None:
+    copy = tmp_path / "milter64.service"
+    copy.write_text(unit.PATH.read_text().replace("/usr/bin/milter64", sys.executable))
+    with Process("systemd-analyze", "verify", "--man=no", copy) as verify:
+        assert verify.wait() == 0
+    assert verify.output == ""
+
+
+def test_an_unknown_key_would_be_found(tmp_path: Path) -> None:
+    copy = tmp_path / "milter64.service"
+    copy.write_text(unit.PATH.read_text().replace("/usr/bin/milter64", sys.executable) + "\n[Service]\nTpye=notify\n")
+    with Process("systemd-analyze", "verify", "--man=no", copy) as verify:
+        verify.wait()
+    assert "Tpye" in verify.output
+
+
+def test_no_restart_follows_a_broken_configuration() -> None:
+    assert unit.values("RestartPreventExitStatus") == [str(os.EX_CONFIG)]
+    assert unit.values("Restart") == ["on-failure"]
+    # Restarts are prevented by the code of the first process alone: a check before it would loop.
+    assert not any("check-config" in line for line in unit.values("ExecStartPre"))
+
+
+CONFIGURATION = """
+[milter]
+workers = 2
+[greylist]
+store = "sqlite:{folder}/greylist.sqlite"
+[dns]
+nameservers = ["{dns}"]
+"""
+
+
+JAIL = """
+mount --bind "$1" "$1"
+mount --options remount,bind,ro /
+shift
+exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all -- "$@"
+"""
+"""Runs a command that can write to one folder and to no other of its file system, and can become no more than it is."""
+
+
+@pytest.mark.parametrize(("lines", "cpus"), [(None, 1), (-1, ALL)], ids=["the unit's", "without its last line"])
+def test_workers_pin_themselves_and_judge_under_the_units_system_calls_with_nothing_but_their_folder_to_write_to(
+    tmp_path: Path, lab: Lab, lines: int | None, cpus: int
+) -> None:
+    filters = unit.values("SystemCallFilter")[:lines]
+    confined = unit.confined(unit.allowed(filters), tmp_path)
+    state = tmp_path / "state"
+    state.mkdir()
+
+    class Confined(Milter64):
+        program = ("unshare", "--mount", "sh", "-euc", JAIL, "sh", str(state), *confined, *Milter64.program)
+
+    with DnsServer(RECORDS) as dns:
+        milter = lab.start(Confined, CONFIGURATION.format(folder=state, dns=dns.address))
+        milter.wait_log(lambda line: line["event"] == "ready")
+        on = [len(os.sched_getaffinity(pid)) for pid in children(milter.pid)]
+        assert on == [cpus, cpus]
+        assert judges_rightly(milter)
+        assert (state / "greylist.sqlite").exists()
+        assert "the store is gone" not in milter.output
+        assert milter.stop() == 0
+
+
+def test_the_units_limit_of_open_files_is_enough_for_1500_sessions_in_one_worker(tmp_path: Path) -> None:
+    (limit,) = unit.values("LimitNOFILE")
+    own = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(own[0], 2 * SESSIONS), own[1]))
+    try:
+        with ExitStack() as stack:
+            service = stack.enter_context(Supervised(tmp_path, wrapper=("prlimit", f"--nofile={limit}")))
+            sessions = [stack.enter_context(service.session()) for _ in range(SESSIONS)]
+            assert {session.ask()[0] for session in sessions} == service.workers
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, own)
+
+
+SESSIONS = 1500
