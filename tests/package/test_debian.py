@@ -51,8 +51,6 @@ def test_lintian_has_no_errors_and_no_warnings(package: Path) -> None:
 
 
 LINTIAN = ["lintian", "--allow-root", "--fail-on", "error,warning", "--tag-display-limit", "0"]
-if not any((ROOT / "packaging").glob("man/milter64.*")):
-    LINTIAN += ["--suppress-tags", "no-manual-page"]
 
 
 @pytest.mark.slow
