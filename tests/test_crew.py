@@ -7,7 +7,8 @@ from unittest.mock import sentinel
 import pytest
 
 from milter64 import worker
-from milter64.crew import Worker, backoff, cpus
+from milter64.crew import Worker, backoff
+from milter64.worker import cpus
 
 ALL = sorted(os.sched_getaffinity(0))
 
@@ -15,7 +16,7 @@ ALL = sorted(os.sched_getaffinity(0))
 def test_a_worker_that_does_not_answer_is_not_asked_again() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        member = Worker(crew=sentinel.crew, cpu=None, pid=1, channel=ours, deaths=0)
+        member = Worker(crew=sentinel.crew, duty=sentinel.duty, pid=1, channel=ours, deaths=0)
         member.ask()
         member.ask()
         assert theirs.recv(10) == worker.ASK
@@ -28,7 +29,7 @@ def test_what_a_dead_worker_is_told_is_lost() -> None:
     ours, theirs = socket.socketpair()
     theirs.close()
     with ours:
-        Worker(crew=sentinel.crew, cpu=None, pid=1, channel=ours, deaths=0).order(worker.STOP)
+        Worker(crew=sentinel.crew, duty=sentinel.duty, pid=1, channel=ours, deaths=0).order(worker.STOP)
 
 
 @pytest.mark.parametrize(("deaths", "seconds"), [(0, 0), (1, 1), (2, 2), (5, 16), (6, 30), (99, 30)])

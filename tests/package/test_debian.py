@@ -31,7 +31,7 @@ def test_the_package_has_the_programs_version() -> None:
 
 def test_the_package_asks_for_every_library_by_debians_name() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    names = [re.split("[^a-z0-9]", library)[0] for library in project["dependencies"]]
+    names = [re.split("[^a-z0-9-]", library)[0].replace("-", "_") for library in project["dependencies"]]
     overrides = [line.split()[0] for line in (DEBIAN / "py3dist-overrides").read_text().splitlines()]
     assert sorted(names) == sorted(overrides)
 
