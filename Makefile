@@ -12,6 +12,7 @@ PYTHON ?= python3
 RUN_PACKAGES := gcc libmilter-dev python3-dev python3-venv
 TEST_PACKAGES := bind9-dnsutils dbconfig-no-thanks iproute2 libnsl2 libwrap0 m4 man-db mandoc miltertest nsd opendkim \
     opendmarc openssl postfix prometheus systemd tayga unbound
+CONTRIB_PACKAGES := fail2ban nftables python3-systemd systemd-journal-remote
 BENCH_PACKAGES := nsd postfix
 BENCH_PEERS := opendmarc postgrey pyspf-milter redis-server rspamd
 DEB_PACKAGES := debhelper dh-python dpkg-dev lintian pybuild-plugin-pyproject python3-hatchling
@@ -30,7 +31,7 @@ venv: .venv/.done
 	@touch $@
 
 .venv/.test: .venv/.done Makefile
-	@tests/setup/apt $(TEST_PACKAGES)
+	@tests/setup/apt $(TEST_PACKAGES) $(CONTRIB_PACKAGES)
 	@touch $@
 
 # Debian's Sendmail can't be installed beside Postfix.

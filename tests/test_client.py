@@ -1,13 +1,13 @@
 import pytest
 
 from milter64.address import Mapping, Origin, Prefix, Translator
-from milter64.networks import pack
+from milter64.config import parse
+from milter64.networks import Networks, pack
 
-TRANSLATOR = Translator(
-    [Prefix("64:ff9b::/96"), Prefix("2001:db8:64::/96"), Prefix("2001:db8:48::/48"), Prefix("64:ff9b:1:fffe::/96")],
-    [Mapping("192.0.2.1", "2001:db8:aaaa::1")],
-    gateways=["64:ff9b::c01f:c401", "198.51.100.1", "2001:db8:9::1"],
-)
+PREFIXES = [Prefix(text) for text in ("64:ff9b::/96", "2001:db8:64::/96", "2001:db8:48::/48", "64:ff9b:1:fffe::/96")]
+MAPPINGS = [Mapping("192.0.2.1", "2001:db8:aaaa::1")]
+GATEWAYS = ["64:ff9b::c01f:c401", "198.51.100.1", "2001:db8:9::1"]
+TRANSLATOR = Translator(PREFIXES, MAPPINGS, GATEWAYS)
 
 
 class TestOrigin:
@@ -126,3 +126,45 @@ class TestClientNetwork:
     )
     def test_it_is_as_long_as_configured(self, wire: str, lengths: tuple[int, int], network: str) -> None:
         assert Translator().client(wire).network(*lengths) == network
+
+
+class TestBan:
+    @pytest.mark.parametrize(
+        ("wire", "ban"),
+        [
+            pytest.param("192.31.196.10", "192.31.196.10", id="ipv4"),
+            pytest.param("::ffff:192.31.196.10", "192.31.196.10", id="mapped: IPv4 on the wire"),
+            pytest.param("64:ff9b::c01f:c40a", "64:ff9b::c01f:c40a", id="translated: the address on the wire"),
+            pytest.param("2001:db8:64::c01f:c40a", "2001:db8:64::c01f:c40a", id="translated by one's own prefix"),
+            pytest.param("2001:db8:48:c01f:c4:a00::", "2001:db8:48:c01f:c4:a00::", id="translated by a /48"),
+            pytest.param("2001:db8:aaaa::1", "2001:db8:aaaa::1", id="explicitly mapped"),
+            pytest.param("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64", id="ipv6: its /64"),
+            pytest.param("64:ff9b::1:c01f:c40a", "64:ff9b::1:c01f:c40a", id="in the /64 of the well-known prefix"),
+            pytest.param("2001:db8:64::1:0:1", "2001:db8:64::1:0:1", id="in the /64 of a prefix"),
+            pytest.param("2001:db8:aaaa::2", "2001:db8:aaaa::2", id="in the /64 of a mapping"),
+            pytest.param("2001:db8:9::2", "2001:db8:9::2", id="in the /64 of a gateway"),
+            pytest.param("2001:db8:7::2", "2001:db8:7::2", id="in the /64 of a network that is spared"),
+            pytest.param("2001:db8:7:1::2", "2001:db8:7:1::/64", id="beside it"),
+            pytest.param("::2", "::2", id="in the /64 of ::ffff:0:0/96"),
+            pytest.param("64:ff9b::7f00:1", "", id="invalid"),
+            pytest.param("64:ff9b:1::1", "", id="undecoded"),
+            pytest.param("2001:db8:9::1", "", id="masked"),
+            pytest.param("198.51.100.1", "", id="masked IPv4"),
+            pytest.param(None, "", id="unknown"),
+            pytest.param("172.17.0.1", "", id="private: a container's gateway"),
+            pytest.param("fd00::1", "", id="private IPv6"),
+            pytest.param("2001:db8:64::a00:1", "", id="private behind a prefix"),
+        ],
+    )
+    def test_a_ban_hits_the_client_on_the_wire_and_nobody_else(self, wire: str | None, ban: str) -> None:
+        translator = Translator(PREFIXES, MAPPINGS, GATEWAYS, spared=[Networks(["2001:db8:7::1", "192.0.2.0/24"])])
+        assert translator.client(wire).ban == ban
+
+    def test_the_well_known_prefix_is_all_of_ipv4_even_when_it_is_not_configured(self) -> None:
+        assert Translator().client("64:ff9b::1:c01f:c40a").ban == "64:ff9b::1:c01f:c40a"
+        assert Translator().client("64:ff9b::c01f:c40a").ban == ""
+
+    def test_those_whom_the_settings_trust_are_spared(self) -> None:
+        settings, _ = parse('trust.networks = ["2001:db8:7::1"]\ntrust.relays = ["2001:db8:8::1"]')
+        clients = map(settings.translator().client, ("2001:db8:7::2", "2001:db8:8::2", "2001:db8:6::2"))
+        assert [client.ban for client in clients] == ["2001:db8:7::2", "2001:db8:8::2", "2001:db8:6::/64"]

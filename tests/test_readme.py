@@ -199,7 +199,8 @@ def test_readme_explains_every_field_and_event_of_the_log_and_no_other(capsys: p
     to = ["b@example.org"]
     for action in (Action.GREYLIST, Action.TEMPFAIL, Action.REJECT):
         verdict = Verdict(action=action, because=tuple(FINDINGS.values()), standing=WAITING)
-        log.refused(ENVELOPE, to, FINDINGS, verdict, NOT_READY, seconds=0.1, observe=True)
+        for observe in (True, False):
+            log.refused(ENVELOPE, to, FINDINGS, verdict, NOT_READY, seconds=0.1, observe=observe)
     log.accepted(ENVELOPE, to, FINDINGS, None, queue_id="4jWYbR3kztzJ9Qt", seconds=0.1)
     log.abandoned(ENVELOPE, to, FINDINGS, seconds=0.1)
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]

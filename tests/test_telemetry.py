@@ -132,6 +132,25 @@ def test_what_was_only_observed_says_so(stderr: Stream) -> None:
     assert observed["observe"] == "nothing was refused"
 
 
+@pytest.mark.parametrize(
+    ("wire", "action", "observe", "ban"),
+    [
+        ("64:ff9b::c01f:c40a", Action.REJECT, False, "64:ff9b::c01f:c40a"),
+        ("2001:db8:6::25", Action.REJECT, False, "2001:db8:6::/64"),
+        ("64:ff9b::c01f:c40a", Action.REJECT, True, None),
+        ("64:ff9b::c01f:c40a", Action.TEMPFAIL, False, None),
+        ("64:ff9b::c01f:c40a", Action.GREYLIST, False, None),
+        ("64:ff9b::7f00:1", Action.REJECT, False, None),
+    ],
+)
+def test_whom_we_have_refused_for_good_a_firewall_may_keep_out(
+    stderr: Stream, wire: str, action: Action, ban: str | None, *, observe: bool
+) -> None:
+    sent = envelope(wire, "mail.honest.example", "joe@honest.example")
+    refuse(telemetry_to(stderr), Verdict(action=action, because=(SPF,)), sent, observe=observe)
+    assert parsed(stderr.getvalue()).get("ban") == ban
+
+
 def test_an_acceptance_names_the_queue_id_and_all_recipients(stderr: Stream) -> None:
     telemetry_to(stderr).accepted(ENVELOPE, ["b@x.example", "c@x.example"], KNOWN, None, queue_id="4jX", seconds=0)
     line = parsed(stderr.getvalue())

@@ -11,7 +11,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from operator import itemgetter
 
-from milter64.networks import NON_GLOBAL_IPV4, PRIVATE, pack, parse_network, unpack
+from milter64.networks import NON_GLOBAL_IPV4, PRIVATE, Networks, pack, parse_network, unpack
 
 
 class Origin(StrEnum):
@@ -144,7 +144,8 @@ class Client:
 
     `wire` and `address` are canonical texts, the same unless something was decoded, and empty for `unknown`; `packed`
     is `address` as bytes, `wire_packed` is `wire`. `via` is the prefix or mapping that decoded it. `private` says that
-    the address is of private use, so that the public DNS knows nothing about it.
+    the address is of private use, so that the public DNS knows nothing about it; `crowded`, that others whom we know of
+    have addresses in the same /64 on the wire.
     """
 
     wire: str
@@ -154,6 +155,21 @@ class Client:
     origin: Origin
     private: bool = False
     via: str = ""
+    crowded: bool = False
+
+    @property
+    def ban(self) -> str:
+        """What a firewall drops to keep this client out and no other: an address or a /64; empty where nothing does so.
+
+        A firewall knows the address on the wire alone: of a translated client, it is that one. Of a native IPv6 client
+        it is the /64, unless that is crowded: the /64 of 64:ff9b::/96 is all of IPv4. Behind an address that isn't the
+        client's own or is of private use, such as a container's gateway, there may be anybody.
+        """
+        if self.private or not self.origin.identifies:
+            return ""
+        if self.origin is Origin.IPV6 and not self.crowded:
+            return self.network(32, 64)
+        return self.address if self.origin is Origin.MAPPED else self.wire
 
     def network(self, ipv4_prefix: int, ipv6_prefix: int) -> str:
         """Return the network that the client stands for in lists and rows, such as "192.31.196.0/24".
@@ -188,15 +204,23 @@ class Translator:
         prefixes: Iterable[Prefix] = (),
         explicit: Iterable[Mapping] = (),
         gateways: Iterable[str] = (),
+        *,
+        spared: Iterable[Networks] = (),
     ) -> None:
         """Order doesn't matter: mappings go before prefixes, and among either the longest match counts.
 
-        `gateways` are addresses behind which any number of clients hide.
+        `gateways` are addresses behind which any number of clients hide, `spared` are networks that no ban of a
+        neighbour's /64 may hit.
         """
         self._prefixes = sorted(prefixes, key=lambda prefix: -prefix.length)
         self._explicit = sorted(explicit, key=lambda mapping: mapping.suffix6)
         self._explicit_to_ipv6 = sorted(self._explicit, key=lambda mapping: -mapping.length4)
         self._gateways = frozenset(map(pack, gateways))
+        crowded = {_MAPPED[:8], _WELL_KNOWN[:8], *(gateway[:8] for gateway in self._gateways)}
+        crowded |= {prefix.packed[:8] for prefix in self._prefixes}
+        crowded |= {mapping.first6.to_bytes(16)[:8] for mapping in self._explicit}
+        crowded = crowded.union(*(networks.halves() for networks in spared))
+        self._crowded = frozenset(half for half in crowded if len(half) == 8)  # noqa: PLR2004  half an IPv6 address
         self.client: Callable[[str | None], Client] = lru_cache(_REMEMBERED)(self._client)
         """Who calls from an address, the text that the mail server gave; None or no IP address is `unknown`."""
 
@@ -215,6 +239,7 @@ class Translator:
             origin=origin,
             private=packed in PRIVATE,
             via=via,
+            crowded=wire[:8] in self._crowded,
         )
 
     def _decode(self, wire: bytes) -> tuple[bytes, Origin, str]:

@@ -62,7 +62,8 @@ class Settings:
 
     def translator(self) -> Translator:
         """Return what decodes clients' addresses."""
-        return Translator(self.translation.prefixes, self.translation.explicit)
+        spared = (self.trust.networks, self.trust.relays)
+        return Translator(self.translation.prefixes, self.translation.explicit, spared=spared)
 
     def policy(self) -> Policy:
         """Return the table of what each finding leads to, and the questions that are asked."""

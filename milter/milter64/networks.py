@@ -61,6 +61,10 @@ class Networks:
         """Yield the networks as they were written."""
         return iter(self._texts)
 
+    def halves(self) -> set[bytes]:
+        """Return the first 8 bytes of every IPv6 network: the /64 that holds it, if it is no larger than that."""
+        return {(value << shift).to_bytes(16)[:8] for shift, values in self._prefixes[16] for value in values}
+
     def __bool__(self) -> bool:
         return bool(self._texts)
 

@@ -92,6 +92,8 @@ class Telemetry:
         more = {"reply": f"{reply.code} {reply.status}"}
         if observe:
             more["observe"] = "nothing was refused"
+        elif verdict.action is Action.REJECT and (ban := envelope.session.client.ban):
+            more["ban"] = ban
         facts = partial(self._facts, envelope, tuple(recipients), dict(known), verdict, seconds, more=more)
         self._line("info", _EVENTS[verdict.action], facts)
         if self.tally:
