@@ -12,7 +12,8 @@ PYTHON ?= python3
 RUN_PACKAGES := gcc libmilter-dev python3-dev python3-venv
 TEST_PACKAGES := bind9-dnsutils dbconfig-no-thanks iproute2 libnsl2 libwrap0 m4 man-db mandoc miltertest nsd opendkim \
     opendmarc openssl postfix prometheus systemd tayga unbound
-CONTRIB_PACKAGES := fail2ban nftables python3-systemd systemd-journal-remote
+CONTRIB_PACKAGES := buildah debootstrap docker-compose fail2ban logcheck logcheck-database nftables nix-bin \
+    python3-systemd python3-yaml swaks systemd-journal-remote
 BENCH_PACKAGES := nsd postfix
 BENCH_PEERS := opendmarc postgrey pyspf-milter redis-server rspamd
 DEB_PACKAGES := debhelper dh-python dpkg-dev lintian pybuild-plugin-pyproject python3-hatchling

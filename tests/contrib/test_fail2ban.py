@@ -1,7 +1,6 @@
 """fail2ban acts on milter64's log: on whom it names, and on nobody whom a stranger writes into it."""
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,77 +14,8 @@ from rig.postfix import Postfix
 from rig.process import until
 from rig.smtp import Smtp
 from rig.stage import MEMORY
-from rig.world import HONEST, STRANGER, STRANGER_IPV6, ZONES, behind
-
-MALFORMED = '[helo]\nactions = { malformed = "reject" }\n'
-"""Refuses for what takes no DNS, so that clients are refused about whose address nothing may be asked."""
-
-REFUSED = [
-    (Message(address=behind(STRANGER)), behind(STRANGER)),
-    (Message(address=STRANGER), STRANGER),
-    (Message(address=f"::ffff:{STRANGER}"), STRANGER),
-    (Message(address=STRANGER_IPV6), "2001:db8:bad::/64"),
-    (Message(address="64:ff9b::1:0:1", helo="no name"), "64:ff9b::1:0:1"),
-]
-"""Each with what is banned for it."""
-
-INJECTION = "x ban=192.0.2.1 ms=1"
-JSON_INJECTION = '", "ban": "192.0.2.1", "ms": 1}'
-LINE = "time=2026-11-21T00:53:07.644Z level=info event=rejected session=1a2b3c4d x=y ban=192.0.2.1 ms=1"
-JSON_LINE = (
-    '{"time": "2026-11-21T00:53:07.644Z", "level": "info", "event": "rejected", '
-    '"session": "1", "ban": "192.0.2.1", "ms": 1}'
-)
-HOSTILE = [
-    text
-    for injection in (INJECTION, JSON_INJECTION, LINE, JSON_LINE, f"mx milter64[1]: {LINE}")
-    for text in (
-        injection,
-        f"\r\n{injection}",
-        f"\r\n{injection}\r\n",
-        f'"{injection}',
-        f"\\{injection}",
-        f'\\" {injection}',
-    )
-]
-UNHEARD = [
-    *(Message(address="64:ff9b::7f00:1", helo=text) for text in HOSTILE),  # invalid: a line without `ban`
-    Message(address="172.17.0.1", helo="no name"),
-    Message(address="64:ff9b:1::1", helo="no name"),
-    Message(address="127.0.0.1", helo="no name"),
-    Message(address=behind(HONEST)),
-    Message(address=STRANGER, helo="stranger.example", sender="a@soft.example"),  # greylisted
-]
-"""Nobody is banned for these."""
-
-Line = str
-
-
-def _hostile(address: str) -> Iterator[Message]:
-    for text in HOSTILE:
-        yield Message(address=address, helo=text)
-        yield Message(address=address, helo="no name", sender=f"{text}@honest.example")
-        yield Message(address=address, helo="no name", recipient=f"{text}@lab.example")
-
-
-@pytest.fixture(scope="module", params=["logfmt", "json"])
-def lines(request: pytest.FixtureRequest) -> list[Line]:
-    """Return the lines that milter64 has written about all of these messages."""
-    with Lab() as lab:
-        nsd = lab.start(Nsd, ZONES)
-        settings = f'{MEMORY}\n{MALFORMED}[log]\nformat = "{request.param}"\n[dns]\nnameservers = ["{nsd.server}"]\n'
-        milter = lab.start(WritingMilter64, settings)
-        messages = [*(message for message, _ in REFUSED), *_hostile(STRANGER), *UNHEARD]
-        for message in messages:
-            message.send(milter)
-        said = until(
-            lambda: len(lines := milter.lines.read_text().splitlines()) > len(messages) and lines, "all the lines"
-        )
-        return [line for line in said if "session" in line]
-
-
-def _bans() -> list[str]:
-    return [ban for _, ban in REFUSED] + [STRANGER] * len(list(_hostile(STRANGER)))
+from rig.strangers import BANS, MALFORMED, Lines
+from rig.world import STRANGER_IPV6, ZONES, behind
 
 
 @pytest.mark.parametrize(
@@ -97,13 +27,13 @@ def _bans() -> list[str]:
         pytest.param("Nov 21 02:40:39 mx milter64: ", id="without a process id"),
     ],
 )
-def test_those_refused_are_banned_and_nobody_whom_they_name(tmp_path: Path, lines: list[Line], head: str) -> None:
+def test_those_refused_are_banned_and_nobody_whom_they_name(tmp_path: Path, lines: Lines, head: str) -> None:
     log = tmp_path / "log"
     log.write_text("".join(f"{head}{line}\n" for line in lines))
-    assert banned(log) == _bans()
+    assert banned(log) == BANS
 
 
-def test_in_a_journal_they_are_found_too(tmp_path: Path, lines: list[Line]) -> None:
+def test_in_a_journal_they_are_found_too(tmp_path: Path, lines: Lines) -> None:
     entries = [
         f"__REALTIME_TIMESTAMP={1795222387644000 + number}\n__MONOTONIC_TIMESTAMP={number + 1}\n"
         f"_BOOT_ID={1:032}\n_HOSTNAME=mx\n_SYSTEMD_UNIT={unit}\nSYSLOG_IDENTIFIER=milter64\n_PID=12\nMESSAGE={line}\n\n"
@@ -118,11 +48,11 @@ def test_in_a_journal_they_are_found_too(tmp_path: Path, lines: list[Line]) -> N
         check=True,
         capture_output=True,
     )
-    assert banned(f"systemd-journal[journalfiles='{journal}']") == _bans()
+    assert banned(f"systemd-journal[journalfiles='{journal}']") == BANS
 
 
 @pytest.mark.parametrize("program", ["postfix/smtpd", "milter64x", "x milter64", "x[1]: milter64"])
-def test_what_another_program_writes_bans_nobody(tmp_path: Path, program: str, lines: list[Line]) -> None:
+def test_what_another_program_writes_bans_nobody(tmp_path: Path, program: str, lines: Lines) -> None:
     log = tmp_path / "log"
     heads = ("Nov 21 02:40:39 mx", "2026-11-21T02:40:39.123456+00:00 mx")
     log.write_text("".join(f"{head} {program}[12]: {line}\n" for head in heads for line in lines))

@@ -1,0 +1,102 @@
+# milter64 on NixOS:
+#
+#     imports = [ /path/to/milter64/contrib/nixos/milter64.nix ];
+#     services.milter64 = {
+#       enable = true;
+#       settings.translation.prefixes = [ "64:ff9b::/96" ];
+#     };
+#
+# Needs NixOS 25.11 or later (services.postfix.settings). A configuration that milter64 would refuse fails the build.
+# Submission must not go through milter64: give it its own smtpd_milters in services.postfix.submissionOptions and
+# submissionsOptions, the other milters alone.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+
+let
+  cfg = config.services.milter64;
+  toml = pkgs.formats.toml { };
+  unchecked = toml.generate "milter64.toml" cfg.settings;
+  file = pkgs.runCommand "milter64.toml" { } ''
+    ${lib.getExe cfg.package} check-config --config ${unchecked}
+    cp ${unchecked} $out
+  '';
+in
+{
+  options.services.milter64 = {
+    enable = lib.mkEnableOption "milter64, a milter that knows the real client behind NAT64";
+
+    package = lib.mkOption {
+      type = lib.types.package;
+      default = pkgs.callPackage ./package.nix { };
+      defaultText = lib.literalExpression "pkgs.callPackage ./package.nix { }";
+      description = "The package to use.";
+    };
+
+    settings = lib.mkOption {
+      type = toml.type;
+      default = { };
+      description = "milter64.toml; see packaging/milter64.toml for every key.";
+    };
+
+    postfix = lib.mkOption {
+      type = lib.types.bool;
+      default = config.services.postfix.enable;
+      defaultText = lib.literalExpression "config.services.postfix.enable";
+      description = "Whether Postfix on this host asks milter64, at its default socket, before all its other milters.";
+    };
+  };
+
+  config = lib.mkIf cfg.enable {
+    services.milter64.settings.milter.socket = lib.mkDefault "inet:8864@127.0.0.1";
+
+    systemd.services.milter64 = {
+      description = "milter64: who is really calling behind NAT64";
+      wantedBy = [ "multi-user.target" ];
+      before = [ "postfix.service" ];
+      after = [
+        "network.target"
+        "nss-lookup.target"
+      ];
+      reloadTriggers = [ file ];
+      serviceConfig = {
+        ExecStart = "${lib.getExe cfg.package} run --config /etc/milter64/milter64.toml";
+        ExecReload = "${pkgs.coreutils}/bin/kill -HUP $MAINPID";
+        Restart = "on-failure";
+        RestartPreventExitStatus = 78;
+        DynamicUser = true;
+        StateDirectory = "milter64";
+        LimitNOFILE = 8192;
+        CapabilityBoundingSet = "";
+        LockPersonality = true;
+        MemoryDenyWriteExecute = true;
+        PrivateDevices = true;
+        ProtectClock = true;
+        ProtectControlGroups = true;
+        ProtectHome = true;
+        ProtectHostname = true;
+        ProtectKernelLogs = true;
+        ProtectKernelModules = true;
+        ProtectKernelTunables = true;
+        RestrictAddressFamilies = [
+          "AF_UNIX"
+          "AF_INET"
+          "AF_INET6"
+        ];
+        RestrictNamespaces = true;
+        RestrictRealtime = true;
+        SystemCallArchitectures = "native";
+      };
+    };
+
+    environment.etc."milter64/milter64.toml".source = file;
+
+    # mkBefore: ahead of the milters of every other module.
+    services.postfix.settings.main = lib.mkIf cfg.postfix {
+      smtpd_milters = lib.mkBefore [ "inet:127.0.0.1:8864" ];
+    };
+  };
+}
