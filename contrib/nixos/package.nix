@@ -13,6 +13,7 @@ python3Packages.buildPythonApplication {
   dependencies = with python3Packages; [
     dnspython
     netaddr
+    prometheus-client
     publicsuffix2
     pymilter
     pyspf
