@@ -16,10 +16,14 @@ ORDER = [
     *("store.protocol", "store.quota", "store.memory", "store.file", "store.table", "store.sqlite", "store"),
     *("checks.iprev", "checks.helo", "checks.rfc7208", "checks.spf", "checks"),
     *("findings", "metrics", "inquiry", "lines", "telemetry", "toml", "listener", "effective"),
-    *("config", "backlog", "engine", "callbacks"),
+    "config",
+    *("discover", "discover.rfc7050", "discover.shapes", "discover.records"),
+    *("discover.pref64", "discover.advertisement"),
+    *("crowds", "gateways", "guard", "backlog", "engine", "callbacks"),
     *("counting", "gauges", "publisher", "sockets", "relief", "worker", "exporter", "crew", "notify", "supervisor"),
     *("audit", "audit.postfix", "audit.smtpds", "audit.advice"),
-    *("cli.screen", "cli.run", "cli.check_config", "cli.translate", "cli.explain", "cli.postfix", "cli", "__main__"),
+    *("cli.screen", "cli.run", "cli.check_config", "cli.translate", "cli.explain", "cli.discover", "cli.postfix"),
+    *("cli", "__main__"),
 ]
 """Every module, so that each imports only from those before it."""
 

@@ -201,11 +201,17 @@ def test_only_an_address_that_is_the_clients_own_and_public_is_held_against_it(
     assert found.action(Finding(check="helo", property="smtp.helo", result="malformed")) is Action.REJECT
 
 
-def test_apply_all_raises_the_floor_for_every_origin_but_unknown() -> None:
-    floors = {
-        address: POLICY.rules(TRANSLATOR.client(address)).floor for address in ("172.17.0.1", "64:ff9b::7f00:1", None)
+def test_apply_all_raises_the_floor_for_every_origin_but_unknown_and_masked() -> None:
+    addresses = ("172.17.0.1", "64:ff9b::7f00:1", "64:ff9b:1::1", "2001:db8::1", None)
+    floors = {address: POLICY.rules(TRANSLATOR.client(address)).floor for address in addresses}
+    assert floors == {
+        "172.17.0.1": Action.GREYLIST,
+        "64:ff9b::7f00:1": Action.GREYLIST,
+        "64:ff9b:1::1": Action.GREYLIST,
+        "2001:db8::1": Action.ACCEPT,
+        None: Action.ACCEPT,
     }
-    assert floors == {"172.17.0.1": Action.GREYLIST, "64:ff9b::7f00:1": Action.GREYLIST, None: Action.ACCEPT}
+    assert not POLICY.rules(TRANSLATOR.client("2001:db8::1")).greylisting
 
 
 def test_private_addresses_are_judged_on_demand() -> None:

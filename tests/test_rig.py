@@ -212,11 +212,12 @@ def test_a_script_that_fails_says_why(script: str, why: str) -> None:
         miltertest(script, reason="unexpected")
 
 
-def test_the_socket_and_the_log_format_are_added_to_a_configuration(lab: Lab) -> None:
+def test_the_socket_the_log_format_and_a_nameserver_are_added_to_a_configuration(lab: Lab) -> None:
     milter = lab.start(AcceptAll, 'mode = "observe"\n[milter]\nworkers = 1\n')
     assert tomllib.loads(milter.file.read_text()) == {
         "mode": "observe",
         "milter": {"socket": milter.socket, "workers": 1},
+        "dns": {"nameservers": ["127.0.0.1:9"]},
         "log": {"format": "json"},
     }
 

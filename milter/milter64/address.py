@@ -221,8 +221,13 @@ class Translator:
         crowded |= {mapping.first6.to_bytes(16)[:8] for mapping in self._explicit}
         crowded = crowded.union(*(networks.halves() for networks in spared))
         self._crowded = frozenset(half for half in crowded if len(half) == 8)  # noqa: PLR2004  half an IPv6 address
-        self.client: Callable[[str | None], Client] = lru_cache(_REMEMBERED)(self._client)
+        self.client = self._remembering()
         """Who calls from an address, the text that the mail server gave; None or no IP address is `unknown`."""
+        self._translators = (_MAPPED, _WELL_KNOWN, _LOCAL_USE, *(prefix.packed for prefix in self._prefixes))
+        self._synthesised = self._translators
+
+    def _remembering(self) -> Callable[[str | None], Client]:
+        return lru_cache(_REMEMBERED)(self._client)
 
     def _client(self, address: str | None) -> Client:
         try:
@@ -274,7 +279,15 @@ class Translator:
 
     def synthesised(self, address: str) -> bool:
         """Whether an AAAA record's address is a translator's, invented by DNS64, and no host's own (RFC 6147)."""
-        packed = IPv6Address(address).packed
-        return packed.startswith((_MAPPED, _WELL_KNOWN, _LOCAL_USE)) or any(
-            packed.startswith(prefix.packed) for prefix in self._prefixes
-        )
+        return IPv6Address(address).packed.startswith(self._synthesised)
+
+    # What is learned while sessions run is put in the place of what was known, in one step: readers need no lock.
+
+    def mask(self, gateways: Iterable[bytes]) -> None:
+        """Take these addresses, as bytes, for gateways from now on, in the place of those before."""
+        self._gateways = frozenset(gateways)
+        self.client = self._remembering()  # what is decoded at this moment goes to the memory that is left behind
+
+    def distrust(self, prefixes: Iterable[Prefix]) -> None:
+        """Take AAAA records inside these prefixes too for a DNS64's, in the place of those told of before."""
+        self._synthesised = (*self._translators, *(prefix.packed for prefix in prefixes))

@@ -32,9 +32,13 @@ from milter64.verdict import Reply
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What all sessions of a worker share. `authserv_id` is empty where the mail server's name is to be used."""
+    """What all sessions of a worker share. `authserv_id` is empty where the mail server's name is to be used.
+
+    `notice` is shown every envelope, and doesn't wait.
+    """
 
     engine: Engine
+    notice: Callable[[Envelope], None]
     translator: Translator
     telemetry: Telemetry
     headers: Settings
@@ -118,6 +122,7 @@ class Callbacks(Milter.Base):
         if self._client:
             session = Session(token=self._token, client=self._client, port=self._port, helo=self._helo, mta=self._mta)
             envelope = Envelope(session=session, sender=mailbox(sender), login=self._macro("{auth_authen}"))
+            self._context.notice(envelope)
             self._transaction = self._engine.begin(envelope)
 
     @_caught

@@ -20,7 +20,7 @@ import dns.rcode
 import dns.rdatatype
 
 from milter64.address import Translator
-from milter64.exchange import nameserver, system_nameservers
+from milter64.exchange import nameservers
 from milter64.nameservers import Nameservers, Unanswered
 
 __all__ = ["Answer", "Asker", "Lookup", "Question", "Resolver", "Settings", "Unanswered"]
@@ -149,8 +149,9 @@ class Resolver:
         Raises:
             ValueError: one of the nameservers can't be read.
         """
-        servers = tuple(map(nameserver, settings.nameservers)) or system_nameservers()
-        self._nameservers = Nameservers(servers, settings.timeout, on_breaker=on_breaker, clock=clock)
+        self._nameservers = Nameservers(
+            nameservers(settings.nameservers), settings.timeout, on_breaker=on_breaker, clock=clock
+        )
         self._synthesised = translator.synthesised
         self._clock = clock
         self._lock = Lock()
@@ -165,6 +166,11 @@ class Resolver:
     def alive(self, deadline: float) -> bool:
         """Whether a nameserver answers anything now; it is known within a second, and before `deadline`."""
         return self._nameservers.answer_at_all(deadline)
+
+    def forget(self) -> None:
+        """Empty the cache, as when more is known of what DNS64 invents."""
+        with self._lock:
+            self._cache.clear()
 
     def ask(self, name: str, rdtype: str, deadline: float) -> Answer:
         """Return what DNS says about a name: A, AAAA, CNAME, MX, NS, PTR, SPF or TXT records.

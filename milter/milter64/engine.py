@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 from operator import attrgetter
 
 from milter64 import greylist
+from milter64.address import Origin
 from milter64.backlog import Backlog
 from milter64.checks import LOCAL
 from milter64.config import Settings
@@ -149,8 +150,12 @@ class Engine:
         self._store.close()
 
     def _exempt(self, envelope: Envelope) -> Finding | None:
-        """Return why a client is not judged: trust comes from the address on the wire, never from a decoded one."""
-        if exempt := self._exempt_host(envelope.session.client.wire_packed):
+        """Return why a client is not judged: trust comes from the address on the wire, never from a decoded one.
+
+        A gateway's address is nobody's to be trusted by, be it 127.0.0.1.
+        """
+        client = envelope.session.client
+        if client.origin is not Origin.MASKED and (exempt := self._exempt_host(client.wire_packed)):
             return exempt
         if envelope.login and self._settings.trust.authenticated:
             return _exemption("authenticated", "it has authenticated")

@@ -8,7 +8,7 @@ who guesses must not be able to end the wait for the real answer.
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +59,15 @@ def nameserver(text: str) -> Nameserver:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=_NO_LOOKUP)
             return Nameserver(text=text, family=found[0][0], address=found[0][4])
     raise ValueError(f"{text!r} is not a nameserver such as 127.0.0.1, [::1]:5353 or 192.0.2.53:53")
+
+
+def nameservers(texts: Iterable[str]) -> tuple[Nameserver, ...]:
+    """Return the nameservers that `nameserver` reads; those of the system if there are none.
+
+    Raises:
+        ValueError: one of them can't be read.
+    """
+    return tuple(map(nameserver, texts)) or system_nameservers()
 
 
 def system_nameservers(path: Path = _RESOLV_CONF) -> tuple[Nameserver, ...]:

@@ -95,6 +95,8 @@ class Policy:
         self._rules: dict[tuple[Origin, bool, bool], Rules] = {}
         """By origin, whether the address is of private use, and whether the recipient is greylisted."""
         for origin in Origin:
+            # All who hide behind a gateway would be one client to the greylist.
+            kept = greylisting and origin is not Origin.MASKED
             floor = Action.GREYLIST if apply_to_all and origin is not Origin.UNKNOWN else Action.ACCEPT
             for private in (True, False):
                 judged = origin.identifies and (judge_private or not private)
@@ -114,7 +116,7 @@ class Policy:
                     floor=floor,
                     greylisting=Action.GREYLIST in {floor, *actions.values()},
                 )
-                self._rules[origin, private, True] = rules if greylisting else rules.without_greylisting()
+                self._rules[origin, private, True] = rules if kept else rules.without_greylisting()
                 self._rules[origin, private, False] = rules.without_greylisting()
 
     def rules(self, client: Client, *, greylisting: bool = True) -> Rules:

@@ -36,6 +36,7 @@ class MailServer:
 
     def __init__(self, engine: Broken, translator: Any = None) -> None:  # noqa: ANN401  it may be a broken one
         self._context = Context(
+            notice=lambda _: None,
             engine=engine,  # type: ignore[arg-type]  # a fake
             translator=translator or Translator(),
             telemetry=Telemetry(Settings(format="json")),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milter64 import dns
+from milter64 import exchange
 from milter64.address import Translator
 from milter64.dns import Answer, Lookup, Resolver, Settings, Unanswered
 from milter64.exchange import nameserver
@@ -148,7 +148,7 @@ def test_any_text_is_answered() -> None:
 
 def test_resolv_conf_is_read_where_no_nameserver_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     with DnsServer(RECORDS) as server:
-        monkeypatch.setattr(dns, "system_nameservers", lambda: (nameserver(server.address),))
+        monkeypatch.setattr(exchange, "system_nameservers", lambda: (nameserver(server.address),))
         assert Resolver(Settings(), Translator()).ask("example.org", "A", time.monotonic() + PATIENCE).values
 
 

@@ -21,7 +21,8 @@ Line = dict[str, Any]
 class Milter64(Server):
     """`milter64 run` with a configuration.
 
-    The socket and the log's format are added to the configuration, unless they are in it.
+    The socket, the log's format, and a nameserver that refuses everything are added to the configuration, unless they
+    are in it: milter64 asks at its start, and no question may leave the machine.
     """
 
     program: tuple[str, ...] = (sys.executable, "-m", "milter64", "run", "--config")
@@ -91,10 +92,11 @@ class Milter64(Server):
 
     def _complete(self) -> str:
         text = _with(self._configuration, "milter", "socket", self.socket)
+        text = _with(text, "dns", "nameservers", ["127.0.0.1:9"])
         return _with(text, "log", "format", "json")
 
 
-def _with(configuration: str, section: str, key: str, value: str) -> str:
+def _with(configuration: str, section: str, key: str, value: str | list[str]) -> str:
     """Return the configuration with a key added to a section, unless it is there."""
     if key in tomllib.loads(configuration).get(section, {}):
         return configuration

@@ -17,6 +17,7 @@ VERBS = {
     "check-config": "say all that is wrong with a configuration",
     "translate": "decode and encode addresses with the configured prefixes",
     "explain": "show step by step how a sender would be judged",
+    "discover": "find the prefixes of the translators before this host, and propose [translation]",
     "postfix": "print the lines that tell Postfix, and check its settings",
 }
 

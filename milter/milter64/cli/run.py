@@ -16,6 +16,7 @@ from milter64.dns import Resolver
 from milter64.engine import Engine
 from milter64.gauges import Gauges
 from milter64.greylist import RecordKind
+from milter64.guard import Guard
 from milter64.metrics import Tally
 from milter64.store import open_store
 from milter64.telemetry import Telemetry
@@ -91,16 +92,16 @@ def _work(
         RecordKind(settings.greylist),
         lambda trouble: telemetry.warning("greylist", trouble=trouble),
     )
-    with (
-        telemetry.behind(),
-        closing(Engine(settings, resolver, store, telemetry, on_wait)) as engine,
-        ExitStack() as stack,
-    ):
+    guard = Guard(settings, translator, resolver, telemetry)
+    engine = Engine(settings, resolver, store, telemetry, on_wait)
+    with telemetry.behind(), closing(engine), closing(guard), ExitStack() as stack:
+        guard.start()
         if publishing and isinstance(resolver, CountingResolver):
             gauges = Gauges(engine, resolver, store)
             stack.enter_context(publishing(gauges, lambda trouble: telemetry.warning("metrics", trouble=trouble)))
         context = Context(
             engine=engine,
+            notice=guard.notice,
             translator=translator,
             telemetry=telemetry,
             headers=settings.headers,

@@ -1,0 +1,207 @@
+"""`milter64 discover`: which translators are before this host, by what evidence, and what to write into the file."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from milter64.address import Prefix, Translator
+from milter64.cli.screen import Screen
+from milter64.config import DEFAULT, Settings, load
+from milter64.discover import records, rfc7050
+from milter64.discover.advertisement import listen
+from milter64.exchange import nameservers
+from milter64.text import clean
+from milter64.toml import Wrong, seconds
+
+Report = dict[str, Any]
+"""What is told, by chapter; what `--json` prints."""
+
+_WAIT = 4.0
+"""Seconds: routers answer a solicitation within 0.5 s, and advertise every 3 s at most (RFC 4861 6.2.6)."""
+_OUTBOUND = "the outbound prefix, which need not be the one that clients come from"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
+    parser.add_argument(
+        "--wait",
+        type=_seconds,
+        default=_WAIT,
+        metavar="SECONDS",
+        help=f"how long to wait for router advertisements, 0 for not at all; default: {_WAIT:g}",
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def _seconds(text: str) -> float:
+    try:
+        return seconds(text if text[-1:].isalpha() else f"{text}s")
+    except Wrong as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from error
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Collect the evidence and propose; nothing is written and nothing trusted."""
+    settings = load(arguments.config)
+    if arguments.wait and sys.stderr.isatty():
+        Screen(sys.stderr).line(f"waiting {arguments.wait:g} s for router advertisements ...")
+    report: Report = {
+        "configured": [prefix.text for prefix in settings.translation.prefixes],
+        "clients": _clients(settings),
+        "dns64": list(_dns64(settings)),
+        "pref64": _pref64(arguments.wait),
+    }
+    report |= _proposal(report)
+    screen = Screen()
+    if arguments.json:
+        screen.line(json.dumps(report, indent=2))
+    else:
+        _show(report, screen, str(arguments.config or DEFAULT))
+    return os.EX_OK
+
+
+def _clients(settings: Settings) -> Report:
+    """Return what the service has noted, the prefix of the most clients first."""
+    path = records.place(settings.greylist.store)
+    if path is None:
+        return {"file": "", "reason": "the greylist is not in a file, and so nothing is kept", "prefixes": []}
+    try:
+        sightings = records.read(path).values()
+    except OSError as error:
+        return {"file": str(path), "reason": f"not readable: {error.strerror}", "prefixes": []}
+    rows = [
+        {
+            "prefix": each.prefix,
+            "origin": each.origin.value,
+            "clients": len(each.clients),
+            "or_more": len(each.clients) >= records.CLIENTS,
+            "example": _example(each),
+            "latest": datetime.fromtimestamp(each.latest, UTC).isoformat(timespec="seconds"),
+        }
+        for each in sorted(sightings, key=lambda each: (-len(each.clients), -each.latest))
+    ]
+    return {
+        "file": str(path),
+        "reason": "" if rows else "no client has come through a translator yet",
+        "prefixes": rows,
+    }
+
+
+def _example(sighting: records.Sighting) -> str:
+    wire = min(sighting.clients)
+    client = Translator([Prefix(sighting.prefix)]).client(wire)
+    return f"{wire} ({client.address})" if client.address != wire else wire
+
+
+def _dns64(settings: Settings) -> Iterator[Report]:
+    for server in nameservers(settings.dns.nameservers):
+        synthesis = rfc7050.ask(server, settings.dns.timeout)
+        yield {
+            "nameserver": synthesis.nameserver,
+            "prefixes": [prefix.text for prefix in synthesis.prefixes],
+            "addresses": list(synthesis.addresses),
+            "error": synthesis.error,
+        }
+
+
+def _pref64(wait: float) -> Report:
+    found: Report = {"waited": wait, "reason": "", "routers": []}
+    if not wait:
+        return found | {"reason": "not asked (--wait 0)"}
+    try:
+        heard = listen(wait)
+    except PermissionError:
+        return found | {"waited": 0, "reason": "not readable: that needs root"}
+    except OSError as error:
+        return found | {"waited": 0, "reason": f"not readable: {error.strerror}"}
+    found["routers"] = [
+        {
+            "router": each.router,
+            "interface": each.interface,
+            "prefixes": [{"prefix": one.prefix.text, "lifetime": one.lifetime} for one in each.prefixes],
+        }
+        for each in heard
+    ]
+    return found | {"reason": "" if heard else f"no router has advertised within {wait:g} s"}
+
+
+def _proposal(report: Report) -> Report:
+    """Return the lines for the file: what clients came from, and, commented out, what is known of outbound alone."""
+    reasons = dict.fromkeys(report["configured"], "configured; no client has been noted from it")
+    for row in report["clients"]["prefixes"]:
+        count = (
+            f"{row['clients']}{' or more' if row['or_more'] else ''} {'client' if row['clients'] == 1 else 'clients'}"
+        )
+        reasons[row["prefix"]] = f"{'configured; ' if row['prefix'] in reasons else ''}{count}: {row['example']}"
+    outbound = {
+        **{prefix: f"DNS64 of {row['nameserver']}" for row in report["dns64"] for prefix in row["prefixes"]},
+        **{
+            one["prefix"]: f"PREF64 of router {row['router']}"
+            for row in report["pref64"]["routers"]
+            for one in row["prefixes"]
+            if one["lifetime"]
+        },
+    }
+    maybe = {prefix: why for prefix, why in outbound.items() if prefix not in reasons}
+    lines = [
+        "[translation]",
+        "prefixes = [",
+        *(f'    "{prefix}",  # {why}' for prefix, why in reasons.items()),
+        *(f'    # "{prefix}",  # {why}: outbound; does it bring clients too?' for prefix, why in maybe.items()),
+        "]",
+    ]
+    return {"proposal": {"prefixes": list(reasons), "outbound_only": list(maybe)}, "toml": "\n".join(lines)}
+
+
+def _show(report: Report, screen: Screen, file: str) -> None:
+    screen.title("Addresses that clients had, by the service's own records")
+    if rows := report["clients"]["prefixes"]:
+        _table(
+            screen,
+            [
+                (row["prefix"], row["origin"], f"{row['clients']}{'+' * row['or_more']}", row["example"], row["latest"])
+                for row in rows
+            ],
+            ("prefix", "taken for", "clients", "such as", "latest"),
+        )
+    else:
+        screen.line(f"  {report['clients']['reason']}")
+    screen.title(f"DNS64 (RFC 7050): {_OUTBOUND}")
+    _table(
+        screen,
+        [
+            (row["nameserver"], ", ".join(row["prefixes"]) or "-", row["error"] or _answer(row["addresses"]))
+            for row in report["dns64"]
+        ],
+        ("nameserver", "prefix", f"{rfc7050.NAME} AAAA"),
+    )
+    screen.title(f"Router advertisements (RFC 8781): {_OUTBOUND}")
+    rows = [
+        (row["router"], row["interface"], one["prefix"], f"{one['lifetime']} s" if one["lifetime"] else "0: withdrawn")
+        for row in report["pref64"]["routers"]
+        for one in row["prefixes"]
+    ]
+    rows += [
+        (row["router"], row["interface"], "-", "no PREF64")
+        for row in report["pref64"]["routers"]
+        if not row["prefixes"]
+    ]
+    if rows:
+        _table(screen, rows, ("router", "interface", "prefix", "lifetime"))
+    else:
+        screen.line(f"  {report['pref64']['reason']}")
+    screen.title(f"For {file}, where nothing has been changed")
+    for line in report["toml"].splitlines():
+        screen.line(f"  {line}")
+
+
+def _answer(addresses: list[str]) -> str:
+    return ", ".join(addresses) or "none: it doesn't synthesise"
+
+
+def _table(screen: Screen, rows: list[tuple[str, ...]], head: tuple[str, ...]) -> None:
+    screen.table([tuple(map(clean, row)) for row in rows], head, indent=2)

@@ -1,0 +1,107 @@
+"""The service's own records of the prefixes that clients came from: a small file beside the greylist.
+
+Each worker keeps what it has seen itself, and now and then unites it with what the file has. Two that write at once may
+lose what the other has added; it is added again with the next writing.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from milter64.address import Origin, Prefix
+from milter64.networks import pack, unpack
+from milter64.store import parse
+
+KEPT = 36 * 86400.0
+"""Seconds after which a prefix that nobody has come from any more is forgotten."""
+CLIENTS = 100
+"""Addresses that are kept of a prefix, and"""
+PREFIXES = 32
+"""prefixes that are kept."""
+_MODE = 0o640
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """Clients that came from inside a prefix.
+
+    `origin` is what they were taken for: `translated`, `undecoded`, or `ipv6`, where the prefix only looks like a
+    translator's. `clients` are addresses on the wire, `CLIENTS` at most. `latest` is when the last came, in seconds
+    since 1970.
+    """
+
+    prefix: str
+    origin: Origin
+    clients: frozenset[str]
+    latest: float
+
+    def __or__(self, other: "Sighting") -> "Sighting":
+        """Return both as one; the later one says the origin."""
+        later = max(self, other, key=lambda sighting: sighting.latest)
+        clients = self.clients | other.clients
+        if len(clients) > CLIENTS:
+            clients = frozenset(sorted(clients)[:CLIENTS])
+        return Sighting(prefix=self.prefix, origin=later.origin, clients=clients, latest=later.latest)
+
+
+def place(store: str) -> Path | None:
+    """Return the file that belongs to a store's URL, beside it; None for a store that is no file."""
+    path = parse(store)
+    return path and path.with_name(f"{path.name}.network.json")
+
+
+def read(path: Path) -> dict[str, Sighting]:
+    """Return what a file has, by prefix; nothing of one that isn't there or has something else in it.
+
+    Raises:
+        OSError: it is there and can't be read.
+    """
+    with suppress(FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
+        rows = json.loads(path.read_bytes())["prefixes"]
+        return {Prefix(text).text: _sighting(Prefix(text).text, row) for text, row in rows.items()}
+    return {}
+
+
+def _sighting(prefix: str, row: Mapping[str, object]) -> Sighting:
+    clients, latest = row["clients"], row["latest"]
+    if not (isinstance(clients, list) and clients):
+        raise TypeError("a list of clients is missing")
+    if not isinstance(latest, (int, float)):
+        raise TypeError("a time is a number")
+    addresses = frozenset(unpack(pack(str(client))) for client in clients)
+    return Sighting(prefix=prefix, origin=Origin(str(row["origin"])), clients=addresses, latest=latest)
+
+
+def unite(*some: Iterable[Sighting], now: float) -> dict[str, Sighting]:
+    """Return sightings by prefix, the latest ones, none older than `KEPT`."""
+    united: dict[str, Sighting] = {}
+    for sighting in (each for sightings in some for each in sightings if each.latest > now - KEPT):
+        before = united.get(sighting.prefix)
+        united[sighting.prefix] = before | sighting if before else sighting
+    latest = sorted(united.values(), key=lambda sighting: -sighting.latest)[:PREFIXES]
+    return {sighting.prefix: sighting for sighting in latest}
+
+
+def write(path: Path, sightings: Iterable[Sighting]) -> None:
+    """Unite sightings with what the file has, and put that in its place in one step.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    united = unite(read(path).values(), sightings, now=time.time())
+    rows = {
+        each.prefix: {"origin": each.origin.value, "clients": sorted(each.clients), "latest": round(each.latest)}
+        for each in united.values()
+    }
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
+        with open(descriptor, "w") as file:  # noqa: PTH123  a descriptor, and no path
+            json.dump({"prefixes": rows}, file, indent=1)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)

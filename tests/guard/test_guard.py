@@ -1,0 +1,300 @@
+"""The guard by itself: its clock is the test's, and the log a list."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from milter64 import guard
+from milter64.address import Origin, Translator
+from milter64.config import parse
+from milter64.crowds import MANY, WINDOW
+from milter64.discover.rfc7050 import NAME
+from milter64.dns import Resolver
+from milter64.guard import HOUR, Guard
+from milter64.networks import pack
+from milter64.session import Envelope, Session
+from rig.dnsserver import DnsServer, Fault
+from rig.process import until
+
+INVENTED = {NAME: {"AAAA": ["2001:db8:64::c000:aa"]}, "host.example": {"AAAA": ["2001:db8:64::c01f:c40a"]}}
+
+
+class Log:
+    """Keeps warnings instead of writing them."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, dict[str, Any]]] = []
+
+    def warning(self, event: str, **fields: object) -> None:
+        self.lines.append((event, fields))
+
+    exception = warning
+
+    @property
+    def events(self) -> list[str]:
+        return [event for event, _ in self.lines]
+
+
+class Watched:
+    """A guard that is told when to look, with all that it works with."""
+
+    def __init__(self, server: DnsServer, settings: str = "", store: str = "memory:") -> None:
+        text = (
+            f'{settings}\n[dns]\nnameservers = ["{server.address}"]\ntimeout = "300ms"\n[greylist]\nstore = "{store}"\n'
+        )
+        self.settings, problems = parse(text)
+        assert not problems
+        self.log = Log()
+        self.translator = self.settings.translator()
+        self.resolver = Resolver(self.settings.dns, self.translator)
+        self.guard = Guard(self.settings, self.translator, self.resolver, self.log)  # type: ignore[arg-type]  # a fake
+
+    def hear(self, address: str, helo: str = "h.example", domain: str = "d.example", *, login: str = "") -> None:
+        client = self.translator.client(address)
+        session = Session(token="T", client=client, port=0, helo=helo, mta="mx.example")
+        self.guard.notice(Envelope(session=session, sender=f"a@{domain}", login=login))
+
+    def crowd(self, address: str, *, login: str = "") -> None:
+        for n in range(MANY):
+            self.hear(address, f"h{n}.example", f"d{n}.example", login=login)
+
+    def look(self, now: float) -> None:
+        self.guard._look(now)  # noqa: SLF001  what its thread does every second
+
+    def ask(self) -> None:
+        self.guard._ask()  # noqa: SLF001  what its thread does every hour
+
+    def origin(self, address: str) -> Origin:
+        return self.translator.client(address).origin
+
+
+@pytest.fixture
+def server() -> Iterator[DnsServer]:
+    with DnsServer(INVENTED) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "gateways", lambda: frozenset({pack("192.0.2.1"), pack("2001:db8:9::1")}))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    clock = SimpleNamespace(now=10_000.0)
+    monkeypatch.setattr(guard, "time", SimpleNamespace(monotonic=lambda: clock.now, time=time.time))
+    return clock
+
+
+@pytest.mark.parametrize(
+    "address", ["10.0.0.1", "127.0.0.1", "::1", "fd00::1", "fe80::1", "::ffff:172.17.0.1", "192.0.2.1", "2001:db8:9::1"]
+)
+def test_an_address_of_this_hosts_network_can_be_a_gateway(server: DnsServer, address: str) -> None:
+    watched = Watched(server)
+    watched.crowd(address)
+    watched.look(0)
+    assert watched.origin(address) is Origin.MASKED
+    assert watched.log.events == ["masked"]
+
+
+@pytest.mark.parametrize("address", ["192.0.2.2", "2001:db8::1", "64:ff9b::c01f:c40a", "2001:db8:64::10.0.0.1"])
+def test_an_address_of_elsewhere_is_never_a_gateway(server: DnsServer, address: str) -> None:
+    watched = Watched(server, '[translation]\nprefixes = ["64:ff9b::/96", "2001:db8:64::/96"]')
+    watched.crowd(address)
+    watched.look(0)
+    assert watched.origin(address) is not Origin.MASKED
+    assert watched.log.events == []
+
+
+def test_clients_that_authenticate_are_known_and_make_no_gateway(server: DnsServer) -> None:
+    watched = Watched(server)
+    watched.crowd("10.0.0.1", login="joe")
+    watched.look(0)
+    assert watched.origin("10.0.0.1") is Origin.IPV4
+
+
+def test_a_gateway_is_one_until_a_day_after_it_last_showed(server: DnsServer) -> None:
+    watched = Watched(server)
+    watched.crowd("::ffff:10.0.0.1")
+    watched.look(0)
+    watched.crowd("::ffff:10.0.0.1")  # masked by now
+    watched.look(100)
+    watched.look(WINDOW + 99)
+    assert watched.origin("::ffff:10.0.0.1") is Origin.MASKED
+    watched.look(WINDOW + 100)
+    assert watched.origin("::ffff:10.0.0.1") is Origin.MAPPED
+
+
+def test_several_gateways_are_masked_beside_each_other(server: DnsServer) -> None:
+    watched = Watched(server)
+    watched.crowd("10.0.0.1")
+    watched.look(0)
+    watched.crowd("10.0.0.2")
+    watched.look(1)
+    assert [watched.origin(f"10.0.0.{n}") for n in (1, 2, 3)] == [Origin.MASKED, Origin.MASKED, Origin.IPV4]
+
+
+def test_each_line_comes_once_an_hour(server: DnsServer, clock: SimpleNamespace) -> None:
+    watched = Watched(server, "translation.prefixes = []")
+
+    def everything() -> None:
+        watched.ask()
+        watched.crowd("10.0.0.1")
+        watched.hear("64:ff9b::c01f:c40a")
+        watched.hear("64:ff9b::c01f:c40b")
+        watched.look(clock.now)
+
+    everything()
+    clock.now += HOUR - 1
+    everything()
+    assert watched.log.events == ["dns64", "masked", "undecoded"]
+    clock.now += 1
+    everything()
+    assert watched.log.events == ["dns64", "masked", "undecoded"] * 2
+
+
+def test_the_remedy_keeps_what_is_configured(server: DnsServer) -> None:
+    watched = Watched(server, 'translation.prefixes = ["2001:db8:46::/96", "2001:db8:64::/96"]')
+    watched.ask()
+    watched.hear("64:ff9b::c01f:c40a")
+    watched.look(0)
+    (_, dns64), (_, undecoded) = watched.log.lines
+    assert '[translation] prefixes = ["2001:db8:46::/96", "2001:db8:64::/96"]' in dns64["remedy"]
+    assert '[translation] prefixes = ["2001:db8:46::/96", "2001:db8:64::/96", "64:ff9b::/96"]' in undecoded["remedy"]
+
+
+def test_what_a_dns64_invents_is_forgotten_and_never_believed_again(server: DnsServer) -> None:
+    watched = Watched(server)
+
+    def known() -> tuple[str, ...]:
+        return watched.resolver.ask("host.example", "AAAA", time.monotonic() + 5).values
+
+    assert known() == ("2001:db8:64::c01f:c40a",)
+    watched.ask()
+    assert known() == ()
+
+
+def test_a_silent_nameserver_is_asked_again_soon_and_what_was_found_stays(
+    server: DnsServer, clock: SimpleNamespace
+) -> None:
+    watched = Watched(server)
+    watched.ask()
+    assert watched.guard._ask_at == clock.now + HOUR  # noqa: SLF001
+    server.faults[NAME] = Fault.SILENT
+    watched.ask()
+    assert watched.guard._ask_at == clock.now + 60  # noqa: SLF001
+    assert watched.translator.synthesised("2001:db8:64::1")
+    server.faults[NAME] = Fault.SERVFAIL
+    watched.ask()
+    assert watched.translator.synthesised("2001:db8:64::1")
+
+
+def test_a_dns64_that_is_gone_is_forgotten(server: DnsServer) -> None:
+    watched = Watched(server)
+    watched.ask()
+    server.records[NAME] = {}
+    watched.ask()
+    assert not watched.translator.synthesised("2001:db8:64::1")
+    assert watched.translator.synthesised("64:ff9b::1")
+
+
+def test_each_prefix_is_written_at_once_and_the_rest_at_the_end(server: DnsServer, tmp_path: Path) -> None:
+    file = tmp_path / "greylist.sqlite.network.json"
+    watched = Watched(server, store=f"sqlite:{tmp_path}/greylist.sqlite")
+
+    def written() -> dict[str, list[str]]:
+        rows = json.loads(file.read_bytes())["prefixes"] if file.exists() else {}
+        return {prefix: row["clients"] for prefix, row in rows.items()}
+
+    first, second, other = "64:ff9b::c01f:c40a", "64:ff9b::c01f:c40b", "64:ff9b:1::c01f:c40a"
+    watched.guard.start()
+    watched.hear(first)
+    until(lambda: written() == {"64:ff9b::/96": [first]}, "the first prefix to be written")
+    watched.hear(other)
+    until(lambda: "64:ff9b:1::/96" in written(), "the second prefix to be written")
+    watched.hear(second)
+    until(watched.guard._recent.empty, "it to be seen")  # noqa: SLF001
+    watched.guard.close()
+    until(lambda: written() == {"64:ff9b::/96": [first, second], "64:ff9b:1::/96": [other]}, "the rest to be written")
+
+
+def test_later_clients_are_written_in_time_though_no_other_comes(
+    server: DnsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "_WRITE_EVERY", 1.5)  # more than envelopes gather for
+    file = tmp_path / "greylist.sqlite.network.json"
+    watched = Watched(server, store=f"sqlite:{tmp_path}/greylist.sqlite")
+    watched.guard.start()
+    watched.hear("64:ff9b::c01f:c40a")
+    until(file.exists, "the first to be written")
+    watched.hear("64:ff9b::c01f:c40b")
+    until(lambda: "c40b" in file.read_text(), "the second to be written")
+    watched.guard.close()
+
+
+def test_an_idle_guard_ends_at_once(server: DnsServer) -> None:
+    watched = Watched(server)
+    watched.guard.start()
+    until(lambda: watched.log.events == ["dns64"], "the first question")
+    watched.guard.close()
+    assert not watched.guard._thread.is_alive()  # noqa: SLF001
+
+
+def test_addresses_that_look_like_a_translators_are_noted(server: DnsServer) -> None:
+    watched = Watched(server)
+    for n in range(24):
+        watched.hear(f"2001:db8:122:344::{16 + n:x}1f:c40a")
+    watched.hear("2001:db8::25")
+    watched.look(0)
+    seen = watched.guard._seen  # noqa: SLF001  what it writes
+    assert {prefix: (each.origin, len(each.clients)) for prefix, each in seen.items()} == {
+        "2001:db8:122:344::/96": (Origin.IPV6, 24)
+    }
+
+
+def test_only_prefixes_are_noted_and_no_mapping_native_or_private_client(server: DnsServer) -> None:
+    mapping = '{ ipv4 = "198.51.100.7", ipv6 = "2001:db8:a::7" }'
+    watched = Watched(server, f'[translation]\nprefixes = ["64:ff9b::/96"]\nexplicit = [{mapping}]')
+    for address in ("2001:db8:a::7", "192.31.196.10", "::ffff:192.31.196.10", "64:ff9b::10.0.0.1", "2001:db8::25"):
+        watched.hear(address)
+    for n in range(24):
+        watched.hear(f"fd00::{16 + n:x}1f:c40a")
+    watched.look(0)
+    assert watched.guard._seen == {}  # noqa: SLF001
+
+
+def test_a_fault_is_told_of_and_the_guard_goes_on(server: DnsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(server)
+
+    def fail(_: bytes) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(watched.guard._shapes, "add", fail)  # noqa: SLF001
+    watched.guard.start()
+    watched.hear("2001:db8::25")
+    until(lambda: "fault" in watched.log.events, "the fault")
+    watched.crowd("10.0.0.1")
+    until(lambda: watched.origin("10.0.0.1") is Origin.MASKED, "the gateway to be masked")
+    watched.guard.close()
+
+
+def test_what_comes_too_fast_goes_unseen_and_takes_no_room(server: DnsServer) -> None:
+    watched = Watched(server)
+    for _ in range(5000):
+        watched.hear("2001:db8::25")
+    assert watched.guard._recent.qsize() == 2048  # noqa: SLF001
+
+
+def test_who_learns_nothing_knows_what_is_configured() -> None:
+    translator = Translator(gateways=["10.0.0.1"])
+    translator.distrust([])
+    assert translator.synthesised("64:ff9b::1")
+    assert not translator.synthesised("2001:db8:64::1")
+    assert translator.client("10.0.0.1").origin is Origin.MASKED
+    translator.mask([pack("10.0.0.2")])
+    assert [translator.client(f"10.0.0.{n}").origin for n in (1, 2)] == [Origin.IPV4, Origin.MASKED]
