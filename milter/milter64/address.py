@@ -286,6 +286,7 @@ class Translator:
     def mask(self, gateways: Iterable[bytes]) -> None:
         """Take these addresses, as bytes, for gateways from now on, in the place of those before."""
         self._gateways = frozenset(gateways)
+        self._crowded |= {gateway[:8] for gateway in self._gateways if len(gateway) > 4}  # noqa: PLR2004  IPv6 alone
         self.client = self._remembering()  # what is decoded at this moment goes to the memory that is left behind
 
     def distrust(self, prefixes: Iterable[Prefix]) -> None:

@@ -68,6 +68,9 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "dns_breaker_open": Family(kind="livesum", help="Workers that no nameserver answers"),
     "cache_lookups": Family(kind="counter", help="Looks into a cache", labels=("cache", "result")),
+    "guard_warnings": Family(
+        kind="counter", help="Warnings of the guard, one an hour for each thing found", labels=("kind",)
+    ),
     "store_trouble": Family(kind="counter", help="Trouble with the greylist's store", labels=("kind",)),
     "store_gone": Family(kind="livemax", help="1 while a worker can't use the greylist's store"),
     "bound_entries": Family(
@@ -88,6 +91,7 @@ Tallied = tuple[str | int, ...]
 
 _MOST = 100_000
 """Events that may wait to be added up, several seconds' worth of a busy worker; the oldest would be lost."""
+_GUARDS = frozenset({"undecoded", "dns64", "masked"})
 _ACTIONS = {action: action.name.lower() for action in Action}
 
 
@@ -120,6 +124,11 @@ class Tally:
                 counts[family, bisect_left(FAMILIES[family].buckets, seconds)] += 1
                 counts[family, "sum"] += seconds
         return counts
+
+    def warned(self, event: str) -> None:
+        """Count a warning, if it is one of the guard's."""
+        if event in _GUARDS:
+            self._events.append(("guard_warnings", event))
 
     def connected(self, origin: str) -> None:
         """Count a session."""

@@ -66,6 +66,8 @@ class Telemetry:
 
     def warning(self, event: str, **fields: object) -> None:
         """Log something that an admin should look at."""
+        if self.tally:
+            self.tally.warned(event)
         self._line("warning", event, partial(_sanitised, fields))
 
     def error(self, event: str, **fields: object) -> None:

@@ -7,6 +7,8 @@ import pytest
 from milter64.greylist import Record, Settings, attempt
 from milter64.metrics import FAMILIES, Tally
 from milter64.policy import Verdict
+from milter64.telemetry import Settings as LogSettings
+from milter64.telemetry import Telemetry
 from milter64.verdict import Action, Finding
 from rig.court import PATIENT, STRANGER, Court
 from rig.envelopes import envelope
@@ -47,6 +49,14 @@ def test_an_acceptance_counts_its_recipients_and_so_does_one_that_came_to_nothin
     taken = tally.take()
     assert taken["verdicts", "accept", "translated", "yes"] == 2
     assert taken["abandoned", "translated"] == 1
+
+
+def test_a_warning_of_the_guard_is_counted_by_its_name_and_no_other_is() -> None:
+    tally = Tally()
+    telemetry = Telemetry(LogSettings(), tally)
+    for event in ("masked", "dns64", "masked", "greylist", "a stranger's word"):
+        telemetry.warning(event)
+    assert tally.take() == {("guard_warnings", "masked"): 2, ("guard_warnings", "dns64"): 1}
 
 
 def test_what_was_taken_is_not_counted_again() -> None:
