@@ -22,7 +22,11 @@ ORDER = [
     *("crowds", "gateways", "guard", "backlog", "engine", "callbacks"),
     *("counting", "gauges", "publisher", "sockets", "relief", "worker", "exporter", "crew", "notify", "supervisor"),
     *("audit", "audit.postfix", "audit.smtpds", "audit.advice"),
+    *("audit.line", "audit.host", "audit.reach", "audit.facts", "audit.reverse"),
+    *("audit.published", "audit.inbound", "audit.senders", "audit.strategy", "audit.outbound"),
+    *("audit.service", "audit.container", "audit.auditor"),
     *("cli.screen", "cli.run", "cli.check_config", "cli.translate", "cli.explain", "cli.discover", "cli.postfix"),
+    "cli.audit",
     *("cli", "__main__"),
 ]
 """Every module, so that each imports only from those before it."""

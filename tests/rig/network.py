@@ -45,9 +45,9 @@ class Network:
             lambda: socket.create_connection((host, port), timeout, source_address=(source, 0) if source else None)
         )
 
-    def reserve(self, *addresses: str) -> "Reservation":
-        """Reserve a TCP port that is free on all of the addresses."""
-        return self.call(lambda: Reservation(addresses))
+    def reserve(self, *addresses: str, port: int = 0) -> "Reservation":
+        """Reserve a TCP port that is free on all of the addresses: any, or `port` in a namespace of one's own."""
+        return self.call(lambda: Reservation(addresses, port))
 
 
 HERE = Network()
@@ -90,16 +90,16 @@ class Reservation:
     by itself.
     """
 
-    def __init__(self, addresses: tuple[str, ...]) -> None:
+    def __init__(self, addresses: tuple[str, ...], port: int = 0) -> None:
         while True:
             self._sockets: list[socket.socket] = []
-            self.port = 0
+            self.port = port
             try:
                 for address in addresses:
                     self._bind(address)
             except OSError as error:
                 self.close()
-                if error.errno != errno.EADDRINUSE or not self.port:
+                if error.errno != errno.EADDRINUSE or port or not self.port:
                     raise  # else it is taken on a later address; the next attempt gets another number
             else:
                 return

@@ -101,14 +101,16 @@ class Postfix(Server):
         tls: bool = False,
         network: Network = HERE,
         addresses: Sequence[str] = LOOPBACK,
+        port: int = 0,
+        services: Sequence[str] = (),
         **settings: str,
     ) -> None:
         """Say how it is to be.
 
         `folder`: a new one for all of its files, which others than root can pass through; `milters`: smtpd_milters,
         such as "inet:127.0.0.1:8864"; `chroot`: smtpd runs chrooted into `queue`, as on Debian, and a milter's socket
-        is relative to that; `tls`: STARTTLS is offered; `addresses`: where it listens in `network`; `settings`: of
-        main.cf.
+        is relative to that; `tls`: STARTTLS is offered; `addresses`: where it listens in `network`, on `port` if one
+        is given; `services`: lines to add to master.cf; `settings`: of main.cf.
         """
         super().__init__(folder, network=network)
         self.queue = folder / "queue"
@@ -116,6 +118,8 @@ class Postfix(Server):
         self._chroot = chroot
         self._tls = tls
         self._settings = {"smtpd_milters": milters, **settings}
+        self._services = services
+        self._wanted_port = port
         self.port = self.proxy_port = 0
 
     def delivered(self, count: int = 1, seconds: float = PATIENCE) -> list[Message]:
@@ -131,7 +135,8 @@ class Postfix(Server):
         return [mailbox.MaildirMessage(path.read_bytes()) for path in messages]
 
     def _start(self, stack: ExitStack) -> Process:
-        ports = [stack.enter_context(self._network.reserve(*self._addresses)) for _ in range(2)]
+        wanted = (self._wanted_port, 0)
+        ports = [stack.enter_context(self._network.reserve(*self._addresses, port=port)) for port in wanted]
         self.port, self.proxy_port = (reservation.port for reservation in ports)
         self._make_folders()
         self._configure()
@@ -172,7 +177,7 @@ class Postfix(Server):
             f"[{address}]:{self.proxy_port} {smtpd} -o smtpd_upstream_proxy_protocol=haproxy"
             for address in self._addresses
         ]
-        self._write("master.cf", [*listeners, *proxied, _MASTER])
+        self._write("master.cf", [*listeners, *proxied, _MASTER, *self._services])
         # An error in main.cf kills master before it has a log; this asks for nothing, and says what is wrong.
         HERE.run("postmap", "-c", str(self._folder / "etc"), "-q", "key", "static:value")
 

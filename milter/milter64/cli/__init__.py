@@ -19,6 +19,7 @@ VERBS = {
     "explain": "show step by step how a sender would be judged",
     "discover": "find the prefixes of the translators before this host, and propose [translation]",
     "postfix": "print the lines that tell Postfix, and check its settings",
+    "audit": "find what is wrong with this mail host and its network",
 }
 
 

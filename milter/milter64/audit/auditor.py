@@ -1,0 +1,111 @@
+"""The whole audit: the facts are read once, and every theme judges by them."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from milter64.audit import host, postfix
+from milter64.audit.container import container
+from milter64.audit.facts import Dns, Facts, Translators
+from milter64.audit.inbound import inbound
+from milter64.audit.line import Line, problem
+from milter64.audit.outbound import outbound
+from milter64.audit.postfix import Postfix, PostfixUnreadable
+from milter64.audit.published import Published, published
+from milter64.audit.reach import Reach
+from milter64.audit.service import service
+from milter64.config import Settings
+from milter64.discover import rfc7050
+from milter64.dns import Answer, Asker, Resolver
+from milter64.exchange import nameserver, system_nameservers
+
+LONGEST = 60.0
+"""Seconds for all questions to DNS together; each has `dns.deadline` at most."""
+
+THEMES: Mapping[str, Callable[[Facts, Published], Iterator[Line]]] = {
+    "inbound": inbound,
+    "outbound": outbound,
+    "milter64": service,
+    "container": container,
+}
+
+
+def audit(facts: Facts, trouble: str = "") -> Iterator[tuple[str, Line]]:
+    """Yield each line with its theme, as it comes; `trouble` is why Postfix's settings are not known."""
+    found = published(facts)
+    said: set[tuple[str, Line]] = set()
+    if trouble:
+        yield "inbound", _unreadable(trouble)
+    for theme, judge in THEMES.items():
+        for line in judge(facts, found):
+            if (theme, line) not in said:  # as where two of Postfix's services are alike
+                said.add((theme, line))
+                yield theme, line
+
+
+def _unreadable(trouble: str) -> Line:
+    return problem(
+        "Postfix",
+        f"its settings can't be read, and are taken for the defaults: {trouble}",
+        see="postconf -n",
+        remedy="run the audit where Postfix is, or name its folder with --config-directory",
+    )
+
+
+def gather(
+    settings: Settings, directory: Path | None, domains: Sequence[str], progress: Callable[[str], None]
+) -> tuple[Facts, str]:
+    """Read the facts of this host, and say why Postfix's are missing if they are.
+
+    `domains` are Postfix's own `mydomain` if none are given. `progress` is told what is being asked, now and later.
+    """
+    progress("the host")
+    here = host.read()
+    trouble = ""
+    try:
+        mail_server = postfix.read(directory)
+    except PostfixUnreadable as error:
+        mail_server, trouble = Postfix(directory=directory or Path(), main={}, services=()), str(error)
+    end = time.monotonic() + LONGEST
+    progress(f"AAAA {rfc7050.NAME}")
+    own = (mail_server.value("mydomain") or here.name.partition(".")[2],)
+    facts = Facts(
+        host=here,
+        postfix=mail_server,
+        settings=settings,
+        domains=tuple(dict.fromkeys(domain.lower().rstrip(".") for domain in domains or own if domain)),
+        dns=Dns(
+            asker=_Told(Resolver(settings.dns, settings.translator()), progress),
+            seconds=settings.dns.deadline,
+            end=end,
+        ),
+        doors=Reach(),
+        translators=_translators(settings),
+    )
+    return facts, trouble
+
+
+def _translators(settings: Settings) -> Translators:
+    """Ask each nameserver whether it is a DNS64 (RFC 7050), till one of them is."""
+    servers = tuple(map(nameserver, settings.dns.nameservers)) or system_nameservers()
+    trouble = ""
+    for server in servers:
+        answer = rfc7050.ask(server, settings.dns.timeout)
+        if answer.prefixes:
+            return Translators(prefixes=tuple(sorted(prefix.text for prefix in answer.prefixes)))
+        trouble = trouble or (f"{answer.error} from {server}" if answer.error else "")
+    return Translators(trouble=trouble)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """DNS, with each question told of before it is asked."""
+
+    asker: Asker
+    progress: Callable[[str], None]
+
+    def ask(self, name: str, rdtype: str, deadline: float) -> Answer:
+        """Answer as `Asker.ask` does."""
+        self.progress(f"{rdtype} {name}")
+        return self.asker.ask(name, rdtype, deadline)

@@ -1,0 +1,191 @@
+"""milter64 itself: who asks it, whom it asks, and what it takes for translated."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from milter64.address import Origin
+from milter64.audit import advice
+from milter64.audit.facts import Facts, shown
+from milter64.audit.host import IPV6, Route, family
+from milter64.audit.line import Line, ok, problem, warning
+from milter64.audit.published import Published
+from milter64.audit.reach import Unreached
+from milter64.audit.smtpds import Case
+from milter64.exchange import nameserver
+from milter64.networks import Networks, pack, parse_network
+
+_BEGINNING = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
+"""No clock that is right shows less: milter64 is younger."""
+_EVERY = {"0.0.0.0", "::"}  # noqa: S104  they are read, nothing is bound to them
+_SHORT = 96
+_LOOPBACK = Networks(("127.0.0.0/8", "::1"))
+_ASK_7050 = "dig +short AAAA ipv4only.arpa"
+
+
+def service(facts: Facts, _found: Published) -> Iterator[Line]:
+    """Yield the lines on Postfix's way to milter64, on its resolver, the clock, and the translation prefixes."""
+    yield from _milters(facts)
+    yield _socket(facts)
+    yield _resolver(facts)
+    yield _dns64(facts)
+    yield from _undecoded(facts)
+    yield _clock(facts)
+    yield from _prefixes(facts)
+
+
+def _milters(facts: Facts) -> Iterator[Line]:
+    """Tell what `advice` has against how Postfix asks, and of each smtpd of port 25 that is as it should be."""
+    if not facts.postfix.services:
+        return
+    found = advice.check(facts.postfix, facts.settings)
+    for trouble in found:
+        make = problem if trouble.breaks else warning
+        place = trouble.where.partition(" ")[0]
+        see = f"postconf -M {place}; postconf -P '{place}/*'" if "/" in place else "milter64 postfix"
+        yield make(
+            f"milters: {trouble.where}", trouble.what, see=see, remedy=f"{trouble.remedy}; milter64 postfix prints how"
+        )
+    faulty = {trouble.where.partition(" ")[0] for trouble in found}
+    for front in Case(facts.postfix, facts.settings).fronts:
+        if front.key not in faulty:
+            reason = f"milter64 is first; {'the chroot sees its socket' if front.chroot else 'there is no chroot'}"
+            action = f"milter_default_action = {facts.postfix.value('milter_default_action', front)}"
+            yield ok(f"milters: {front.key}", reason, action, see=shown(front, "smtpd_milters"))
+
+
+def _socket(facts: Facts) -> Line:
+    """Judge whether milter64 answers, to Postfix's user too, and not to everybody."""
+    endpoint = facts.settings.milter.socket
+    subject = "milter64's socket"
+    path = endpoint.address if isinstance(endpoint.address, str) else ""
+    see = f"ls -l {path}" if path else f"ss -tlnp sport = :{endpoint.address[1]}"
+    user = facts.postfix.value("mail_owner") or "postfix"
+    try:
+        facts.doors.milter(endpoint)
+    except Unreached as error:
+        return problem(subject, f"nobody answers on {endpoint}: {error}", see=see, remedy="start milter64 run")
+    if path and (barrier := facts.doors.barrier(Path(path), user)):
+        return problem(
+            subject,
+            f"{barrier}: Postfix can't reach it",
+            see=see,
+            remedy=f'set milter.socket_group = "{user}", milter.socket_mode = "0660", and that group on the folder',
+        )
+    held = None if path else facts.host.address(str(endpoint.address[0]))
+    if not path and (endpoint.address[0] in _EVERY or (held and held.public)):
+        return warning(
+            subject,
+            f"{endpoint} is open to other hosts, who can ask anything of milter64",
+            see=see,
+            remedy='listen on "inet:8864@127.0.0.1" or on a unix socket',
+        )
+    return ok(subject, f"answers on {endpoint}", see=see)
+
+
+def _resolver(facts: Facts) -> Line:
+    subject, see = "resolver", "grep nameserver /etc/resolv.conf; milter64 check-config"
+    texts = facts.settings.dns.nameservers or facts.host.nameservers
+    by = "dns.nameservers" if facts.settings.dns.nameservers else "resolv.conf"
+    far = [text for text in texts if not _local(facts, str(nameserver(text).address[0]))]
+    if far:
+        return warning(
+            subject,
+            f"{', '.join(far)}, by {by}, is not on this host: slow, shared with others, and open to forged answers",
+            see=see,
+            remedy="run a resolver here (apt install unbound), and name 127.0.0.1",
+        )
+    return ok(subject, f"{', '.join(texts)}, by {by}", see=see)
+
+
+def _local(facts: Facts, address: str) -> bool:
+    return pack(address.partition("%")[0]) in _LOOPBACK or facts.host.address(address) is not None
+
+
+def _dns64(facts: Facts) -> Line:
+    """Judge the prefixes that discovery by DNS names against those that are configured."""
+    subject = "DNS64 and translation.prefixes"
+    configured = [prefix.text for prefix in facts.settings.translation.prefixes]
+    known = ", ".join(configured) or "none"
+    found = facts.translators
+    if found.trouble:
+        return warning(
+            subject,
+            f"whether the resolver is a DNS64 isn't known: {found.trouble}",
+            see=_ASK_7050,
+            remedy="mend the resolver",
+        )
+    unknown = [prefix for prefix in found.prefixes if prefix not in configured]
+    if unknown:
+        return problem(
+            subject,
+            f"the resolver makes AAAA records in {', '.join(unknown)}, and milter64 knows {known}: "
+            "by them SPF passes anybody who comes through a translator",
+            *(f"translation.prefixes = {configured}",),
+            see=_ASK_7050,
+            remedy="add it to translation.prefixes, or ask a resolver without DNS64: milter64 discover",
+        )
+    if found.prefixes:
+        return ok(subject, f"a DNS64, with {', '.join(found.prefixes)}, which milter64 knows", see=_ASK_7050)
+    return ok(subject, f"the resolver is no DNS64; configured: {known}", see=_ASK_7050)
+
+
+def _undecoded(facts: Facts) -> Iterator[Line]:
+    """Tell of clients, connected now, whose address is a translator's that nobody has named."""
+    translator = facts.settings.translator()
+    found = sorted({peer for peer in facts.host.peers if translator.client(peer).origin is Origin.UNDECODED})
+    if found:
+        yield problem(
+            "translation of clients",
+            "clients come through a translator that is not configured, and are not judged by their address",
+            *found,
+            see=f"ss -tan sport = :25; milter64 translate {found[0]}",
+            remedy="add its prefix to translation.prefixes: milter64 discover",
+        )
+
+
+def _clock(facts: Facts) -> Line:
+    subject, see = "clock", "timedatectl; date -u"
+    clock = facts.host.clock
+    shows = f"{datetime.fromtimestamp(clock.now, UTC):%Y-%m-%d %H:%M} UTC"
+    if clock.now < _BEGINNING:
+        return problem(subject, f"it shows {shows}", see=see, remedy="set it: greylisting, TLS and DNSSEC go by it")
+    if not clock.synchronised:
+        return warning(
+            subject,
+            f"{shows}, and nothing keeps it right, as the kernel says",
+            see=see,
+            remedy="run chrony or systemd-timesyncd, on the host where this is a container",
+        )
+    return ok(subject, f"{shows}, synchronised", see=see)
+
+
+def _prefixes(facts: Facts) -> Iterator[Line]:
+    """Judge the prefixes in which hosts of our own links might be taken for IPv4 ones (shorter than /96)."""
+    for prefix in facts.settings.translation.prefixes:
+        if prefix.length >= _SHORT:
+            continue
+        subject, see = f"translation prefix {prefix.text}", "ip -6 route show"
+        inside = [route for route in facts.host.routes if _on_link(route) and _overlap(route.destination, prefix.text)]
+        held = [each.address for each in facts.host.addresses if pack(each.address) in Networks((prefix.text,))]
+        meant = [route for route in inside if held or route.destination != prefix.text]  # else it is the translator's
+        if meant or held:
+            yield problem(
+                subject,
+                "native IPv6 hosts of this link lie in it, and are taken for IPv4 ones",
+                *(f"{route.destination} dev {route.interface}" for route in meant),
+                *held,
+                see=see,
+                remedy="translate in a prefix of its own, best a /96, where no host lives",
+            )
+        else:
+            yield ok(subject, "no link of this host lies in it", see=see)
+
+
+def _on_link(route: Route) -> bool:
+    return route.family == IPV6 and route.leads and not route.gateway and route.destination != "default"
+
+
+def _overlap(one: str, other: str) -> bool:
+    first, second = parse_network(one), parse_network(other)
+    return family(one) == family(other) and bool(first in second or second in first)

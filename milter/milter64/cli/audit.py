@@ -1,0 +1,135 @@
+"""`milter64 audit`: what is wrong with this mail host and its network, seen from here and from outside."""
+
+import argparse
+import dataclasses
+import json
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from textwrap import wrap
+from typing import TextIO
+
+from milter64.audit.auditor import audit, gather
+from milter64.audit.line import Level, Line
+from milter64.cli.screen import Screen
+from milter64.config import load
+from milter64.text import clean
+
+PROBLEMS = 1
+"""The exit code where there is a problem; warnings are none."""
+_LONGEST = 1000
+_NARROWEST = 30
+_COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
+_ERASE = "\r\x1b[K"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
+    parser.add_argument(
+        "--domain",
+        action="append",
+        default=[],
+        dest="domains",
+        metavar="DOMAIN",
+        help="a domain that is received or sent for here; may be repeated; default: Postfix's mydomain",
+    )
+    parser.add_argument("--config-directory", type=Path, metavar="DIR", help="where main.cf is; default: Postfix's own")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Look at everything, say what there is, and change nothing."""
+    settings = load(arguments.config)
+    with _progress(sys.stderr) as progress:
+        facts, trouble = gather(settings, arguments.config_directory, arguments.domains, progress)
+        lines = [(theme, _clean(line)) for theme, line in audit(facts, trouble)]
+    counts = Counter(line.level for _, line in lines)
+    screen = Screen()
+    if arguments.json:
+        report = {
+            "host": clean(facts.name),
+            "domains": [clean(domain) for domain in facts.domains],
+            "counts": {level.value: counts[level] for level in Level},
+            "lines": [{"theme": theme, **dataclasses.asdict(line)} for theme, line in lines],
+        }
+        screen.line(json.dumps(report, indent=2))
+    else:
+        _show(lines, counts, screen)
+    return PROBLEMS if counts[Level.PROBLEM] else os.EX_OK
+
+
+def _clean(line: Line) -> Line:
+    return dataclasses.replace(
+        line,
+        subject=clean(line.subject, _LONGEST),
+        reason=clean(line.reason, _LONGEST),
+        evidence=tuple(clean(each, _LONGEST) for each in line.evidence),
+        see=clean(line.see, _LONGEST),
+        remedy=clean(line.remedy, _LONGEST),
+    )
+
+
+def _show(lines: list[tuple[str, Line]], counts: Counter[Level], screen: Screen) -> None:
+    """Lay the lines out by theme, all in the same columns; on a terminal they are wrapped to its width."""
+    longest = max((len(line.subject) for _, line in lines), default=0)
+    used = longest + len("  problem    ")
+    width = max(shutil.get_terminal_size().columns - used, _NARROWEST) if sys.stdout.isatty() else sys.maxsize
+    for theme, group in groupby(lines, key=lambda pair: pair[0]):
+        screen.title(theme.capitalize() if theme != "milter64" else theme)
+        rows = []
+        for _, line in group:
+            level, subject = screen.paint(f"{line.level:7}", _COLOURS[line.level]), f"{line.subject:{longest}}"
+            for part in _texts(line, width):
+                rows.append((level, subject, part))
+                level = subject = ""
+        screen.table(rows, indent=2)
+    screen.line(", ".join(f"{counts[level]} {level}" for level in Level))
+
+
+def _texts(line: Line, width: int) -> Iterator[str]:
+    """Yield what stands beside a subject; what belongs to a line that is ok only `--json` has.
+
+    Commands are left whole, to be copied.
+    """
+    yield from wrap(line.reason, width, subsequent_indent="  ", break_on_hyphens=False)
+    if line.level is not Level.OK:
+        if line.evidence:
+            evidence = f"evidence: {'; '.join(line.evidence)}"
+            yield from wrap(evidence, width, subsequent_indent="  ", break_on_hyphens=False)
+        yield f"see: {line.see}"
+        yield f"remedy: {line.remedy}"
+
+
+class _Progress:
+    """One line on a terminal, rewritten; nothing elsewhere."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._shown = stream.isatty()
+
+    def __call__(self, text: str) -> None:
+        """Show what is being done now."""
+        if self._shown:
+            width = shutil.get_terminal_size().columns - 1
+            self._stream.write(_ERASE + f"asking: {clean(text)}"[:width])
+            self._stream.flush()
+
+    def end(self) -> None:
+        """Leave nothing behind."""
+        if self._shown:
+            self._stream.write(_ERASE)
+            self._stream.flush()
+
+
+@contextmanager
+def _progress(stream: TextIO) -> Iterator[_Progress]:
+    progress = _Progress(stream)
+    try:
+        yield progress
+    finally:
+        progress.end()

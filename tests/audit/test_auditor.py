@@ -1,0 +1,102 @@
+"""How the facts are gathered, and how long DNS may take."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from milter64.audit.auditor import LONGEST, audit, gather
+from milter64.audit.facts import Dns, Translators, family_names, words
+from milter64.config import Settings, parse
+from rig.dnsserver import DnsServer, Fault
+from rig.records import Records
+
+SYNTHESISED = {"ipv4only.arpa": {"AAAA": ["64:ff9b::c000:aa", "64:ff9b::c000:ab", "2001:db8:64::c000:aa"]}}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "main.cf").write_text("mydomain = Example.ORG\nmyhostname = mx.example.org\n")
+    (tmp_path / "master.cf").write_text("smtp inet n - y - - smtpd\n")
+    return tmp_path
+
+
+@pytest.fixture
+def servers() -> Iterator[tuple[DnsServer, DnsServer]]:
+    with ExitStack() as stack:
+        yield stack.enter_context(DnsServer(SYNTHESISED)), stack.enter_context(DnsServer({}))
+
+
+def asking(*servers: DnsServer) -> Settings:
+    listed = ", ".join(f'"{server.address}"' for server in servers)
+    settings, problems = parse(f'dns = {{ nameservers = [{listed}], timeout = "200ms", deadline = "1s" }}')
+    assert not problems
+    return settings
+
+
+def test_without_a_domain_it_is_postfixs_own(folder: Path, servers: tuple[DnsServer, DnsServer]) -> None:
+    asked: list[str] = []
+    facts, trouble = gather(asking(servers[1]), folder, [], asked.append)
+    assert (facts.domains, facts.name, trouble) == (("example.org",), "mx.example.org", "")
+    assert asked == ["the host", "AAAA ipv4only.arpa"]
+    next(audit(facts))
+    assert "MX example.org" in asked
+
+
+def test_domains_are_taken_once(folder: Path, servers: tuple[DnsServer, DnsServer]) -> None:
+    facts, _ = gather(asking(servers[1]), folder, ["Example.net.", "example.net", "", "example.org"], lambda _: None)
+    assert facts.domains == ("example.net", "example.org")
+
+
+def test_a_postfix_that_cannot_be_read_says_why(tmp_path: Path, servers: tuple[DnsServer, DnsServer]) -> None:
+    facts, trouble = gather(asking(servers[1]), tmp_path / "gone", ["example.org"], lambda _: None)
+    assert "gone" in trouble
+    assert (facts.postfix.services, facts.name) == ((), facts.host.name)
+
+
+def test_a_nameserver_that_synthesises_is_found_among_others(
+    folder: Path, servers: tuple[DnsServer, DnsServer]
+) -> None:
+    dns64, plain = servers
+    both = ("2001:db8:64::/96", "64:ff9b::/96")
+    for settings in (asking(dns64), asking(plain, dns64), asking(dns64, plain)):
+        facts, _ = gather(settings, folder, [], lambda _: None)
+        assert facts.translators == Translators(prefixes=both)
+    facts, _ = gather(asking(plain), folder, [], lambda _: None)
+    assert facts.translators == Translators()
+
+
+def test_a_nameserver_that_does_not_answer_leaves_it_open(folder: Path, servers: tuple[DnsServer, DnsServer]) -> None:
+    dns64, plain = servers
+    dns64.faults["ipv4only.arpa"] = Fault.SILENT
+    facts, _ = gather(asking(plain, dns64), folder, [], lambda _: None)
+    assert facts.translators == Translators(trouble=f"no answer in time from {dns64.address}")
+
+
+def test_each_question_has_its_time_and_all_together_have_theirs() -> None:
+    now = 1000.0
+    dns = Dns(asker=Records({}), seconds=8.0, end=now + LONGEST, clock=lambda: now)
+    assert dns.lookup().deadline == 1008
+    now += LONGEST - 3
+    assert dns.lookup().deadline == 1000 + LONGEST
+    now += 10
+    assert dns.lookup().deadline == 1000 + LONGEST
+
+
+@pytest.mark.parametrize(
+    ("protocols", "names"),
+    [
+        ("all", ("IPv4", "IPv6")),
+        ("ipv6, ipv4", ("IPv4", "IPv6")),
+        ("IPv4", ("IPv4",)),
+        ("ipv6", ("IPv6",)),
+    ],
+)
+def test_inet_protocols(protocols: str, names: tuple[str, ...]) -> None:
+    assert family_names(protocols) == names
+
+
+def test_a_list_of_postfixs() -> None:
+    assert words(" 192.0.2.1, [2001:DB8::1]\n\tmx.example.org ") == ("192.0.2.1", "2001:db8::1", "mx.example.org")
+    assert words("") == ()
