@@ -53,6 +53,7 @@ TWO = replace(
         Address(address=OTHER_SIX, length=64, interface="eth0", flags=frozenset({"temporary"})),
     ),
 )
+SECOND = replace(TWO, sources={"IPv4": OTHER_FOUR, "IPv6": SIX})
 TEMPORARY = replace(TWO, sources={"IPv4": FOUR, "IPv6": OTHER_SIX})
 PRIVATE = replace(
     HOST,
@@ -65,6 +66,7 @@ PRIVATE = replace(
 OUTSIDE = {"proxy_interfaces": f"nat.example.org {FOUR} {SIX}"}
 
 
+SIX_OUTSIDE = {"proxy_interfaces": SIX}
 BOUND = {"smtp_bind_address6": SIX}
 
 
@@ -97,6 +99,8 @@ def main(**settings: str) -> Scene:
         (Scene(host=TEMPORARY), "problem", SOURCE_SIX, "it is temporary, and no PTR", f"smtp_bind_address6 = {SIX}"),
         (Scene(host=PRIVATE), "warning", "IPv4 outside", "10.0.0.25 is of private use", "proxy_interfaces"),
         (Scene(host=PRIVATE), "problem", "IPv6 outside", "fd00::25 is of private use", "an address of its own"),
+        (Scene(host=PRIVATE, main=SIX_OUTSIDE), "warning", "IPv4 outside", "10.0.0.25 is of private use", "proxy"),
+        (Scene(host=SECOND), "warning", SOURCE_FOUR, f"{OTHER_FOUR}, by", f"set smtp_bind_address = {OTHER_FOUR}"),
         (Scene(host=PRIVATE, main=OUTSIDE), "ok", f"PTR of {FOUR}", "leads back", ""),
         (Scene(host=PRIVATE, main=OUTSIDE), "ok", f"SPF of example.org from {SIX}", "pass", ""),
         (Scene(main={"relayhost": "[smart.example]:587"}), "ok", "relayhost", "goes out by [smart.example]:587", ""),
