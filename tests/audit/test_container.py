@@ -73,3 +73,18 @@ def test_a_container_without_ipv6_whose_host_is_published_with_it() -> None:
     ula = Address(address="fd00::2", length=64, interface="eth0")
     with_ipv6 = replace(INSIDE, addresses=(*INSIDE.addresses, ula))
     assert not any("IPv6 of" in line.subject for line in Scene(host=with_ipv6, main=outside).lines("container"))
+
+
+def test_the_proxies_that_cross_families_are_evidence() -> None:
+    crossing, straight = (Proxy(host=host, port=25, container="172.17.0.2") for host in ("::", "0.0.0.0"))
+    for proxies, count in (((straight, crossing), 1), ((straight,), 1)):
+        (line,) = (
+            each for each in Scene(host=replace(HOST, proxies=proxies)).lines("container") if each.subject == PROXY
+        )
+        assert line.evidence == (f"docker-proxy -host-ip {proxies[-1].host} -container-ip 172.17.0.2",) * count
+
+
+def test_a_router_to_some_network_alone_is_no_gateway() -> None:
+    route = Route(family="IPv4", destination="198.51.100.0/24", interface="eth0", gateway="192.0.2.9")
+    host = replace(HOST, routes=(*HOST.routes, route), peers=("192.0.2.9", "192.0.2.9"))
+    check(Scene(host=host).lines("container"), "ok", CLIENTS, "2 from 1", "")

@@ -254,3 +254,8 @@ def test_a_name_from_dns_is_quoted_in_the_command_to_see_it() -> None:
 def test_other_addresses_of_the_host_are_nobodys_concern() -> None:
     lines = Scene().lines("inbound")
     assert not any(other in str(line) for line in lines for other in (OTHER_FOUR, OTHER_SIX))
+
+
+def test_each_family_has_its_own_command() -> None:
+    sees = {line.subject: line.see for line in Scene().lines("inbound") if "default route" in line.subject}
+    assert sees == {"IPv4 default route": "ip -4 route show default", "IPv6 default route": "ip -6 route show default"}
