@@ -1,4 +1,5 @@
 import os
+import time
 from contextlib import closing
 from threading import Event, get_native_id
 
@@ -40,6 +41,28 @@ def test_too_many_tasks_are_left_undone_and_a_place_that_is_free_again_is_taken(
 
         until(another, "one more task")
     assert sorted(set(done)) == [0, 1, 2, 3, 4, 9]
+
+
+def test_a_thread_rests_much_longer_than_it_works_unless_all_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    rests: list[float] = []
+
+    class Rest(Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            rests.append(timeout or 0)
+            return True
+
+    monkeypatch.setattr(backlog, "Event", Rest)
+
+    def task() -> None:
+        enough = time.thread_time() + 0.02
+        while time.thread_time() < enough:
+            pass
+
+    with closing(Backlog(lambda: None)) as behind:
+        for _ in range(3):
+            behind.put(task)
+        until(lambda: len(rests) == 3, "the rests")
+    assert min(rests) >= 0.8
 
 
 def test_a_fault_is_told_and_ends_no_thread() -> None:

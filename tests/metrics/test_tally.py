@@ -128,6 +128,6 @@ def test_without_a_tally_the_engine_counts_nothing() -> None:
 
 def test_the_engine_says_how_full_its_caches_and_queues_are() -> None:
     court = Court()
-    assert court.engine.bounds() == {"findings": (0, 50_000), "waiting_verdicts": (0, 32), "learning_queue": (0, 2048)}
+    assert court.engine.bounds() == {"findings": (0, 50_000), "waiting_verdicts": (0, 32), "learning_queue": (0, 512)}
     court.offer("a@soft.example")
     assert court.engine.bounds()["findings"][0] > 0
