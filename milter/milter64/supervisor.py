@@ -146,7 +146,7 @@ class _Supervisor:
             self._rehire(crew, crew.plan.metrics, 0)
         self._settle()
 
-    def _dismiss(self, reason: str) -> None:
+    def _dismiss(self, reason: str, exit_code: int = os.EX_SOFTWARE) -> None:
         """Give up the crew that rises; those of it who are ready may have sessions already."""
         crew, self._rising = self._rising, None
         assert crew
@@ -157,7 +157,7 @@ class _Supervisor:
         if not self._serving:
             self._log.error("cannot start", reason=reason)
             crew.listener.close()
-            self._stop(os.EX_SOFTWARE)
+            self._stop(exit_code)
             return
         if crew.listener is not self._serving.listener:
             crew.listener.close()
@@ -268,7 +268,8 @@ class _Supervisor:
         _, status = os.waitpid(member.pid, 0)
         exit_code = os.waitstatus_to_exitcode(status)
         if (crew := member.crew) is self._rising:
-            self._dismiss(f"worker {member.pid} ended with {exit_code} before all were ready")
+            reason = f"worker {member.pid} ended with {exit_code} before all were ready"
+            self._dismiss(reason, os.EX_UNAVAILABLE if exit_code == os.EX_UNAVAILABLE else os.EX_SOFTWARE)
         elif crew is self._serving:
             deaths = member.deaths if time.monotonic() - member.born < _STEADY else 0
             event = "metrics server died" if member.duty is crew.plan.metrics else "worker died"

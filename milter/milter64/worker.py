@@ -70,6 +70,9 @@ GRACE = {
 }
 """Seconds that sessions are given to end in, for each way to be told."""
 
+_SOCKET = "fd:{}"
+"""What libmilter calls a socket that is open already; Debian's does, and few others."""
+
 _ENDED = b"\0"
 """What the thread of libmilter says if it ever ends."""
 
@@ -94,11 +97,7 @@ def run(listener: socket.socket, channel: socket.socket, work: Work, log: Log, c
     _raise_file_limit()
     bell, ringer = socket.socketpair()
     _catch_signals(ringer)
-    if cpu is not None:
-        with suppress(OSError):  # slower, but no reason not to serve
-            os.sched_setaffinity(0, {cpu})
-            # A thread that wakes must not interrupt the one that holds the GIL: it could only wait for it.
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    _pin(cpu, log)
     try:
         relief = Relief()
         with work(relief) as make:
@@ -113,9 +112,26 @@ def run(listener: socket.socket, channel: socket.socket, work: Work, log: Log, c
                 _replace(listener, shared, libmilter)
             channel.send(READY)
             return _serve(channel, bell, relief, door, partial(_shut, listener, libmilter))
+    except Milter.error as error:
+        remedy = f"milter64 hands it sockets as {_SOCKET.format('N')}: use Debian's libmilter, or one that can do so"
+        log.error("this libmilter can't take over a socket", reason=str(error), remedy=remedy)  # noqa: TRY400  our words say more
+        return os.EX_UNAVAILABLE
     except Exception:
         log.exception("worker failed")
         return os.EX_SOFTWARE
+
+
+def _pin(cpu: int | None, log: Log) -> None:
+    """Stay on one CPU: handing the GIL over between CPUs costs more than all our Python."""
+    try:
+        if cpu is None:
+            log.info("not pinned", pid=os.getpid(), reason="one worker alone may go where it likes")
+        else:
+            os.sched_setaffinity(0, {cpu})
+            # A thread that wakes must not interrupt the one that holds the GIL: it could only wait for it.
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    except OSError as error:  # slower, but no reason not to serve
+        log.info("not pinned", pid=os.getpid(), reason=error.strerror)
 
 
 def cpus(workers: int | None) -> list[int | None]:
@@ -147,7 +163,7 @@ def _catch_signals(ringer: socket.socket) -> None:
 
 
 def _start_libmilter(listener: socket.socket, make: Callable[[], object], ringer: socket.socket) -> Thread:
-    name, socket_name = "milter64", f"fd:{listener.fileno()}"
+    name, socket_name = "milter64", _SOCKET.format(listener.fileno())
     # The answer where pymilter can't decode what a callback is to be given, such as the name of a header field. After
     # any other, libmilter would take the message for ended, and leave its end without a reply.
     Milter.set_exception_policy(Milter.CONTINUE)

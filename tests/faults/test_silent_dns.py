@@ -131,7 +131,7 @@ def test_sessions_that_speak_up_all_at_once_do_not_wait_for_one_another_s_dns(la
         settings = f'{MEMORY}\n[dns]\nnameservers = ["{dns.address}"]\ntimeout = "50s"\ndeadline = "50s"\n'
         milter = lab.start(Milter64, f"{settings}\n[milter]\nworkers = 1\n")
         clients = []
-        for number in range(60):
+        for number in range(200):
             client = sessions.enter_context(session(milter))
             client.connect(address="127.0.0.1" if number % 2 else behind(HONEST), j="mx.lab.example")
             client.helo("mail.honest.example")
@@ -146,4 +146,6 @@ def test_sessions_that_speak_up_all_at_once_do_not_wait_for_one_another_s_dns(la
         gate.set()
         put_off = [client.answer() for client in clients[::2]]
     assert {reply.action for reply in ordinary} == {"continue"}
-    assert {reply.action for reply in put_off} == {"continue"}
+    # Of the hundred, 32 may wait for DNS; those that find no place within half a second are put off.
+    assert {reply.text[:22] or reply.action for reply in put_off} <= {"continue", "450 4.7.1 Greylisted ("}
+    assert [reply.action for reply in put_off].count("continue") >= 32

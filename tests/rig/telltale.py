@@ -16,7 +16,7 @@ from typing import Any
 
 import Milter
 
-from milter64 import supervisor
+from milter64 import supervisor, worker
 from milter64.listener import Settings, endpoint
 
 
@@ -62,16 +62,24 @@ def work(greeting: str, fault: str, gate: str, _on_wait: Callable[[], None]) -> 
         Event().wait()
     if fault == "deaf":
         close_listening_sockets()
+    elif fault == "no fd":
+        worker._SOCKET = "file:{}"  # noqa: SLF001  as libmilter's authors left it: no such thing
     elif fault:
         raise RuntimeError(fault)
     yield partial(Telltale, greeting)
     Log().info("closed", pid=os.getpid())
 
 
+def _denied(_pid: int, _cpus: object) -> None:
+    raise PermissionError(1, "Operation not permitted")
+
+
 def load(file: Path) -> supervisor.Plan:
     keys = json.loads(file.read_text())
     if "error" in keys:
         raise ValueError(keys["error"])
+    if not keys.get("may_pin", True):
+        os.sched_setaffinity = _denied
     open_work: Callable[[Callable[[], None]], AbstractContextManager[Callable[[], Telltale]]] = partial(
         work, keys.get("greeting", "first"), keys.get("fault", ""), keys.get("gate", "")
     )

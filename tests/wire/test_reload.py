@@ -31,7 +31,7 @@ def test_a_reload_gives_new_sessions_new_workers_and_leaves_the_old_ones_theirs(
         assert old.ask() == (worker, "first")
         old.quit()
         until(lambda: service.workers.isdisjoint(before), "the end of the other old worker")
-        assert {line["event"] for line in service.lines} == {"ready", "reloaded", "closed"}
+        assert {line["event"] for line in service.lines} == {"ready", "reloaded", "closed", "not pinned"}
 
 
 def test_no_session_is_lost_across_a_reload(tmp_path: Path) -> None:

@@ -48,11 +48,27 @@ def test_each_of_several_workers_stays_on_a_cpu_of_its_own(tmp_path: Path) -> No
         assert sorted(map(sorted, pinned)) == [[cpu] for cpu in cpus]
 
 
-def test_one_worker_may_use_every_cpu(tmp_path: Path) -> None:
+def test_without_the_right_to_pin_workers_serve_all_the_same_and_say_so(tmp_path: Path) -> None:
+    with Supervised(tmp_path, workers=2, may_pin=False) as service:
+        assert service.line("not pinned")["reason"] == "Operation not permitted"
+        service.line("ready")
+        assert {frozenset(os.sched_getaffinity(pid)) for pid in service.workers} == {frozenset(os.sched_getaffinity(0))}
+        with service.session() as session:
+            session.ask()
+
+
+def test_one_worker_may_use_every_cpu_and_says_so(tmp_path: Path) -> None:
     with Supervised(tmp_path, workers=1) as service:
         service.line("ready")
+        assert service.line("not pinned")["reason"] == "one worker alone may go where it likes"
         (pid,) = service.workers
         assert os.sched_getaffinity(pid) == os.sched_getaffinity(0)
+
+
+def test_a_libmilter_that_takes_no_open_socket_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    with Supervised(tmp_path, fault="no fd") as service:
+        assert service.wait() == os.EX_UNAVAILABLE
+        assert "use Debian's libmilter" in service.line("this libmilter can't take over a socket")["remedy"]
 
 
 def test_a_worker_may_open_more_files_than_the_usual_limit(tmp_path: Path) -> None:
