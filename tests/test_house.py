@@ -12,7 +12,7 @@ HOUSE = ROOT / "milter" / "milter64"
 ORDER = [
     "__init__",
     *("text", "networks", "address", "session", "verdict", "greylist", "policy", "reply", "headers"),
-    *("exchange", "nameservers", "dns"),
+    *("response", "exchange", "nameservers", "dns"),
     *("store.protocol", "store.quota", "store.memory", "store.file", "store.table", "store.sqlite", "store"),
     *("checks.iprev", "checks.helo", "checks.rfc7208", "checks.spf", "checks"),
     *("findings", "metrics", "inquiry", "lines", "telemetry", "toml", "listener", "effective"),
@@ -31,7 +31,7 @@ ORDER = [
 ]
 """Every module, so that each imports only from those before it."""
 
-PURE = ORDER[1 : ORDER.index("exchange")]
+PURE = ORDER[1 : ORDER.index("response")]
 WORLD = {
     *("asyncio", "concurrent", "datetime", "fcntl", "io", "logging", "multiprocessing", "os", "pathlib", "random"),
     *("resource", "secrets", "select", "selectors", "signal", "socket", "sqlite3", "ssl", "subprocess", "sys"),

@@ -14,10 +14,8 @@ from threading import Event, Lock
 from typing import Any, Protocol
 
 import dns.exception
-import dns.message
 import dns.name
 import dns.rcode
-import dns.rdatatype
 
 from milter64.address import Translator
 from milter64.exchange import nameservers
@@ -239,39 +237,17 @@ class Resolver:
         links, ttl, finished = 0, LONGEST_TTL, False
         while not finished:
             response = self._nameservers.exchange(owner, rdtype, deadline)
-            chain = _chain(response)
-            links += len(chain.cnames)
-            if links > LONGEST_CHAIN:
-                raise Unanswered("too many CNAME records")
-            owner, exists = chain.canonical_name, response.rcode() == dns.rcode.NOERROR
-            denied = any(rrset.rdtype == dns.rdatatype.SOA for rrset in response.authority)
-            finished = chain.answer is not None or denied or not exists or not chain.cnames
-            if not finished:
-                ttl = min(ttl, *(cname.ttl for cname in chain.cnames))
-            elif chain.answer is not None or denied:
-                ttl = min(ttl, chain.minimum_ttl)
-            else:
-                ttl = SHORTEST_TTL  # no SOA, no negative TTL (RFC 2308 5)
-        values = tuple(map(_VALUES[rdtype], chain.answer or ()))
+            links += response.links
+            if response.contradiction or links > LONGEST_CHAIN:
+                raise Unanswered(response.contradiction or "too many CNAME records")
+            owner, exists = response.name, response.rcode == dns.rcode.NOERROR
+            settled = bool(response.answer) or response.denied
+            finished = settled or not exists or not response.links
+            ttl = min(ttl, response.ttl) if settled or not finished else SHORTEST_TTL  # RFC 2308 5
+        values = response.answer
         if rdtype == "AAAA":
             values = tuple(address for address in values if not self._synthesised(address))
         return Answer(exists=exists, values=values, ttl=max(ttl, SHORTEST_TTL), name=_text(owner))
-
-
-def _chain(response: dns.message.Message) -> dns.message.ChainingResult:
-    """Follow the CNAME records within a response.
-
-    Raises:
-        Unanswered: they go round in a circle. RFC 1034 3.6.2 has that signalled as an error, as unbound does; it is
-            neither NXDOMAIN nor NODATA, and so no void answer (RFC 7208 4.6.4).
-    """
-    assert isinstance(response, dns.message.QueryMessage)
-    try:
-        return response.resolve_chaining()
-    except dns.message.ChainTooLong as error:
-        raise Unanswered("a CNAME loop") from error
-    except dns.exception.DNSException as error:
-        raise Unanswered("a contradictory answer") from error
 
 
 def _parsed(name: str) -> dns.name.Name | None:
@@ -286,15 +262,3 @@ def _parsed(name: str) -> dns.name.Name | None:
 
 def _text(name: dns.name.Name) -> str:
     return name.to_text(omit_final_dot=True)
-
-
-_VALUES: dict[str, Callable[[Any], Any]] = {
-    "A": lambda record: record.address,
-    "AAAA": lambda record: record.address,
-    "CNAME": lambda record: _text(record.target),
-    "MX": lambda record: (record.preference, _text(record.exchange)),
-    "NS": lambda record: _text(record.target),
-    "PTR": lambda record: _text(record.target),
-    "SPF": lambda record: b"".join(record.strings),
-    "TXT": lambda record: b"".join(record.strings),
-}

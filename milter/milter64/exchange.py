@@ -5,6 +5,7 @@ What arrives and is no answer to this question (garbage, a wrong id, a wrong que
 who guesses must not be able to end the wait for the real answer.
 """
 
+import os
 import re
 import socket
 import time
@@ -13,15 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import dns.exception
-import dns.flags
-import dns.message
-import dns.name
-
 from milter64.networks import pack
+from milter64.response import Query, Response
 
-PAYLOAD = 1232
-"""The largest UDP answer that we ask for, in octets: what passes any path unfragmented (DNS Flag Day 2020)."""
 _LARGEST_DATAGRAM = 65535
 _LARGEST_PORT = 65535
 _NAMESERVER = re.compile(
@@ -30,7 +25,8 @@ _NAMESERVER = re.compile(
 )
 _NO_LOOKUP = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 _RESOLV_CONF = Path("/etc/resolv.conf")
-_TC = dns.flags.TC >> 8
+_ID_OCTETS = 2
+"""A query's id, which nobody must be able to guess."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,42 +80,43 @@ def _listed(path: Path) -> Iterator[Nameserver]:
                     yield nameserver(words[1])
 
 
-def over_udp(query: dns.message.Message, server: Nameserver, seconds: float) -> dns.message.Message:
-    """Return the answer to a query; if that is truncated, its header and question alone.
+def over_udp(query: Query, server: Nameserver, seconds: float) -> Response:
+    """Return the response to a query.
 
     Raises:
-        TimeoutError: no answer came within `seconds`.
+        TimeoutError: none came within `seconds`.
         OSError: the server can't be reached.
     """
     end = time.monotonic() + seconds
+    ident = os.urandom(_ID_OCTETS)
     with socket.socket(server.family, socket.SOCK_DGRAM) as sock:
         sock.connect(server.address)
-        sock.send(query.to_wire())
+        sock.send(query.message(ident))
         while True:
             _wait_until(end, sock)
-            reply = _parsed(sock.recv(_LARGEST_DATAGRAM))
-            if reply is not None and query.is_response(reply):
-                return reply
+            if response := query.read(ident, sock.recv(_LARGEST_DATAGRAM)):
+                return response
 
 
-def over_tcp(query: dns.message.Message, server: Nameserver, seconds: float) -> dns.message.Message:
-    """Return the answer to a query.
+def over_tcp(query: Query, server: Nameserver, seconds: float) -> Response:
+    """Return the response to a query.
 
     Raises:
-        TimeoutError: no whole answer came within `seconds`.
+        TimeoutError: no whole response came within `seconds`.
         OSError: the server can't be reached, broke off, or sent something else.
     """
     end = time.monotonic() + seconds
+    ident = os.urandom(_ID_OCTETS)
     with socket.socket(server.family, socket.SOCK_STREAM) as sock:
         _wait_until(end, sock)
         sock.connect(server.address)
-        wire = query.to_wire()
+        wire = query.message(ident)
         sock.sendall(len(wire).to_bytes(2) + wire)
         length = int.from_bytes(_exactly(2, sock, end))
-        reply = _parsed(_exactly(length, sock, end))
-    if reply is None or not query.is_response(reply) or reply.flags & dns.flags.TC:
+        response = query.read(ident, _exactly(length, sock, end))
+    if response is None or response.truncated:
         raise ConnectionError("garbage over TCP")
-    return reply
+    return response
 
 
 def _wait_until(end: float, sock: socket.socket) -> None:
@@ -138,11 +135,3 @@ def _exactly(length: int, sock: socket.socket, end: float) -> bytes:
             raise ConnectionError("broken off over TCP")
         octets += part
     return bytes(octets)
-
-
-def _parsed(wire: bytes) -> dns.message.Message | None:
-    """Return a message, or None for garbage; a truncated one may end in the middle of a record."""
-    try:
-        return dns.message.from_wire(wire, question_only=bool(wire[2:3] and wire[2] & _TC))
-    except (dns.exception.DNSException, ValueError):  # ValueError: dnspython 2.3 at an unassigned opcode
-        return None

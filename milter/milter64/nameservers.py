@@ -12,12 +12,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from threading import Event, Lock, Thread
 
-import dns.flags
-import dns.message
 import dns.name
 import dns.rcode
 
-from milter64.exchange import PAYLOAD, Nameserver, over_tcp, over_udp
+from milter64.exchange import Nameserver, over_tcp, over_udp
+from milter64.response import Query, Response
 
 SILENCE = 5.0
 """Seconds without any answer, though asked, that open the breaker."""
@@ -81,7 +80,7 @@ class Nameservers:
         """Whether a nameserver says anything now, if only to a probe, which takes no longer than till `deadline`."""
         return not self._open and self._probe(min(PROBE_EVERY, deadline - self._clock()))
 
-    def exchange(self, name: dns.name.Name, rdtype: str, deadline: float) -> dns.message.Message:
+    def exchange(self, name: dns.name.Name, rdtype: str, deadline: float) -> Response:
         """Return what a nameserver says about a name: a response of NOERROR or NXDOMAIN.
 
         Raises:
@@ -89,7 +88,7 @@ class Nameservers:
         """
         asked, answers = self._admit(name)
         try:
-            return self._ask_in_turn(dns.message.make_query(name, rdtype, use_edns=0, payload=PAYLOAD), deadline)
+            return self._ask_in_turn(Query(name, rdtype), deadline)
         except TimedOut:
             with self._lock:
                 if self._answers != answers and self._clock() - asked >= self._timeout:
@@ -111,7 +110,7 @@ class Nameservers:
             del self._marks[next(iter(self._marks))]
         self._marks[name] = self._clock()
 
-    def _ask_in_turn(self, query: dns.message.Message, deadline: float) -> dns.message.Message:
+    def _ask_in_turn(self, query: Query, deadline: float) -> Response:
         """Ask one nameserver after the other, and those that kept silent once more: a datagram may have been lost."""
         failure: Unanswered = TimedOut("no time left")
         silent: list[Nameserver] = []
@@ -130,12 +129,12 @@ class Nameservers:
                 except OSError as error:
                     failure = Unanswered(f"{(error.strerror or str(error)).lower()} ({server})")
                 else:
-                    if reply.rcode() in _USABLE:
+                    if reply.rcode in _USABLE:
                         return reply
-                    failure = Unanswered(f"{dns.rcode.to_text(reply.rcode())} from {server}")
+                    failure = Unanswered(f"{dns.rcode.to_text(dns.rcode.Rcode.make(reply.rcode))} from {server}")
         raise failure
 
-    def _try(self, query: dns.message.Message, server: Nameserver, seconds: float) -> dns.message.Message:
+    def _try(self, query: Query, server: Nameserver, seconds: float) -> Response:
         """Ask one nameserver, over TCP if its answer over UDP is truncated (RFC 7766 5)."""
         end = time.monotonic() + seconds
         try:
@@ -144,7 +143,7 @@ class Nameservers:
             self._note_silence()
             raise
         self._note_answer(server)
-        return over_tcp(query, server, end - time.monotonic()) if reply.flags & dns.flags.TC else reply
+        return over_tcp(query, server, end - time.monotonic()) if reply.truncated else reply
 
     def _note_answer(self, server: Nameserver) -> None:
         """Note that the nameserver is alive, whatever it said; it is asked first from now on."""
@@ -176,7 +175,7 @@ class Nameservers:
         self._answered.clear()
         for server in self._servers:
             with suppress(OSError):
-                over_udp(dns.message.make_query(dns.name.root, "NS"), server, seconds / len(self._servers))
+                over_udp(Query(dns.name.root, "NS"), server, seconds / len(self._servers))
                 self._note_answer(server)
                 return True
         self._answered.wait(max(0.0, end - time.monotonic()))

@@ -10,11 +10,13 @@ from threading import Event, Thread
 
 import dns.flags
 import dns.message
+import dns.name
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from milter64.exchange import Nameserver, nameserver, over_tcp, over_udp, system_nameservers
+from milter64.response import Query, Response
 from rig.dnsserver import DnsServer, Fault
 
 NAME = "mail.example.org"
@@ -22,11 +24,11 @@ RECORDS = {NAME: {"A": ["192.0.2.1"]}}
 FALSE = (Fault.GARBAGE, Fault.WRONG_ID, Fault.WRONG_QUESTION, Fault.WRONG_SOURCE)
 
 
-Ask = Callable[[dns.message.Message, Nameserver, float], dns.message.Message]
+Ask = Callable[[Query, Nameserver, float], Response]
 
 
-def query() -> dns.message.QueryMessage:
-    return dns.message.make_query(NAME, "A", use_edns=0, payload=1232)
+def query() -> Query:
+    return Query(dns.name.from_text(NAME), "A")
 
 
 def closed_port() -> Nameserver:
@@ -59,15 +61,14 @@ def datagrams(behaviour: Callable[[bytes, Callable[[bytes], None]], None]) -> It
 
 
 @contextmanager
-def stream(behaviour: Callable[[socket.socket], None]) -> Iterator[Nameserver]:
-    """A TCP server that calls `behaviour(connection)` for its only connection, once the query has come."""
+def stream(behaviour: Callable[[socket.socket, bytes], None]) -> Iterator[Nameserver]:
+    """A TCP server that calls `behaviour(connection, query)` for its only connection, once the query has come."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
             connection, _ = listener.accept()
             with connection:
-                connection.recv(4096)
-                behaviour(connection)
+                behaviour(connection, connection.recv(4096))
 
         thread = Thread(target=serve)
         thread.start()
@@ -146,7 +147,7 @@ def test_an_answer_comes_over_either_transport_and_family(
 ) -> None:
     with DnsServer({NAME: {"A": ["192.0.2.1"]}}, host=host) as server:
         reply = ask(query(), nameserver(server.address), 5)
-    assert [record.to_text() for record in reply.answer[0]] == ["192.0.2.1"]
+    assert reply.answer == ("192.0.2.1",)
 
 
 @pytest.mark.parametrize("fault", FALSE)
@@ -160,8 +161,7 @@ def test_a_false_answer_is_not_believed(server: DnsServer, fault: Fault) -> None
 def test_a_false_answer_does_not_end_the_wait_for_the_real_one(server: DnsServer, fault: Fault) -> None:
     server.faults[NAME] = fault | Fault.THEN_RIGHT
     reply = over_udp(query(), nameserver(server.address), 5)
-    assert reply.question[0].name.to_text() == f"{NAME}."
-    assert [record.to_text() for record in reply.answer[0]] == ["192.0.2.1"]
+    assert reply.answer == ("192.0.2.1",)
 
 
 def test_a_stream_of_garbage_does_not_prolong_the_wait() -> None:
@@ -190,12 +190,12 @@ def test_no_datagram_whatever_raises_anything() -> None:
         @given(st.binary(max_size=80))
         def hold(octets: bytes) -> None:
             datagram[0] = octets
-            assert over_udp(query(), server, 5).flags & dns.flags.QR
+            assert over_udp(query(), server, 5).rcode in range(16)
 
         hold()
         for flags in range(256):  # dnspython 2.3 raises ValueError at opcodes that are not assigned
             datagram[0] = bytes([flags, 0]) + bytes(8)
-            assert over_udp(query(), server, 5).flags & dns.flags.QR
+            assert over_udp(query(), server, 5).rcode in range(16)
 
 
 def test_a_closed_udp_port_is_an_error_at_once() -> None:
@@ -215,7 +215,7 @@ def test_a_truncated_answer_that_ends_in_the_middle_of_a_record_is_an_answer() -
         send(bytes(whole) + b"\xc0\x0c\x00")
 
     with datagrams(answer) as server:
-        assert over_udp(query(), server, 5).flags & dns.flags.TC
+        assert over_udp(query(), server, 5).truncated
 
 
 def test_tcp_that_hangs_times_out(server: DnsServer) -> None:
@@ -227,7 +227,7 @@ def test_tcp_that_hangs_times_out(server: DnsServer) -> None:
 def test_tcp_that_drips_times_out() -> None:
     over = Event()
 
-    def drip(connection: socket.socket) -> None:
+    def drip(connection: socket.socket, _: bytes) -> None:
         connection.sendall(b"\xff\xff")
         while not over.wait(0.05):
             connection.sendall(b"x")
@@ -245,20 +245,19 @@ def test_tcp_that_drips_times_out() -> None:
     ids=["nothing", "half a length", "half a message", "garbage", "an empty message", "no question"],
 )
 def test_what_is_no_answer_over_tcp_is_an_error_at_once(octets: bytes) -> None:
-    with stream(lambda connection: connection.sendall(octets)) as server, pytest.raises(ConnectionError):
+    with stream(lambda connection, _: connection.sendall(octets)) as server, pytest.raises(ConnectionError):
         over_tcp(query(), server, 60)
 
 
 def test_an_answer_that_is_truncated_over_tcp_is_an_error() -> None:
-    question = query()
-    reply = dns.message.make_response(question)
-    reply.flags |= dns.flags.TC
-    wire = reply.to_wire()
-    with (
-        stream(lambda connection: connection.sendall(len(wire).to_bytes(2) + wire)) as server,
-        pytest.raises(ConnectionError),
-    ):
-        over_tcp(question, server, 60)
+    def truncate(connection: socket.socket, wire: bytes) -> None:
+        reply = dns.message.make_response(dns.message.from_wire(wire[2:]))
+        reply.flags |= dns.flags.TC
+        answer = reply.to_wire()
+        connection.sendall(len(answer).to_bytes(2) + answer)
+
+    with stream(truncate) as server, pytest.raises(ConnectionError):
+        over_tcp(query(), server, 60)
 
 
 def test_a_closed_tcp_port_is_an_error_at_once() -> None:

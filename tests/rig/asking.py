@@ -5,12 +5,12 @@ from queue import Queue
 from threading import Thread
 from threading import enumerate as threads
 
-import dns.message
 import dns.name
 import pytest
 
 from milter64.exchange import nameserver
 from milter64.nameservers import Nameservers, Unanswered
+from milter64.response import Response
 from rig.clock import Clock
 from rig.dnsserver import DnsServer, Fault
 
@@ -32,7 +32,7 @@ class Asked:
             [nameserver(server) for server in servers], TIMEOUT, on_breaker=self.news.put, clock=clock
         )
 
-    def exchange(self, name: str, seconds: float = PATIENCE) -> dns.message.Message:
+    def exchange(self, name: str, seconds: float = PATIENCE) -> Response:
         return self._nameservers.exchange(dns.name.from_text(name), "A", self._clock() + seconds)
 
     def fails(self, name: str, seconds: float = PATIENCE) -> str:
