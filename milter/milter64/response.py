@@ -182,7 +182,7 @@ def _valid(ttl: int) -> int:
 def _minimum(wire: bytes, start: int, end: int) -> int:
     if end - start < _SHORTEST_SOA:
         raise dns.exception.FormError
-    return _valid(int.from_bytes(wire[end - 4 : end]))
+    return int.from_bytes(wire[end - 4 : end])
 
 
 def _octets(length: int, wire: bytes, start: int, end: int) -> bytes:
