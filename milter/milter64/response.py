@@ -97,7 +97,7 @@ class Query:
             return Response(rcode=rcode, name=self._name, truncated=bool(flags & _TC))
         records, end = self._section(wire, end, answers)
         response = self._follow(rcode, self._rrsets(wire, records))
-        if response.answer or response.contradiction:
+        if response.answer:
             return response
         authority, end = self._section(wire, end, authorities)
         additional, _ = self._section(wire, end, additionals)

@@ -164,6 +164,21 @@ def test_a_false_answer_does_not_end_the_wait_for_the_real_one(server: DnsServer
     assert reply.answer == ("192.0.2.1",)
 
 
+def test_nobody_can_guess_the_id_from_the_last() -> None:
+    idents = set()
+
+    def echo(wire: bytes, send: Callable[[bytes], None]) -> None:
+        idents.add(wire[:2])
+        send(wire[:2] + b"\x80" + wire[3:])
+
+    with datagrams(echo) as server:
+        for _ in range(8):
+            over_udp(query(), server, 5)
+    numbers = {int.from_bytes(ident) for ident in idents}
+    assert len(numbers) > 1
+    assert max(numbers) - min(numbers) > 8
+
+
 def test_a_stream_of_garbage_does_not_prolong_the_wait() -> None:
     over = Event()
 

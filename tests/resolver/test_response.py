@@ -49,6 +49,7 @@ A = f"{NAME}. 300 IN A 192.0.2.1"
         b"\x12\x35" + response([A])[2:],
         response([A], flags="RD RA"),
         response([A], flags="QR RD RA").replace(b"\x12\x34\x81", b"\x12\x34\xa1"),
+        response([A], name="fail.example.org"),
         response([A], name="other.example.org"),
         response([A], rdtype="AAAA"),
         response([A])[:4] + b"\0\0" + response([A])[6:],
@@ -65,7 +66,16 @@ A = f"{NAME}. 300 IN A 192.0.2.1"
         response([], [A])[:-1],
     ],
     ids=[
-        *("nothing", "half a header", "zeros", "another id", "a query", "another opcode", "another name"),
+        *(
+            "nothing",
+            "half a header",
+            "zeros",
+            "another id",
+            "a query",
+            "another opcode",
+            "another name",
+            "a longer name",
+        ),
         *("another type", "no question", "two questions", "half a record", "fewer records than told"),
         *("no question and no error", "no question and a strange error", "a short address", "a long address"),
         *("more than a name", "a pointer to nowhere", "a short SOA", "half of another section"),
@@ -182,6 +192,7 @@ def test_what_cannot_be_true_is_a_contradiction(answer: list[str], rcode: int, w
         ([], [soa("ample.org.", 60, 60)], True, 0),
         ([], [soa("below.mail.example.org.", 60, 60)], True, 0),
         ([], [A], False, LARGEST_TTL),
+        ([], [soa(".", 60, 60).replace("IN", "CH")], False, LARGEST_TTL),
         (CHAIN[:2], [soa("example.", 900, 900)], True, 200),
         (CHAIN[:2], [soa("example.", 900, 150)], True, 150),
         (CHAIN[:2], [soa("example.org.", 900, 900)], True, 0),
@@ -194,6 +205,21 @@ def test_a_denial_is_good_as_long_as_the_zones_own_soa_record_says(  # RFC 2308 
     assert (found.answer, found.denied, found.ttl) == ((), denied, ttl)
 
 
+@pytest.mark.parametrize(
+    ("answer", "ttl"),
+    [
+        ([A, f"{NAME}. 200 IN A 192.0.2.2", f"{NAME}. 400 IN A 192.0.2.3"], 200),
+        (CHAIN, 100),
+        ([CHAIN[0].replace("300", "50"), *CHAIN[1:]], 50),
+        ([CHAIN[0], CHAIN[1].replace("200", "50"), CHAIN[2]], 50),
+    ],
+)
+def test_an_answer_is_good_as_long_as_its_shortest_ttl(answer: list[str], ttl: int) -> None:
+    assert believed(response(answer)).ttl == ttl
+
+
 def test_a_ttl_beyond_31_bits_is_none() -> None:  # RFC 2181 8
     wire = response([A]).replace(struct.pack("!I", 300), b"\x80\0\0\0")
+    assert believed(wire).ttl == 0
+    wire = response([], [soa(".", 300, 50)]).replace(struct.pack("!I", 300), b"\x80\0\0\0")
     assert believed(wire).ttl == 0

@@ -6,14 +6,13 @@ Each nameserver is asked by itself: one of several may synthesise, and what is a
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import dns.flags
-import dns.message
+import dns.name
 import dns.rcode
-import dns.rdatatype
 
 from milter64.address import Prefix
 from milter64.exchange import Nameserver, over_tcp, over_udp
 from milter64.networks import pack, unpack
+from milter64.response import Query
 
 NAME = "ipv4only.arpa"
 """It has A records alone (RFC 7050 8.2), the two below: whoever gives it an AAAA has made that up."""
@@ -46,20 +45,18 @@ class Synthesis:
 
 def ask(server: Nameserver, timeout: float) -> Synthesis:
     """Ask a nameserver; it has `timeout` seconds, and as many again over TCP."""
-    query = dns.message.make_query(NAME, "AAAA")  # with CD=0, or it would not synthesise (RFC 7050 3)
+    query = Query(dns.name.from_text(NAME), "AAAA")  # with CD=0, or it would not synthesise (RFC 7050 3)
     try:
         response = over_udp(query, server, timeout)
-        if response.flags & dns.flags.TC:
+        if response.truncated:
             response = over_tcp(query, server, timeout)
     except TimeoutError:
         return Synthesis(nameserver=server.text, error="no answer in time")
     except OSError as error:
         return Synthesis(nameserver=server.text, error=error.strerror or str(error))
-    if response.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-        return Synthesis(nameserver=server.text, error=dns.rcode.to_text(response.rcode()))
-    records = (record for rrset in response.answer if rrset.rdtype == dns.rdatatype.AAAA for record in rrset)
-    addresses = tuple(record.address for record in records)
-    return Synthesis(nameserver=server.text, prefixes=prefixes(addresses), addresses=addresses)
+    if response.rcode not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        return Synthesis(nameserver=server.text, error=dns.rcode.to_text(dns.rcode.Rcode.make(response.rcode)))
+    return Synthesis(nameserver=server.text, prefixes=prefixes(response.answer), addresses=response.answer)
 
 
 def prefixes(addresses: Iterable[str]) -> tuple[Prefix, ...]:
