@@ -194,6 +194,12 @@ class Callbacks(Milter.Base):
 class HeaderCallbacks(Callbacks):
     """A session whose messages get an Authentication-Results field of ours, and lose those that only look so."""
 
+    def header_bytes(self, name: str, value: bytes) -> int:
+        """Have no other field decoded than those that `header` has a use for: messages have dozens."""
+        if is_authentication_results(name):
+            return super().header_bytes(name, value)
+        return Milter.NOREPLY if self._protocol & Milter.P_NR_HDR else Milter.CONTINUE
+
     @_unanswered
     def header(self, name: str, value: str) -> None:
         """Note which Authentication-Results fields are forged; deleting waits until end of message."""

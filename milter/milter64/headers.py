@@ -21,6 +21,9 @@ from milter64.verdict import Finding, Key
 AUTHENTICATION_RESULTS = "Authentication-Results"
 RECEIVED_SPF = "Received-SPF"
 
+_REMEMBERED = 1024
+"""Parts of fields that are kept ready: findings are remembered too, and come back."""
+
 _METHODS: tuple[Key, ...] = (("spf", "smtp.mailfrom"), ("spf", "smtp.helo"), ("iprev", "policy.iprev"))
 """What has a name in IANA's registry of email authentication methods; a header must not show more (RFC 8601 4)."""
 
@@ -40,9 +43,10 @@ def authentication_results(authserv_id: str, envelope: Envelope, findings: Itera
     which nothing was judged gets "none".
     """
     known = {finding.key: finding for finding in findings}
-    results = [_resinfo(known[key], envelope) for key in _METHODS if key in known] or ["none"]
+    told = [known[key] for key in _METHODS if key in known]
+    results = [_resinfo(finding, _property(finding, envelope)) for finding in told] or ["none"]
     *closed, last = _word(authserv_id, _TOKEN), *results
-    lines = (*(f"{line};" for line in closed), last, _comment(*_who(envelope.session.client)))
+    lines = [*(f"{line};" for line in closed), last, _comment(*_who(envelope.session.client))]
     return "\n ".join(map(_fold, lines))
 
 
@@ -66,12 +70,13 @@ def received_spf(envelope: Envelope, finding: Finding, receiver: str) -> str:
     return "\n ".join((finding.result, _fold(comment), _fold(listed)))
 
 
-def _resinfo(finding: Finding, envelope: Envelope) -> str:
+@lru_cache(_REMEMBERED)
+def _resinfo(finding: Finding, value: str) -> str:
     """Return a method, its result, and what it was found about (RFC 8601 2.2)."""
     result = f"{finding.check}={finding.result}"
     if finding.reason:
         result += f" {_comment(finding.reason)}"
-    if value := _property(finding, envelope):
+    if value:
         result += f" {finding.property}={_word(value, _PVALUE)}"
     return result
 
@@ -107,7 +112,8 @@ _PVALUE = re.compile(
 )
 """A token, or an address; the RFC's domain-name is among the tokens."""
 _BLUNT = str.maketrans('();="\\', "[],:'/")
-_FOLD = re.compile(r"(.{1,77}|\S+)(?: |$)")
+_LONGEST_LINE = 77
+_FOLD = re.compile(rf"(.{{1,{_LONGEST_LINE}}}|\S+)(?: |$)")
 
 
 def _word(text: str, bare: re.Pattern[str]) -> str:
@@ -118,13 +124,14 @@ def _word(text: str, bare: re.Pattern[str]) -> str:
     return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
 
 
+@lru_cache(_REMEMBERED)
 def _comment(*parts: str) -> str:
     return f"({', '.join(clean(part) for part in parts if part).translate(_BLUNT)})"
 
 
 def _fold(line: str) -> str:
     """Break a line at blanks, so that with the one before each piece has 78 characters (RFC 5322 2.1.1)."""
-    return "\n ".join(_FOLD.findall(line))
+    return line if len(line) <= _LONGEST_LINE else "\n ".join(_FOLD.findall(line))
 
 
 def is_authentication_results(name: str) -> bool:

@@ -210,14 +210,25 @@ def _second(seconds: int) -> str:
 
 def _logfmt(_logger: object, _method: str, fields: Mapping[str, object]) -> str:
     """Write a line as key=value, quoted where need be: structlog's own way takes a fifth of a whole acceptance."""
-    texts = list(map(str, fields.values()))
-    if not all(texts) or not _is_bare("".join(texts)):  # one look for most lines
-        texts = [text if text and _is_bare(text) else _quoted(text) for text in texts]
-    return " ".join([f"{name}={text}" for name, text in zip(fields, texts, strict=True)])
+    line = _template(tuple(fields)) % tuple(fields.values())
+    # Most lines have no other blanks and equal signs than ours.
+    if line.count(" ") == len(fields) - 1 and line.count("=") == len(fields) and _is_plain(f"{line} "):
+        return line
+    texts = [(name, str(value)) for name, value in fields.items()]
+    return " ".join([f"{name}={text if _is_bare(text) else _quoted(text)}" for name, text in texts])
+
+
+@lru_cache(maxsize=256)
+def _template(names: tuple[str, ...]) -> str:
+    return " ".join(f"{name}=%s" for name in names)
+
+
+def _is_plain(line: str) -> bool:
+    return line.isprintable() and not ("= " in line or '"' in line or "\\" in line)
 
 
 def _is_bare(text: str) -> bool:
-    return text.isprintable() and not (" " in text or '"' in text or "=" in text or "\\" in text)
+    return bool(text) and _is_plain(text) and not (" " in text or "=" in text)
 
 
 def _quoted(text: str) -> str:

@@ -82,6 +82,9 @@ _NUDGE = bytes([signal.SIGUSR2])
 _TICK = 0.02
 """Seconds between two looks at the sessions of a worker that ends."""
 
+_GARBAGE = (20_000, 20, 20)
+"""Objects between two looks for cycles, of which sessions leave none; the usual 700 are a dozen sessions' worth."""
+
 _FILES = 8192
 """Open files that a worker may have: with the usual limit libmilter stops answering above about a thousand sessions."""
 
@@ -103,6 +106,7 @@ def run(listener: socket.socket, channel: socket.socket, work: Work, log: Log, c
         with work(relief) as make:
             gc.collect()
             gc.freeze()  # what was there at the start stays till the end, and need not be looked through again
+            gc.set_threshold(*_GARBAGE)
             door = _door(listener)
             # A session of ours over the shared listener might end up in another worker.
             with _unknown() as own, listener.dup() as shared:
