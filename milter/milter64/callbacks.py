@@ -116,7 +116,7 @@ class Callbacks(Milter.Base):
         self._helo = name
 
     @_unanswered
-    def envfrom(self, sender: str, *_parameters: str) -> None:
+    def envfrom(self, sender: str) -> None:
         """Begin a transaction."""
         self._forget()
         if self._client:
@@ -126,7 +126,7 @@ class Callbacks(Milter.Base):
             self._transaction = self._engine.begin(envelope)
 
     @_caught
-    def envrcpt(self, recipient: str, *_parameters: str) -> int:
+    def envrcpt(self, recipient: str) -> int:
         """Judge a recipient."""
         if not self._transaction:
             return self._refuse(NOT_READY)

@@ -166,19 +166,38 @@ def _catch_signals(ringer: socket.socket) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
+def _set_callbacks() -> None:
+    """Lead libmilter's callbacks to the session's own, those alone that any session of ours may have.
+
+    Milter.runmilter would do so too, but on libmilter's thread, where nobody would hear that the socket can't be used,
+    and with a choice of decodings that each recipient would pay for.
+    """
+    Milter.set_connect_callback(Milter.connect_callback)
+    Milter.set_helo_callback(lambda ctx, name: ctx.getpriv().hello(name))
+    Milter.set_envfrom_callback(lambda ctx, sender, *_: ctx.getpriv().envfrom(_text(sender)))
+    Milter.set_envrcpt_callback(lambda ctx, recipient, *_: ctx.getpriv().envrcpt(_text(recipient)))
+    Milter.set_header_callback(lambda ctx, name, value: ctx.getpriv().header_bytes(name, value))
+    Milter.set_eom_callback(lambda ctx: ctx.getpriv().eom())
+    Milter.set_abort_callback(lambda ctx: ctx.getpriv().abort())
+    Milter.set_close_callback(Milter.close_callback)
+
+
+def _text(path: bytes) -> str:
+    return path.decode(errors="surrogateescape")
+
+
 def _start_libmilter(listener: socket.socket, make: Callable[[], object], ringer: socket.socket) -> Thread:
-    name, socket_name = "milter64", _SOCKET.format(listener.fileno())
     # The answer where pymilter can't decode what a callback is to be given, such as the name of a header field. After
     # any other, libmilter would take the message for ended, and leave its end without a reply.
     Milter.set_exception_policy(Milter.CONTINUE)
-    # runmilter does this too, but on the thread, where nobody would hear that libmilter can't use the socket.
-    Milter.setconn(socket_name)
-    Milter.register(name)
+    _set_callbacks()
+    Milter.setconn(_SOCKET.format(listener.fileno()))
+    Milter.register("milter64", negotiate=Milter.negotiate_callback)
     Milter.opensocket(False)  # noqa: FBT003  pymilter's C code has no keyword for: remove the file
 
     def main() -> None:
         try:
-            Milter.runmilter(name, socket_name, rmsock=False)
+            Milter.main()
         finally:
             ringer.send(_ENDED)
 
