@@ -162,12 +162,13 @@ def decide(known: Findings, standing: Standing | None, rules: Rules) -> Verdict 
     if EXEMPT in known:
         return Verdict(action=Action.ACCEPT, because=(known[EXEMPT],))
     action, because = _strongest(known, rules)
-    most = max([action, *[rules.asked[key] for key in unanswered(known, rules)]])
+    unknown = unanswered(known, rules)
+    most = max([action, *[rules.asked[key] for key in unknown]]) if unknown else action
     if action is most is not Action.GREYLIST:
         return Verdict(action=action, because=because)
     if action is Action.TEMPFAIL or not rules.greylisting:
         return Need.DNS
-    if standing is None or (not standing.complete and not unanswered(known, rules)):
+    if standing is None or not (standing.complete or unknown):
         return Need.STANDING
     passes = standing.state in _PASSES
     if standing.state is State.UNPROVEN or (most > Action.GREYLIST if passes else action is Action.ACCEPT):
