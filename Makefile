@@ -1,10 +1,12 @@
-# make run      the milter on its embedded default, inet:8864@127.0.0.1
-# make test     lint, and every test but the marker `slow`; needs root and network namespaces
-# make test-all the same with `slow`
-# make deb      the Debian package, into dist/, from what is committed
-# make demo     the real path for the eyes: translator, Postfix, DNS and milter in network namespaces
-# make bench    how fast it is, beside milters that do nothing and beside its peers; ROUNDS=3 for a quick look,
-#               LOADS=hot for one load
+# make run          the milter on its embedded default, inet:8864@127.0.0.1
+# make test         lint, and every test but the marker `slow`; needs root and network namespaces
+# make test-slow    the tests with that marker: clean Debian systems, images, long silences
+# make test-oldest  the tests of `make test` once more, on Debian 12's versions of the Python libraries
+# make test-all     all three
+# make deb          the Debian package, into dist/, from what is committed
+# make demo         the real path for the eyes: translator, Postfix, DNS and milter in network namespaces
+# make bench        how fast it is, beside milters that do nothing and beside its peers; ROUNDS=3 for a quick look,
+#                   LOADS=hot for one load
 #
 # Each does all of its own set-up: Debian's packages by apt, Python's into .venv.
 
@@ -20,8 +22,10 @@ DEB_PACKAGES := debhelper dh-python dpkg-dev lintian pybuild-plugin-pyproject py
 CHROOT_PACKAGES := debian-archive-keyring debootstrap
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONPATH
+# Most tests wait for their servers most of the time. Those of a file stay together, and share what they have started.
+SIDE_BY_SIDE := --numprocesses 6 --dist loadfile
 
-.PHONY: venv run lint test test-all deb demo bench clean
+.PHONY: venv run lint test test-slow test-oldest test-all deb demo bench clean
 
 venv: .venv/.done
 
@@ -38,6 +42,11 @@ venv: .venv/.done
 # Debian's Sendmail can't be installed beside Postfix.
 build/sendmail/.done: tests/setup/sendmail
 	@tests/setup/sendmail build/sendmail
+	@touch $@
+
+build/oldest/.done: pyproject.toml tests/setup/oldest.txt .venv/.done
+	$(PYTHON) -m venv build/oldest
+	build/oldest/bin/pip install --quiet --disable-pip-version-check --constraint tests/setup/oldest.txt --editable '.[dev]'
 	@touch $@
 
 .venv/.deb: .venv/.done Makefile
@@ -64,10 +73,15 @@ lint: .venv/.done
 	.venv/bin/mypy
 
 test: .venv/.test build/sendmail/.done lint
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest $(SIDE_BY_SIDE)
 
-test-all: .venv/.test .venv/.chroot build/sendmail/.done lint
-	.venv/bin/python -m pytest -m 'slow or not slow'
+test-oldest: build/oldest/.done .venv/.test build/sendmail/.done
+	PATH=$(CURDIR)/build/oldest/bin:$$PATH build/oldest/bin/python -m pytest $(SIDE_BY_SIDE)
+
+test-all: test test-slow test-oldest
+
+test-slow: .venv/.test .venv/.chroot
+	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m slow
 
 deb: .venv/.deb
 	packaging/build-deb dist

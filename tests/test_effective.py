@@ -3,7 +3,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import get_type_hints
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from milter64 import address
@@ -97,7 +97,6 @@ TIMES = st.one_of(
 )
 
 
-@settings(deadline=None)
 @example("0.00001s")
 @given(TIMES)
 def test_any_time_is_read_again_to_the_last_bit(text: str) -> None:
@@ -105,7 +104,6 @@ def test_any_time_is_read_again_to_the_last_bit(text: str) -> None:
     assert made(written(first)).dns.deadline == seconds(text)
 
 
-@settings(deadline=None)
 @example("\x7f", ())
 @given(st.text(), st.lists(NAMES).map(tuple))
 def test_any_text_is_read_again_as_it_was(group: str, recipients: tuple[str, ...]) -> None:

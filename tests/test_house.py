@@ -1,6 +1,7 @@
-"""The house rules that a file can break without any other test noticing: who imports whom, and how long a file is."""
+"""The house rules that a file can break without any other test noticing: imports, lengths, versions."""
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,3 +104,12 @@ def test_milter_is_a_source_root_and_never_a_package_since_pymilters_extension_h
 def test_no_file_is_longer_than_300_lines(folder: str) -> None:
     lengths = {path: path.read_text().count("\n") for path in (ROOT / folder).rglob("*.py")}
     assert {str(path): length for path, length in lengths.items() if length > LONGEST} == {}
+
+
+def test_the_lowest_versions_that_are_asked_for_are_those_of_make_test_oldest() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = dict(each.split(">=") for each in project["dependencies"] + project["optional-dependencies"]["dev"])
+    lines = (ROOT / "tests" / "setup" / "oldest.txt").read_text().splitlines()
+    tested = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert asked.keys() - tested.keys() == {"mypy", "ruff"}  # tools that no test imports
+    assert [name for name in tested if not f"{tested[name]}.".startswith(f"{asked[name]}.")] == []

@@ -1,9 +1,10 @@
 """The rig itself: a server that can't start says why, and no story leaves anything behind."""
 
+import os
 import shutil
 import signal
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from textwrap import dedent
 
@@ -35,15 +36,16 @@ def test_a_server_that_cannot_start_says_why(lab: Lab, start: Callable[[Lab], ob
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
 def test_a_story_that_breaks_off_leaves_nothing_behind(error: type[BaseException]) -> None:
-    with suppress(error), Lab() as lab:
-        nat = lab.start(Nat64, "64:ff9b::/96")
-        namespaces = {Path(network.path).readlink() for network in (nat.client, nat.router, nat.server)}
-        postfix = lab.start(Postfix, network=nat.server, addresses=[SERVER_IPV6])
-        Smtp(SERVER_IPV4, postfix.port, network=nat.client).close()
-        assert {"master", "smtpd", "tayga"} <= _processes_in(namespaces)
-        raise error
-    assert not lab.folder.exists()
-    assert _processes_in(namespaces) == set()
+    with ExitStack() as held:
+        with suppress(error), Lab() as lab:
+            nat = lab.start(Nat64, "64:ff9b::/96")
+            namespaces = {_hold(held, network.path) for network in (nat.client, nat.router, nat.server)}
+            postfix = lab.start(Postfix, network=nat.server, addresses=[SERVER_IPV6])
+            Smtp(SERVER_IPV4, postfix.port, network=nat.client).close()
+            assert {"master", "smtpd", "tayga"} <= _processes_in(namespaces)
+            raise error
+        assert not lab.folder.exists()
+        assert _processes_in(namespaces) == set()
 
 
 def test_tests_that_are_killed_leave_no_process_behind(tmp_path: Path) -> None:
@@ -62,13 +64,20 @@ def test_tests_that_are_killed_leave_no_process_behind(tmp_path: Path) -> None:
                 signal.pause()
         """)
     )
-    with Process.python(script, env={"PYTHONPATH": str(Path(__file__).parent)}) as story:
+    with ExitStack() as held, Process.python(script, env={"PYTHONPATH": str(Path(__file__).parent)}) as story:
         _, *paths, folder = story.expect("started .*")[0].split()
-        namespaces = {Path(path).readlink() for path in paths}
+        namespaces = {_hold(held, path) for path in paths}
         assert {"master", "qmgr", "tayga"} <= _processes_in(namespaces)
         story.stop(signal.SIGKILL)
         until(lambda: not _processes_in(namespaces), "the servers to end")
     shutil.rmtree(folder)
+
+
+def _hold(held: ExitStack, path: str) -> Path:
+    """Return a namespace's name, which no other namespace gets as long as this one is held."""
+    descriptor = os.open(path, os.O_RDONLY)
+    held.callback(os.close, descriptor)
+    return Path("/proc/self/fd", str(descriptor)).readlink()
 
 
 def _processes_in(namespaces: set[Path]) -> set[str]:

@@ -21,6 +21,7 @@ from rig.milterclient import MilterClient
 from rig.nsd import Nsd
 from rig.numbers import Counted
 from rig.process import until
+from rig.procfs import children
 from rig.service import Milter64
 from rig.world import HONEST, HONEST_IPV6, NAMELESS, STRANGER, ZONES, behind
 
@@ -235,8 +236,7 @@ def test_no_numbers_are_left_behind(lab: Lab, number: signal.Signals) -> None:
 
 def test_without_the_setting_nothing_is_imported_or_counted_and_no_process_started(lab: Lab) -> None:
     milter = lab.start(Milter64, '[greylist]\nstore = "memory:"\n')
-    children = Path(f"/proc/{milter.pid}/task/{milter.pid}/children").read_text().split()
-    assert len(children) == 1
+    assert len(children(milter.pid)) == 1
     code = (
         "import sys; from contextlib import ExitStack; from pathlib import Path; from milter64.cli import run;"
         f"plan = run._plan(Path({str(milter.file)!r}), ExitStack());"

@@ -7,6 +7,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from rig.process import Process, until
+from rig.procfs import children
 from rig.service import Milter64
 
 Labels = dict[str, str]
@@ -59,7 +60,7 @@ class Counted(Milter64):
     @property
     def children(self) -> tuple[set[int], set[int]]:
         """The ids of the workers, which each hold a slot for their numbers, and of who serves the numbers."""
-        pids = set(map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()))
+        pids = set(children(self.pid))
         workers = set(filter(_holds_slot, pids))
         return workers, pids - workers
 

@@ -126,7 +126,7 @@ def kept(store: Store[Record], merges: list[tuple[str, str, Record]]) -> dict[st
     return {key: dict(store.read(key)) for key in (PAIR, OTHER_PAIR)}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(merges=writes, data=st.data())
 def test_rows_may_be_merged_late_and_twice_and_in_any_order(
     merges: list[tuple[str, str, Record]], data: st.DataObject
