@@ -126,7 +126,7 @@ def test_who_joins_waits_no_longer_than_their_own_deadline(ask: Callable[..., An
         began = time.monotonic()
         with pytest.raises(Unanswered, match="no answer in time"):
             ask("example.org", "A", MOMENT)
-        assert MOMENT <= time.monotonic() - began < PATIENCE  # who asked first waits for as long as that
+        assert MOMENT <= time.monotonic() - began < PATIENCE / 2  # who asked first waits that long
         gate.set()
         assert future.result(PATIENCE).values
 

@@ -17,7 +17,7 @@ from rig.dnsserver import DnsServer, Fault
 GOOD = "good.example"
 SLOW = "slow.example"
 RECORDS = {GOOD: {"A": ["192.0.2.1"]}, SLOW: {"A": ["192.0.2.2"]}}
-TIMEOUT = 0.15
+TIMEOUT = 0.25
 """Seconds for one try: far more than loopback takes, and short enough to wait for."""
 PATIENCE = 5.0
 
@@ -25,11 +25,11 @@ PATIENCE = 5.0
 class Asked:
     """Nameservers to ask by text, and the breaker's news."""
 
-    def __init__(self, clock: Clock, *servers: str) -> None:
+    def __init__(self, clock: Clock, *servers: str, timeout: float = TIMEOUT) -> None:
         self.news = Queue[bool]()
         self._clock = clock
         self._nameservers = Nameservers(
-            [nameserver(server) for server in servers], TIMEOUT, on_breaker=self.news.put, clock=clock
+            [nameserver(server) for server in servers], timeout, on_breaker=self.news.put, clock=clock
         )
 
     def exchange(self, name: str, seconds: float = PATIENCE) -> Response:
