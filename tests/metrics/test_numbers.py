@@ -236,6 +236,7 @@ def test_no_numbers_are_left_behind(lab: Lab, number: signal.Signals) -> None:
 
 def test_without_the_setting_nothing_is_imported_or_counted_and_no_process_started(lab: Lab) -> None:
     milter = lab.start(Milter64, '[greylist]\nstore = "memory:"\n')
+    milter.wait_log(lambda line: line["event"] == "ready")
     assert len(children(milter.pid)) == 1
     code = (
         "import sys; from contextlib import ExitStack; from pathlib import Path; from milter64.cli import run;"
