@@ -23,7 +23,9 @@ PLACES = ["name", "helo", "sender", "recipient", "parameter", "field", "value", 
 def milter() -> Iterator[Milter64]:
     with Lab() as lab, DnsServer(RECORDS) as dns:
         settings = f'{MEMORY}\n[dns]\nnameservers = ["{dns.address}"]\n[milter]\nworkers = 1\n'
-        yield lab.start(Milter64, f"{settings}\n[headers]\nreceived_spf = true\n")
+        milter = lab.start(Milter64, f"{settings}\n[headers]\nreceived_spf = true\n")
+        milter.wait_log(lambda line: line["event"] == "ready")
+        yield milter
 
 
 def send(milter: Milter64, **strange: bytes) -> list[Reply]:

@@ -249,7 +249,7 @@ def _workers(stage: Stage) -> list[int]:
 
 def test_43_a_worker_killed_in_mid_session_costs_that_session_a_451_and_nobody_else_anything(lab: Lab) -> None:
     stage = set_stage(lab, ZONES, f"{MEMORY}\n[milter]\nworkers = 1\n")
-    (worker,) = _workers(stage)
+    (worker,) = until(lambda: _workers(stage), "the worker")
     with Smtp("127.0.0.1", stage.postfix.port) as client:
         client.xclient(addr=behind(HONEST))
         client.ehlo("mail.honest.example")
