@@ -153,7 +153,7 @@ class TestBan:
             pytest.param(None, "", id="unknown"),
             pytest.param("172.17.0.1", "", id="private: a container's gateway"),
             pytest.param("fd00::1", "", id="private IPv6"),
-            pytest.param("2001:db8:64::a00:1", "", id="private behind a prefix"),
+            pytest.param("2001:db8:64::a00:1", "2001:db8:64::a00:1", id="private behind a prefix: its own on the wire"),
         ],
     )
     def test_a_ban_hits_the_client_on_the_wire_and_nobody_else(self, wire: str | None, ban: str) -> None:

@@ -20,7 +20,7 @@ ORDER = [
     "config",
     *("discover", "discover.rfc7050", "discover.shapes", "discover.records"),
     *("discover.pref64", "discover.advertisement"),
-    *("crowds", "gateways", "guard", "backlog", "engine", "callbacks"),
+    *("crowds", "board", "gateways", "guard", "backlog", "engine", "callbacks"),
     *("counting", "gauges", "publisher", "sockets", "relief", "worker", "exporter", "crew", "notify", "supervisor"),
     *("audit", "audit.postfix", "audit.smtpds", "audit.advice"),
     *("audit.line", "audit.host", "audit.reach", "audit.facts", "audit.reverse"),

@@ -163,9 +163,9 @@ class Client:
 
         A firewall knows the address on the wire alone: of a translated client, it is that one. Of a native IPv6 client
         it is the /64, unless that is crowded: the /64 of 64:ff9b::/96 is all of IPv4. Behind an address that isn't the
-        client's own or is of private use, such as a container's gateway, there may be anybody.
+        client's own, or is on the wire of private use, such as a container's gateway, there may be anybody.
         """
-        if self.private or not self.origin.identifies:
+        if not self.origin.identifies or (self.private and self.origin is not Origin.TRANSLATED):
             return ""
         if self.origin is Origin.IPV6 and not self.crowded:
             return self.network(32, 64)

@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-_PROC = Path("/proc/net")
+_PROC = Path("/proc/self/net")
+"""Not /proc/net, which a sandbox hides that shows processes alone (systemd's `ProcSubset=pid`)."""
 _GATEWAY, _LOCAL = 0x2, 0x80000000
 """RTF_GATEWAY and RTF_LOCAL of Linux's route flags."""
 _OWN_IPV4 = re.compile(r"\|-- ([\d.]+)\n\s+/32 host LOCAL")
 
 
 def gateways(proc: Path = _PROC) -> frozenset[bytes]:
-    """Return them as 4 or 16 bytes; a file of /proc/net that can't be read has none."""
+    """Return them as 4 or 16 bytes; a file of /proc that can't be read has none."""
     return frozenset((*_ipv4(_text(proc / "route")), *_own_ipv4(_text(proc / "fib_trie")), *_ipv6(proc)))
 
 

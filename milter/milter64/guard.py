@@ -5,18 +5,20 @@
 - A gateway behind which all clients hide (`masked`): its address stands for nobody from then on.
 
 Sessions only leave their envelopes here. A thread of the worker looks at them, once a second at most, and what it finds
-is its own: nothing takes a lock.
-Each worker knows what it has seen itself, and forgets it at its end; what `milter64 discover` wants stays in a file.
+is its own, or on the board that all workers' guards share: no session waits for a lock.
+A reload begins anew; what `milter64 discover` wants stays in a file.
 """
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 
 from milter64.address import Client, Origin, Prefix, Translator
+from milter64.board import HOUR, Board
 from milter64.config import Settings
-from milter64.crowds import MANY, WINDOW, Crowds
+from milter64.crowds import MANY, WINDOW
 from milter64.discover import records, rfc7050
 from milter64.discover.records import Sighting
 from milter64.discover.shapes import Shapes, guess
@@ -34,12 +36,9 @@ _PARTING = 0.3
 """Seconds that the end of a worker waits for the last note, as when a nameserver is being waited for."""
 _KEPT = 2048
 """Envelopes that wait to be looked at, beyond which others go unseen; and addresses that were, this hour."""
-HOUR = 3600.0
 _ASK_AGAIN = 60.0
 """Seconds after which nameservers are asked again that did not answer about ipv4only.arpa."""
 _WRITE_EVERY = 300.0
-_LINES = 256
-"""Lines that are remembered as said."""
 _NAME_THEM = (
     "let the proxy name the clients: PROXY protocol (smtpd_upstream_proxy_protocol) or XCLIENT; "
     'of Docker: "userland-proxy": false, or network_mode: host'
@@ -49,20 +48,21 @@ _NAME_THEM = (
 class Guard:
     """One worker's; `start` begins it and `close` ends it. Every thread may call `notice`."""
 
-    def __init__(self, settings: Settings, translator: Translator, resolver: Resolver, telemetry: Telemetry) -> None:
-        """Teach `translator` what is found out."""
+    def __init__(
+        self, settings: Settings, translator: Translator, resolver: Resolver, telemetry: Telemetry, board: Board
+    ) -> None:
+        """Teach `translator` what is found out, here and by the other guards at `board`."""
         self._settings = settings
         self._translator = translator
         self._resolver = resolver
         self._telemetry = telemetry
         self._recent: SimpleQueue[Envelope | None] = SimpleQueue()
         self._gateways = gateways()
-        self._crowds = Crowds()
-        self._masked: dict[bytes, float] = {}
+        self._board = board
+        self._masked: frozenset[bytes] = frozenset()
         self._shapes = Shapes()
         self._watched: set[bytes] = set()
         self._seen: dict[str, Sighting] = {}
-        self._said: dict[tuple[str, str], float] = {}
         self._invented: dict[str, Prefix] = {}
         self._file = records.place(settings.greylist.store)
         self._ask_at = self._write_at = self._forget_at = 0.0
@@ -144,25 +144,40 @@ class Guard:
         if now >= self._forget_at or len(self._watched) > _KEPT:
             self._watched.clear()
             self._forget_at = now + HOUR
+        local = []
         with suppress(Empty):
             while True:
-                if envelope := self._recent.get_nowait():
-                    self._watch(envelope, now)
-        if stale := [address for address, proven in self._masked.items() if proven <= now - WINDOW]:
-            for address in stale:
-                del self._masked[address]
-            self._translator.mask(self._masked)
+                if (envelope := self._recent.get_nowait()) and self._watch(envelope):
+                    local.append(envelope)
+        if local or self._masked:
+            self._count(local, now)
 
-    def _watch(self, envelope: Envelope, now: float) -> None:
+    def _watch(self, envelope: Envelope) -> bool:
+        """Look at an envelope, and return whether it may have come from a gateway."""
         client, packed = envelope.session.client, envelope.session.client.wire_packed
         if packed not in self._watched:
             self._watched.add(packed)
             self._classify(client)
         is_local = packed in self._gateways or (client.private and client.origin is not Origin.TRANSLATED)
-        if (is_local or client.origin is Origin.MASKED) and not envelope.login:
-            domain = split(envelope.sender)[1]
-            if self._crowds.hear(packed, envelope.session.helo or "", domain, now):
-                self._mask(client.wire, packed, now)
+        return (is_local or client.origin is Origin.MASKED) and not envelope.login
+
+    def _count(self, local: Sequence[Envelope], now: float) -> None:
+        """Count the names that were said from addresses of this host's network, and mask those that are gateways'."""
+        crowded: dict[bytes, str] = {}
+        with self._board.notes() as notes:
+            for envelope in local:
+                client, domain = envelope.session.client, split(envelope.sender)[1]
+                if notes.crowds.hear(client.wire_packed, envelope.session.helo or "", domain, now):
+                    crowded[client.wire_packed] = client.wire
+            notes.masked.update((packed, now) for packed in crowded if packed not in self._settings.trust.relays)
+            for packed in [packed for packed, proven in notes.masked.items() if proven <= now - WINDOW]:
+                del notes.masked[packed]
+            masked = frozenset(notes.masked)
+        if masked != self._masked:
+            self._masked = masked
+            self._translator.mask(masked)
+        for packed, wire in crowded.items():
+            self._tell_of_gateway(wire, packed)
 
     def _classify(self, client: Client) -> None:
         match client.origin:
@@ -184,15 +199,11 @@ class Guard:
         what = "a translator's client, and no configured prefix covers it: it is not judged by its address"
         self._say("undecoded", text, client=wire, prefix=text, what=what, remedy=remedy)
 
-    def _mask(self, wire: str, packed: bytes, now: float) -> None:
+    def _tell_of_gateway(self, wire: str, packed: bytes) -> None:
         what = f"{MANY} HELO names and {MANY} sender domains or more from this one address: "
         if packed in self._settings.trust.relays:
             what += "it is in trust.relays, and stays trusted, but it hides the clients behind it"
         else:
-            is_new = packed not in self._masked
-            self._masked[packed] = now
-            if is_new:
-                self._translator.mask(self._masked)
             what += "a gateway that hides its clients; its address counts for nothing, trust included"
         self._say("masked", wire, client=wire, what=what, remedy=_NAME_THEM)
 
@@ -202,14 +213,11 @@ class Guard:
         return f"[translation] prefixes = {show(list(dict.fromkeys(texts)))}"
 
     def _say(self, event: str, about: str, **fields: object) -> None:
-        """Log it, at most once an hour for what it is about."""
-        now = time.monotonic()
-        if self._said.get((event, about), -HOUR) > now - HOUR:
-            return
-        if len(self._said) >= _LINES:
-            self._said.clear()
-        self._said[event, about] = now
-        self._telemetry.warning(event, **fields)
+        """Log it, at most once an hour for what it is about, whichever worker finds it."""
+        with self._board.notes() as notes:
+            due = notes.due((event, about), time.monotonic())
+        if due:
+            self._telemetry.warning(event, **fields)
 
     # What `milter64 discover` reads
 

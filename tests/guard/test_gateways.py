@@ -1,8 +1,10 @@
+import sys
 from pathlib import Path
 
 from milter64.gateways import gateways
 from milter64.networks import unpack
-from rig.network import Namespace
+from rig import unit
+from rig.network import HERE, Namespace
 from rig.process import until
 
 LINK = """\
@@ -31,6 +33,18 @@ def test_a_hosts_own_addresses_and_its_routers_are_gateways() -> None:
         # The kernel adds what it knows of a new interface when it comes to it.
         everything = until(lambda: (addresses := found(host)) >= EXPECTED and addresses, "the kernel's routes")
     assert {address for address in everything - EXPECTED if not address.startswith("fe80::")} == set()
+
+
+SANDBOX = 'mount -t proc -o "subset=$1" proc /proc && shift && exec "$@"'
+ASK = "from milter64.gateways import gateways; print(*sorted(each.hex() for each in gateways()))"
+
+
+def test_they_are_found_from_inside_the_units_sandbox() -> None:
+    """There /proc shows processes and nothing else (ProcSubset)."""
+    (subset,) = unit.values("ProcSubset")
+    seen = HERE.run("unshare", "--mount", "sh", "-euc", SANDBOX, "sh", subset, sys.executable, "-c", ASK)
+    assert seen.split() == sorted(each.hex() for each in gateways())
+    assert "7f000001" in seen.split()
 
 
 def test_a_host_that_tells_nothing_has_none(tmp_path: Path) -> None:

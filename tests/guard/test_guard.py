@@ -5,72 +5,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from milter64 import guard
 from milter64.address import Origin, Translator
-from milter64.config import parse
-from milter64.crowds import MANY, WINDOW
+from milter64.board import HOUR
+from milter64.crowds import WINDOW
 from milter64.discover.rfc7050 import NAME
-from milter64.dns import Resolver
-from milter64.guard import HOUR, Guard
 from milter64.networks import pack
-from milter64.session import Envelope, Session
 from rig.dnsserver import DnsServer, Fault
 from rig.process import until
-
-INVENTED = {NAME: {"AAAA": ["2001:db8:64::c000:aa"]}, "host.example": {"AAAA": ["2001:db8:64::c01f:c40a"]}}
-
-
-class Log:
-    """Keeps warnings instead of writing them."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, dict[str, Any]]] = []
-
-    def warning(self, event: str, **fields: object) -> None:
-        self.lines.append((event, fields))
-
-    exception = warning
-
-    @property
-    def events(self) -> list[str]:
-        return [event for event, _ in self.lines]
-
-
-class Watched:
-    """A guard that is told when to look, with all that it works with."""
-
-    def __init__(self, server: DnsServer, settings: str = "", store: str = "memory:") -> None:
-        text = (
-            f'{settings}\n[dns]\nnameservers = ["{server.address}"]\ntimeout = "300ms"\n[greylist]\nstore = "{store}"\n'
-        )
-        self.settings, problems = parse(text)
-        assert not problems
-        self.log = Log()
-        self.translator = self.settings.translator()
-        self.resolver = Resolver(self.settings.dns, self.translator)
-        self.guard = Guard(self.settings, self.translator, self.resolver, self.log)  # type: ignore[arg-type]  # a fake
-
-    def hear(self, address: str, helo: str = "h.example", domain: str = "d.example", *, login: str = "") -> None:
-        client = self.translator.client(address)
-        session = Session(token="T", client=client, port=0, helo=helo, mta="mx.example")
-        self.guard.notice(Envelope(session=session, sender=f"a@{domain}", login=login))
-
-    def crowd(self, address: str, *, login: str = "") -> None:
-        for n in range(MANY):
-            self.hear(address, f"h{n}.example", f"d{n}.example", login=login)
-
-    def look(self, now: float) -> None:
-        self.guard._look(now)  # noqa: SLF001  what its thread does every second
-
-    def ask(self) -> None:
-        self.guard._ask()  # noqa: SLF001  what its thread does every hour
-
-    def origin(self, address: str) -> Origin:
-        return self.translator.client(address).origin
+from rig.watched import INVENTED, Watched
 
 
 @pytest.fixture
@@ -152,10 +98,10 @@ def test_each_line_comes_once_an_hour(server: DnsServer, clock: SimpleNamespace)
     everything()
     clock.now += HOUR - 1
     everything()
-    assert watched.log.events == ["dns64", "masked", "undecoded"]
+    assert watched.log.events == ["dns64", "undecoded", "masked"]
     clock.now += 1
     everything()
-    assert watched.log.events == ["dns64", "masked", "undecoded"] * 2
+    assert watched.log.events == ["dns64", "undecoded", "masked"] * 2
 
 
 def test_the_remedy_keeps_what_is_configured(server: DnsServer) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from milter64 import supervisor
+from milter64.board import Board
 from milter64.callbacks import Callbacks, Context, HeaderCallbacks
 from milter64.config import Settings, load
 from milter64.counting import CountingResolver
@@ -41,9 +42,10 @@ def _plan(path: Path | None, stack: ExitStack) -> supervisor.Plan:
     milter = settings.milter
     if settings.greylist.store == "memory:":
         milter = replace(milter, workers=1)  # each worker would have a greylist of its own
+    board = Board()
     if not settings.metrics.listen:
         telemetry = Telemetry(settings.log)
-        return supervisor.Plan(settings=milter, work=partial(_work, settings, telemetry, None), log=telemetry)
+        return supervisor.Plan(settings=milter, work=partial(_work, settings, telemetry, None, board), log=telemetry)
     from milter64 import exporter, publisher  # noqa: PLC0415  who wants no numbers doesn't pay for prometheus-client
 
     tally = Tally()
@@ -53,10 +55,10 @@ def _plan(path: Path | None, stack: ExitStack) -> supervisor.Plan:
         clerk = publisher.Clerk(telemetry, folder)
     except OSError as error:
         telemetry.warning("metrics", trouble=f"there is no room for the numbers: {error}")
-        return supervisor.Plan(settings=milter, work=partial(_work, settings, telemetry, None), log=telemetry)
+        return supervisor.Plan(settings=milter, work=partial(_work, settings, telemetry, None, board), log=telemetry)
     return supervisor.Plan(
         settings=milter,
-        work=partial(_work, settings, telemetry, partial(publisher.publishing, folder, tally)),
+        work=partial(_work, settings, telemetry, partial(publisher.publishing, folder, tally), board),
         log=clerk,
         metrics=partial(exporter.run, settings.metrics.listen, folder, telemetry),
     )
@@ -71,7 +73,7 @@ def _folder(stack: ExitStack) -> Path:
 
 @contextmanager
 def _work(
-    settings: Settings, telemetry: Telemetry, publishing: Publishing | None, on_wait: Callable[[], None]
+    settings: Settings, telemetry: Telemetry, publishing: Publishing | None, board: Board, on_wait: Callable[[], None]
 ) -> Iterator[Callable[[], Callbacks]]:
     """Open, in a worker, what all its sessions share; `publishing` publishes what `telemetry` counts."""
 
@@ -92,7 +94,7 @@ def _work(
         RecordKind(settings.greylist),
         lambda trouble: telemetry.warning("greylist", trouble=trouble),
     )
-    guard = Guard(settings, translator, resolver, telemetry)
+    guard = Guard(settings, translator, resolver, telemetry, board)
     engine = Engine(settings, resolver, store, telemetry, on_wait)
     with telemetry.behind(), closing(engine), closing(guard), ExitStack() as stack:
         guard.start()
