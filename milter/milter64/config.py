@@ -20,7 +20,7 @@ from milter64.greylist import Settings as GreylistSettings
 from milter64.headers import Settings as HeadersSettings
 from milter64.listener import MetricsSettings
 from milter64.listener import Settings as MilterSettings
-from milter64.networks import Networks, parse_network
+from milter64.networks import Networks, pack, parse_network
 from milter64.policy import Policy, Trust
 from milter64.session import split
 from milter64.telemetry import Settings as LogSettings
@@ -143,6 +143,19 @@ def parse(text: str) -> tuple[Settings, list[Problem]]:
     problems += [problem for problem in _contradictions(settings) if problem.key not in wrong]
     return settings, placed(problems, text) if problems else []
 
+
+def open_to_others(settings: Settings) -> Iterator[Problem]:
+    """Return what is valid, and yet seldom meant: numbers that other hosts can read."""
+    listen = settings.metrics.listen
+    if listen and pack(str(listen.address[0])) not in _LOOPBACK:
+        yield Problem(
+            key="metrics.listen",
+            what=f"open to whoever reaches {listen.address[0]}",
+            remedy='write "127.0.0.1:9864", or have a firewall let in none but Prometheus',
+        )
+
+
+_LOOPBACK = Networks(("127.0.0.0/8", "::1/128"))
 
 _SPF_HELO: Key = (spf.NAME, spf.HELO)
 _SPF: Key = (spf.NAME, spf.MAILFROM)

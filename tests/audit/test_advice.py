@@ -175,6 +175,10 @@ def test_submission_and_the_way_back_in_are_taken_off(service: Service, line: st
     right_before = postfix(smtpd(), service, smtpd_milters=OURS)
     assert lines(right_before) == ([f"postconf -P {line}"] if line else [])
     assert bool(troubles(right_before)) is bool(line)
+    # The remedy says for master.cf what the line says for postconf.
+    remedies = [trouble.remedy for trouble in check(right_before, settings())]
+    option = line.rpartition("/")[2]
+    assert remedies == ([f"in master.cf, set -o {option.strip(chr(39))} for it"] if line else [])
 
 
 def test_a_filter_that_is_not_asked_twice_marks_the_way_back() -> None:

@@ -51,10 +51,40 @@ def test_programs_get_json(wrong: Path, capsys: pytest.CaptureFixture[str]) -> N
             {"key": "mode", "line": 1, "what": '"obsrve" is not possible here', "remedy": 'did you mean "observe"?'},
             {"key": "spf.actoins", "line": 4, "what": "unknown key", "remedy": 'did you mean "actions"?'},
         ],
+        "warnings": [],
     }
     wrong.write_text("")
     assert main(["check-config", str(wrong), "--json"]) == os.EX_OK
-    assert json.loads(capsys.readouterr().out) == {"file": str(wrong), "valid": True, "problems": []}
+    valid = {"file": str(wrong), "valid": True, "problems": []}
+    assert json.loads(capsys.readouterr().out) == {**valid, "warnings": []}
+    wrong.write_text('metrics.listen = "0.0.0.0:9864"')
+    assert main(["check-config", str(wrong), "--json"]) == os.EX_OK
+    report = json.loads(capsys.readouterr().out)
+    assert [warning["key"] for warning in report["warnings"]] == ["metrics.listen"]
+
+
+@pytest.mark.parametrize(
+    ("listen", "is_open"),
+    [
+        ("127.0.0.1", False),
+        ("127.9.9.9", False),
+        ("[::1]", False),
+        ("0.0.0.0", True),
+        ("[::]", True),
+        ("10.0.0.1", True),
+    ],
+)
+def test_numbers_that_others_can_read_are_minded_and_no_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], listen: str, *, is_open: bool
+) -> None:
+    path = tmp_path / "some.toml"
+    path.write_text(f'metrics.listen = "{listen}:9864"')
+    assert main(["check-config", str(path)]) == os.EX_OK
+    valid, *warnings = capsys.readouterr().out.splitlines()
+    assert valid == f"{path} is valid"
+    host = listen.strip("[]")
+    remedy = 'write "127.0.0.1:9864", or have a firewall let in none but Prometheus'
+    assert warnings == [f"warning: metrics.listen: open to whoever reaches {host}; {remedy}"] * is_open
 
 
 def test_without_any_file_the_defaults_are_checked(

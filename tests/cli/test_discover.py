@@ -74,6 +74,7 @@ def test_a_prefix_of_dns64_is_proposed_in_a_comment_alone(
     assert sorted(row["addresses"]) == ["2001:db8:122:344::c000:aa", "2001:db8:122:344::c000:ab"]
     assert found["proposal"] == {"prefixes": ["64:ff9b::/96"], "outbound_only": ["2001:db8:122:344::/96"]}
     assert tomllib.loads(found["toml"]) == {"translation": {"prefixes": ["64:ff9b::/96"]}}
+    assert "where nothing has been changed" in discover(configuration, capsys)
     assert '# "2001:db8:122:344::/96"' in found["toml"]
 
 
@@ -115,8 +116,10 @@ def test_what_is_known_too_little_of_is_said_so(lab: Lab, capsys: pytest.Capture
     printed = discover(file, capsys)
     assert "no client has come through a translator yet" in printed
     assert "SERVFAIL" in printed
+    assert f"As {file} has it already" in printed
     assert "not asked (--wait 0)" in printed
     note(file, *CLIENTS)
+    assert "where nothing has been changed" in discover(file, capsys)
     records_file = file.with_name("greylist.sqlite.network.json")
     records_file.unlink()
     records_file.mkdir()

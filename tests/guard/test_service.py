@@ -5,6 +5,7 @@ import json
 import pytest
 
 from rig.direct import Message, session
+from rig.dnsserver import DnsServer
 from rig.lab import Lab
 from rig.milterclient import MilterClient, Reply
 from rig.nsd import Nsd
@@ -150,6 +151,16 @@ def test_a_resolver_without_dns64_is_left_in_peace(lab: Lab) -> None:
     crowd(milter, "10.0.0.9")  # what is looked at after the question
     milter.wait_log(lambda line: line["event"] == "masked")
     assert events(milter, "dns64") == []
+
+
+def test_a_nameserver_that_says_nothing_delays_neither_the_start_nor_the_end(lab: Lab) -> None:
+    with DnsServer() as silent:
+        silent.silence()
+        milter = lab.start(Milter64, f'{MEMORY}[dns]\nnameservers = ["{silent.address}"]\ntimeout = "1h"\n')
+        until(lambda: silent.count("ipv4only.arpa"), "the question")
+        assert Message(address="127.0.0.1").send(milter).action == "continue"
+        assert milter.stop() == 0
+    assert [line["event"] for line in milter.log if line["level"] != "info"] == []
 
 
 def test_prefixes_that_clients_come_from_are_noted_in_a_file_beside_the_greylist(lab: Lab) -> None:

@@ -24,12 +24,15 @@ class Setting:
     name: str
     value: str
 
+    @property
+    def dense(self) -> str:
+        """The value for master.cf and `postconf -P`, which take no blanks; commas do as well, within braces too."""
+        return re.sub(r"\s+", ",", re.sub(r"\s*([,{}=])\s*", r"\1", self.value))
+
     def command(self, directory: Path | None = None) -> str:
         """Return the line for a shell that sets it, in Postfix's own folder or in another."""
         if self.service:
-            # `postconf -P` takes no blanks; between milters, and within their braces, commas do as well.
-            dense = re.sub(r"\s+", ",", re.sub(r"\s*([,{}=])\s*", r"\1", self.value))
-            words = ["-P", f"{self.service}/{self.name}={dense}"]
+            words = ["-P", f"{self.service}/{self.name}={self.dense}"]
         else:
             words = ["-e", f"{self.name} = {self.value}"]
         return shlex.join(["postconf", *(["-c", str(directory)] if directory else []), *words])
@@ -86,13 +89,15 @@ def _check(case: Case) -> Iterator[Trouble]:
         yield Trouble(where="master.cf", what="there is no smtpd on port 25", remedy="begin one with smtp or 25")
     for service in case.fronts:
         yield from _front(case, service)
+    wanted = {setting.service: setting for setting in _plan(case)}
     for service, kind in case.smtpds:
         what = {
             Kind.SUBMISSION: "users' mail would be judged",
             Kind.BACK: "mail that comes back would be judged again",
         }
         if kind in what and _asks(case, service):
-            yield Trouble(where=service.key, what=what[kind], remedy="take milter64 out of its smtpd_milters")
+            remedy = f"in master.cf, set -o {MILTERS}={wanted[service.key].dense} for it"
+            yield Trouble(where=service.key, what=what[kind], remedy=remedy)
     local = [each for each in elements(case.postfix.value("non_smtpd_milters")) if case.ours(each, chroot=False)]
     if local:
         yield Trouble(

@@ -152,10 +152,9 @@ def _seen_from_outside(facts: Facts, sender: Sender, address: str) -> Iterator[L
     """Judge an address as those do who get mail from it."""
     yield reverse(facts, address, grave=True)
     yield _ehlo(facts, sender, address)
-    envelope = facts.envelope(address, sender.helo)
-    yield _spf(
-        f"SPF of EHLO {sender.helo} from {address}", spf.helo(envelope, facts.dns.lookup()), address, sender.helo
-    )
+    if _is_full(sender.helo):
+        finding = spf.helo(facts.envelope(address, sender.helo), facts.dns.lookup())
+        yield _spf(f"SPF of EHLO {sender.helo} from {address}", finding, address, sender.helo)
     for domain in facts.domains:
         envelope = facts.envelope(address, sender.helo, f"postmaster@{domain}")
         finding = spf.mailfrom(envelope, facts.dns.lookup())
@@ -165,16 +164,25 @@ def _seen_from_outside(facts: Facts, sender: Sender, address: str) -> Iterator[L
 def _ehlo(facts: Facts, sender: Sender, address: str) -> Line:
     rdtype = "AAAA" if family(address) == IPV6 else "A"
     subject, see = f"EHLO name from {address}", f"dig +short {rdtype} {quote(sender.helo)}"
+    evidence = f"smtp_helo_name = {sender.helo}"
+    if not _is_full(sender.helo):
+        remedy = "set myhostname, or smtp_helo_name, to the host's full name, such as mx.example.org"
+        return problem(
+            subject, f"{sender.helo} is no full name", evidence, see="postconf smtp_helo_name", remedy=remedy
+        )
     finding = helo.forward(facts.envelope(address, sender.helo), facts.dns.lookup())
     if finding.result == "pass":
         return ok(subject, finding.reason, see=see)
-    return problem(
-        subject,
-        finding.reason if finding.result == "fail" else f"DNS gives no answer: {finding.reason}",
-        f"smtp_helo_name = {sender.helo}",
-        see=see,
-        remedy=f"publish {sender.helo}. {rdtype} {address}, or set smtp_helo_name to the name that the PTR gives",
-    )
+    if finding.result == "fail":
+        reason = finding.reason
+        remedy = f"publish {sender.helo}. {rdtype} {address}, or set smtp_helo_name to the name that the PTR gives"
+    else:
+        reason, remedy = f"DNS gives no answer: {finding.reason}", f"mend the resolver, or the zone of {sender.helo}"
+    return problem(subject, reason, evidence, see=see, remedy=remedy)
+
+
+def _is_full(name: str) -> bool:
+    return "." in name.strip(".")
 
 
 def _spf(subject: str, finding: Finding, address: str, domain: str) -> Line:

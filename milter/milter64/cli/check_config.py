@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from milter64.cli.screen import Screen
-from milter64.config import DEFAULT, ConfigError, load
+from milter64.config import DEFAULT, ConfigError, load, open_to_others
 from milter64.effective import written
 
 
@@ -20,23 +20,29 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Say what is wrong with a file, or that nothing is; or print what counts."""
+    """Say what is wrong with a file, or that nothing is, and what is to be minded; or print what counts."""
     path = arguments.file or arguments.config
     if arguments.print:
         Screen().line(written(load(path)).removesuffix("\n"))
         return os.EX_OK
-    screen, error = Screen(), None
+    screen, error, warnings = Screen(), None, []
     try:
-        load(path)
+        warnings = list(open_to_others(load(path)))
     except ConfigError as caught:
         error = caught
     if arguments.json:
         problems = [dataclasses.asdict(problem) for problem in error.problems] if error else []
-        screen.line(json.dumps({"file": str(path or DEFAULT), "valid": not problems, "problems": problems}, indent=2))
+        minded = [dataclasses.asdict(warning) for warning in warnings]
+        report = {"file": str(path or DEFAULT), "valid": not problems, "problems": problems, "warnings": minded}
+        screen.line(json.dumps(report, indent=2))
     elif error:
         screen.problems(error)
     elif path or DEFAULT.exists():
         screen.line(f"{path or DEFAULT} is valid")
     else:
         screen.line(f"{DEFAULT} is not there, and the defaults are valid")
+    if not arguments.json:
+        for warning in warnings:
+            what = screen.paint(warning.what, "yellow")
+            screen.line(f"warning: {screen.paint(warning.key, 'bold')}: {what}; {warning.remedy}")
     return os.EX_CONFIG if error else os.EX_OK

@@ -194,7 +194,8 @@ def _show(report: Report, screen: Screen, file: str) -> None:
         _table(screen, rows, ("router", "interface", "prefix", "lifetime"))
     else:
         screen.line(f"  {report['pref64']['reason']}")
-    screen.title(f"For {file}, where nothing has been changed")
+    known = set(report["proposal"]["prefixes"]) == set(report["configured"]) and not report["proposal"]["outbound_only"]
+    screen.title(f"As {file} has it already" if known else f"For {file}, where nothing has been changed")
     for line in report["toml"].splitlines():
         screen.line(f"  {line}")
 
