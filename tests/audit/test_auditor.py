@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from milter64.address import Origin
 from milter64.audit.auditor import LONGEST, audit, gather
 from milter64.audit.facts import Dns, Translators, family_names, words
 from milter64.config import Settings, parse
+from milter64.discover.records import Sighting
 from rig.dnsserver import DnsServer, Fault
 from rig.records import Records
 
@@ -82,6 +85,24 @@ def test_each_question_has_its_time_and_all_together_have_theirs() -> None:
     assert dns.lookup().deadline == 1000 + LONGEST
     now += 10
     assert dns.lookup().deadline == 1000 + LONGEST
+
+
+def test_the_services_own_records_are_read(folder: Path, servers: tuple[DnsServer, DnsServer], tmp_path: Path) -> None:
+    seen = Sighting(
+        prefix="64:ff9b::/96", origin=Origin.TRANSLATED, clients=frozenset({"64:ff9b::c01f:c40a"}), latest=9
+    )
+    settings = asking(servers[1])
+    kept = replace(settings, greylist=replace(settings.greylist, store=f"sqlite:{tmp_path}/rows.sqlite"))
+    file = tmp_path / "rows.sqlite.network.json"
+    assert gather(kept, folder, [], lambda _: None)[0].sightings == ()
+    file.write_text(FILE)
+    assert gather(kept, folder, [], lambda _: None)[0].sightings == (seen,)
+    file.unlink()
+    file.mkdir()
+    assert gather(kept, folder, [], lambda _: None)[0].sightings == ()
+
+
+FILE = """{"prefixes": {"64:ff9b::/96": {"origin": "translated", "clients": ["64:ff9b::c01f:c40a"], "latest": 9}}}"""
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@ from dataclasses import replace
 
 import pytest
 
+from milter64.address import Origin
 from milter64.audit.facts import Translators
 from milter64.audit.host import Address, Clock, Route
+from milter64.discover.records import Sighting
 from rig.scene import ADDRESSES, HOST, SERVICES, SIX, Doors, Scene, check, smtpd
 
 TRANSLATION = "DNS64 and translation.prefixes"
@@ -164,6 +166,23 @@ def test_clients_that_come_through_a_translator_that_is_not_configured() -> None
     check(Scene(host=host).lines("milter64"), "problem", "translation of clients", "is not configured", "discover")
     known = Scene(host=host, settings='translation.prefixes = ["64:ff9b::/96", "64:ff9b:1::/48"]')
     assert not any("of clients" in line.subject for line in known.lines("milter64"))
+
+
+def seen(prefix: str, origin: Origin, *clients: str) -> Scene:
+    return Scene(sightings=(Sighting(prefix=prefix, origin=origin, clients=frozenset(clients), latest=0),))
+
+
+def test_clients_that_came_so_earlier_by_the_services_records() -> None:
+    undecoded = seen("64:ff9b:1::/96", Origin.UNDECODED, *(f"64:ff9b:1::c01f:c4{n}" for n in range(10, 17)))
+    lines = undecoded.lines("milter64")
+    check(lines, "problem", "translation of clients", "is not configured", "discover")
+    assert [len(line.evidence) for line in lines if line.subject == "translation of clients"] == [5]
+    native = seen("2001:db8:64::/96", Origin.IPV6, "2001:db8:64::c01f:c40a")
+    subject = "translation of clients from 2001:db8:64::/96"
+    check(native.lines("milter64"), "warning", subject, "taken for native IPv6", "if it is a translator's, add")
+    for scene in (undecoded, native):
+        known = replace(scene, settings='translation.prefixes = ["2001:db8:64::/96", "64:ff9b:1::/96"]')
+        assert not any("of clients" in line.subject for line in known.lines("milter64"))
 
 
 @pytest.mark.parametrize(

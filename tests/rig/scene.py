@@ -16,6 +16,7 @@ from milter64.audit.postfix import Postfix, Service
 from milter64.audit.published import published
 from milter64.audit.reach import Unreached
 from milter64.config import parse
+from milter64.discover.records import Sighting
 from milter64.listener import Endpoint
 from rig.records import Records, zone
 
@@ -135,6 +136,7 @@ class Scene:
     doors: Doors = field(default_factory=Doors)
     domains: tuple[str, ...] = ("example.org",)
     translators: Translators = field(default_factory=Translators)
+    sightings: tuple[Sighting, ...] = ()
 
     def facts(self) -> Facts:
         """Return the facts as the audit gathers them."""
@@ -148,6 +150,7 @@ class Scene:
             dns=Dns(asker=Records(zone(self.zone), self.failing), seconds=inf, end=inf),
             doors=self.doors,
             translators=self.translators,
+            sightings=self.sightings,
         )
 
     def lines(self, theme: str) -> list[Line]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from milter64.audit.published import Published, published
 from milter64.audit.reach import Reach
 from milter64.audit.service import service
 from milter64.config import Settings
-from milter64.discover import rfc7050
+from milter64.discover import records, rfc7050
+from milter64.discover.records import Sighting
 from milter64.dns import Answer, Asker, Resolver
 from milter64.exchange import nameserver, system_nameservers
 
@@ -82,6 +84,7 @@ def gather(
         ),
         doors=Reach(),
         translators=_translators(settings),
+        sightings=_sightings(settings),
     )
     return facts, trouble
 
@@ -96,6 +99,14 @@ def _translators(settings: Settings) -> Translators:
             return Translators(prefixes=tuple(sorted(prefix.text for prefix in answer.prefixes)))
         trouble = trouble or (f"{answer.error} from {server}" if answer.error else "")
     return Translators(trouble=trouble)
+
+
+def _sightings(settings: Settings) -> tuple[Sighting, ...]:
+    """Return what the service has noted, nothing where that isn't kept or not for us to read."""
+    path = records.place(settings.greylist.store)
+    with suppress(OSError):
+        return tuple(records.read(path).values()) if path else ()
+    return ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from milter64.address import Origin, Translator
 from milter64.audit.host import Host
 from milter64.audit.postfix import Postfix, Service
 from milter64.config import Settings
+from milter64.discover.records import Sighting
 from milter64.dns import Asker, Lookup
 from milter64.listener import Endpoint
 from milter64.networks import pack
@@ -65,6 +66,8 @@ class Facts:
     dns: Dns
     doors: Doors
     translators: Translators = field(default_factory=Translators)
+    sightings: tuple[Sighting, ...] = ()
+    """The prefixes that clients have come from, by the service's own records."""
 
     @property
     def name(self) -> str:

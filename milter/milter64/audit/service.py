@@ -19,6 +19,8 @@ _BEGINNING = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
 """No clock that is right shows less: milter64 is younger."""
 _EVERY = {"0.0.0.0", "::"}  # noqa: S104  they are read, nothing is bound to them
 _SHORT = 96
+_SHOWN = 5
+"""Addresses that are shown of many."""
 _LOOPBACK = Networks(("127.0.0.0/8", "::1"))
 _ASK_7050 = "dig +short AAAA ipv4only.arpa"
 
@@ -131,17 +133,30 @@ def _dns64(facts: Facts) -> Line:
 
 
 def _undecoded(facts: Facts) -> Iterator[Line]:
-    """Tell of clients, connected now, whose address is a translator's that nobody has named."""
-    translator = facts.settings.translator()
-    found = sorted({peer for peer in facts.host.peers if translator.client(peer).origin is Origin.UNDECODED})
+    """Tell of clients, connected now or noted earlier, whose address is a translator's that nobody has named."""
+    translator, subject = facts.settings.translator(), "translation of clients"
+    remedy = "add its prefix to translation.prefixes: milter64 discover"
+    noted = {client for sighting in facts.sightings for client in sighting.clients}
+    decoded = {client: translator.client(client).origin for client in (*facts.host.peers, *noted)}
+    found = sorted(client for client, origin in decoded.items() if origin is Origin.UNDECODED)
     if found:
         yield problem(
-            "translation of clients",
+            subject,
             "clients come through a translator that is not configured, and are not judged by their address",
-            *found,
-            see=f"ss -tan sport = :25; milter64 translate {found[0]}",
-            remedy="add its prefix to translation.prefixes: milter64 discover",
+            *found[:_SHOWN],
+            see=f"milter64 discover; milter64 translate {found[0]}",
+            remedy=remedy,
         )
+    for sighting in facts.sightings:
+        native = sorted(client for client in sighting.clients if decoded[client] is Origin.IPV6)
+        if native:  # by their look: twenty with an IPv4 address in the same place
+            yield warning(
+                f"{subject} from {sighting.prefix}",
+                "they look like a translator's, which is not configured, and are taken for native IPv6",
+                *native[:_SHOWN],
+                see=f"milter64 discover; milter64 translate {native[0]}",
+                remedy=f"if it is a translator's, {remedy}",
+            )
 
 
 def _clock(facts: Facts) -> Line:
