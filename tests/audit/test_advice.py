@@ -159,6 +159,10 @@ def test_what_must_be_otherwise_is_set_for_milter64_alone(text: str, main: dict[
         (smtpd("192.0.2.1:587"), "192.0.2.1:587/inet/smtpd_milters="),
         (smtpd("465", smtpd_milters=OURS), "465/inet/smtpd_milters="),
         (smtpd("submission", smtpd_milters=f"{OURS}, {SIGNER}"), f"submission/inet/smtpd_milters={SIGNER}"),
+        (
+            smtpd("submission", smtpd_milters=f"{OURS}, {SIGNER} unix:x"),
+            f"submission/inet/smtpd_milters={SIGNER},unix:x",
+        ),
         (smtpd("2525", milter_macro_daemon_name="ORIGINATING"), "2525/inet/smtpd_milters="),
         (smtpd("127.0.0.1:10025"), "127.0.0.1:10025/inet/smtpd_milters="),
         (smtpd("[::1]:10025"), "'[::1]:10025/inet/smtpd_milters='"),

@@ -287,3 +287,8 @@ def test_a_host_whose_address_is_mapped_is_seen_by_that_address() -> None:
 
 def test_a_postfix_whose_services_are_not_known_sends_by_smtp() -> None:
     check(Scene(services=()).lines("outbound"), "ok", "families of smtp", "both are ready", "")
+
+
+def test_of_a_name_that_is_none_no_spf_is_asked_for() -> None:
+    lines = Scene(main={"smtp_helo_name": "mx."}).lines("outbound")
+    assert not any(line.subject.startswith("SPF of EHLO") for line in lines)
