@@ -72,9 +72,13 @@ exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all -- "$@"
 """Runs a command that can write to one folder and to no other of its file system, and can become no more than it is."""
 
 
-@pytest.mark.parametrize(("lines", "cpus"), [(None, 1), (-1, ALL)], ids=["the unit's", "without its last line"])
+@pytest.mark.parametrize(
+    ("lines", "cpus", "policy"),
+    [(None, 1, os.SCHED_BATCH), (-1, ALL, os.SCHED_OTHER)],
+    ids=["the unit's", "without its last line"],
+)
 def test_workers_pin_themselves_and_judge_under_the_units_system_calls_with_nothing_but_their_folder_to_write_to(
-    tmp_path: Path, lab: Lab, lines: int | None, cpus: int
+    tmp_path: Path, lab: Lab, lines: int | None, cpus: int, policy: int
 ) -> None:
     filters = unit.values("SystemCallFilter")[:lines]
     as_root = {"fchown"}  # root gives a new file to the folder's owner; the unit's user has no need to
@@ -88,8 +92,9 @@ def test_workers_pin_themselves_and_judge_under_the_units_system_calls_with_noth
     with DnsServer(RECORDS) as dns:
         milter = lab.start(Confined, CONFIGURATION.format(folder=state, dns=dns.address))
         milter.wait_log(lambda line: line["event"] == "ready")
-        on = [len(os.sched_getaffinity(pid)) for pid in children(milter.pid)]
-        assert on == [cpus, cpus]
+        on = [(len(os.sched_getaffinity(pid)), os.sched_getscheduler(pid)) for pid in children(milter.pid)]
+        assert on == [(cpus, policy)] * 2
+        assert any(line["event"] == "not pinned" for line in milter.log) is (lines is not None)
         assert judges_rightly(milter)
         assert (state / "greylist.sqlite").exists()
         assert "the store is gone" not in milter.output
