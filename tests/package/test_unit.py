@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from rig import unit
-from rig.direct import judges_rightly
+from rig.direct import Message, judges_rightly
 from rig.dnsserver import DnsServer
 from rig.lab import Lab
 from rig.network import HERE
-from rig.process import Process
+from rig.process import Process, until
 from rig.procfs import children
 from rig.service import Milter64
 from rig.supervised import Supervised
-from rig.world import RECORDS
+from rig.world import RECORDS, STRANGER, behind
 
 SOFTEST = 1.5
 ALL = len(os.sched_getaffinity(0))
@@ -58,6 +58,8 @@ CONFIGURATION = """
 workers = 2
 [greylist]
 store = "sqlite:{folder}/greylist.sqlite"
+[helo]
+actions = {{ malformed = "greylist" }}
 [dns]
 nameservers = ["{dns}"]
 """
@@ -70,6 +72,12 @@ shift
 exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all -- "$@"
 """
 """Runs a command that can write to one folder and to no other of its file system, and can become no more than it is."""
+
+
+def gives_way(pid: int) -> bool:
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    own = os.getpriority(os.PRIO_PROCESS, pid)
+    return any(os.getpriority(os.PRIO_PROCESS, int(thread.name)) > own for thread in threads)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +104,9 @@ def test_workers_pin_themselves_and_judge_under_the_units_system_calls_with_noth
         assert on == [(cpus, policy)] * 2
         assert any(line["event"] == "not pinned" for line in milter.log) is (lines is not None)
         assert judges_rightly(milter)
+        if lines is None:
+            assert Message(address=behind(STRANGER), helo="malformed!").offer(milter).action == "tempfail"
+            until(lambda: any(map(gives_way, children(milter.pid))), "what is learned behind a reply to give way")
         assert (state / "greylist.sqlite").exists()
         assert "the store is gone" not in milter.output
         assert milter.stop() == 0
