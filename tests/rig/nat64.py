@@ -68,8 +68,8 @@ class Nat64(Server):
             self.router,
             "addr add 192.0.0.1/32 dev client",
             *(f"route add {address}/32 dev client" for address in self._addresses),
-            "addr add 3fff:4::1/64 dev client",
-            "addr add 3fff:25::1/64 dev server",
+            "addr add 3fff:4::1/64 dev client nodad",
+            "addr add 3fff:25::1/64 dev server nodad",
             "route add 198.51.100.0/24 dev nat64",
             f"route add {self._prefix} dev nat64",
         )
@@ -81,11 +81,11 @@ class Nat64(Server):
             "route add default via 192.0.0.1",
         )
         if self._dual_stack:
-            _ip(self.client, f"addr add {CLIENT_IPV6}/64 dev eth0", "route add default via 3fff:4::1")
+            _ip(self.client, f"addr add {CLIENT_IPV6}/64 dev eth0 nodad", "route add default via 3fff:4::1")
         _ip(
             self.server,
             "link set eth0 up",
-            f"addr add {SERVER_IPV6}/64 dev eth0",
+            f"addr add {SERVER_IPV6}/64 dev eth0 nodad",
             "route add default via 3fff:25::1",
         )
 
