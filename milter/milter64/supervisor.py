@@ -199,7 +199,7 @@ class _Supervisor:
 
     def _watch(self, pause: float) -> None:
         """Tell systemd that all is well if each worker that serves has answered since the last time; ask them again."""
-        serving = [each for each in self._members(self._serving) if each.answers] if self._serving else []
+        serving = [each for each in self._members(self._serving) if self._must_answer(each)] if self._serving else []
         asleep = [member.pid for member in serving if not member.awake]
         for member in serving:
             member.ask()
@@ -208,6 +208,11 @@ class _Supervisor:
         else:
             self._notify.alive()
         self._timers.enter(pause, 0, self._watch, (pause,))
+
+    @staticmethod
+    def _must_answer(member: Worker) -> bool:
+        """Whether a worker should answer by now: one that is to replace another has time to get ready."""
+        return member.answers and (member.ready or time.monotonic() - member.born > _RISE)
 
     # Workers
 

@@ -13,7 +13,7 @@ from rig.service import Milter64
 from rig.servicemanager import ServiceManager, abstract
 from rig.supervised import Supervised
 
-WATCHDOG = 0.3
+WATCHDOG = 0.9
 
 
 @pytest.mark.parametrize("address", ["path", "abstract"])
