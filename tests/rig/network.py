@@ -113,6 +113,8 @@ class Reservation:
             held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         held.bind((address, self.port))
         self.port = held.getsockname()[1]
+        with socket.socket(family, socket.SOCK_DGRAM) as free:  # a nameserver takes it for UDP too
+            free.bind(held.getsockname())
 
     def close(self) -> None:
         """Let the port go."""
