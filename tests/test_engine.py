@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from milter64.dns import Answer
-from milter64.engine import RowClock, Transaction
+from milter64.engine import RowClock
 from milter64.greylist import State
+from milter64.transaction import Transaction
 from milter64.verdict import Action
 from rig.court import AT_ONCE, HONEST, PATIENT, STRANGER, ZONE, Court
 from rig.process import until

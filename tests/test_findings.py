@@ -48,7 +48,7 @@ class Clock:
 def test_a_finding_serves_the_same_facts_and_no_neighbour(finding: Finding, later: Envelope, recalled: bool) -> None:  # noqa: FBT001  a column
     memory = Memory()
     memory.remember(envelope(), finding, 300)
-    assert memory.recall(later, [finding.key]) == ({finding.key: finding} if recalled else {})
+    assert memory.recall(later, [finding.key])[0] == ({finding.key: finding} if recalled else {})
 
 
 @pytest.mark.parametrize(("ttl", "lasts"), [(300, 300), (86400, 3600), (None, 3600)])
@@ -57,9 +57,9 @@ def test_a_finding_lasts_as_long_as_its_records_and_an_hour_at_most(ttl: int | N
     memory = Memory(clock=clock)
     memory.remember(envelope(), SPF, ttl)
     clock.now += lasts - 0.5
-    assert memory.recall(envelope(), [SPF.key]) == {SPF.key: SPF}
+    assert memory.recall(envelope(), [SPF.key])[0] == {SPF.key: SPF}
     clock.now += 1
-    assert memory.recall(envelope(), [SPF.key]) == {}
+    assert memory.recall(envelope(), [SPF.key])[0] == {}
 
 
 def test_an_expired_finding_for_the_whole_domain_hides_none_for_the_sender() -> None:
@@ -68,7 +68,7 @@ def test_an_expired_finding_for_the_whole_domain_hides_none_for_the_sender() -> 
     memory.remember(envelope(), SPF, 300)
     clock.now += 301
     memory.remember(envelope(), SPF_LOCAL, 300)
-    assert memory.recall(envelope(), [SPF.key]) == {SPF.key: SPF_LOCAL}
+    assert memory.recall(envelope(), [SPF.key])[0] == {SPF.key: SPF_LOCAL}
 
 
 def test_an_expired_finding_is_there_for_an_hour_more_for_those_who_ask_for_it() -> None:
@@ -76,14 +76,14 @@ def test_an_expired_finding_is_there_for_an_hour_more_for_those_who_ask_for_it()
     memory = Memory(clock=clock)
     memory.remember(envelope(), SPF, 300)
     clock.now += 300 + 3599
-    assert memory.recall(envelope(), [SPF.key], expired=True) == {SPF.key: SPF}
+    assert memory.recall(envelope(), [SPF.key], expired=True)[0] == {SPF.key: SPF}
     clock.now += 2
-    assert memory.recall(envelope(), [SPF.key], expired=True) == {}
+    assert memory.recall(envelope(), [SPF.key], expired=True)[0] == {}
 
 
 def test_the_memory_is_bounded_and_the_oldest_goes_first() -> None:
     memory = Memory(cap=2)
     for number in range(3):
         memory.remember(envelope(address=f"2001:db8::{number}"), IPREV, 300)
-    recalled = [memory.recall(envelope(address=f"2001:db8::{n}"), [IPREV.key]) for n in range(3)]
+    recalled = [memory.recall(envelope(address=f"2001:db8::{n}"), [IPREV.key])[0] for n in range(3)]
     assert list(map(bool, recalled)) == [False, True, True]

@@ -6,7 +6,7 @@ import pytest
 from milter64.address import Client, Origin, Prefix, Translator
 from milter64.greylist import Standing, State
 from milter64.networks import Networks
-from milter64.policy import EXEMPT, Policy, Rules, Verdict, decide, unanswered, wanted
+from milter64.policy import EXEMPT, Policy, Rules, Verdict, decide, wanted, weigh
 from milter64.verdict import Action, Finding, Findings, Key, Need
 
 QUESTIONS: tuple[Key, ...] = (("spf", "smtp.helo"), ("spf", "smtp.mailfrom"), ("iprev", "policy.iprev"))
@@ -47,15 +47,15 @@ PAIRS = (
 def run(known: Findings, truth: Findings, pair: Pair, rules: Rules) -> tuple[Verdict, list[Need]]:
     """Fetch what `decide` needs until it has a verdict."""
     known, needs, reached = dict(known), [], None
-    while isinstance(step := decide(known, reached, rules), Need):
+    while isinstance(step := decide(weigh(known, rules), reached), Need):
         needs.append(step)
         assert len(needs) <= 3
         if step is Need.DNS:
-            asked = wanted(known, reached, rules)
+            asked = wanted(weigh(known, rules), reached)
             assert asked, "DNS was needed, and nothing to ask"
             known |= {key: truth[key] for key in asked}
         else:
-            reached = pair.attempt(complete=not unanswered(known, rules))
+            reached = pair.attempt(complete=not weigh(known, rules).unanswered)
     return step, needs
 
 
@@ -140,13 +140,13 @@ def test_nothing_is_asked_whose_answer_could_not_change_the_reply(  # noqa: PLR0
 def test_who_is_exempt_is_accepted_whatever_else_was_found() -> None:
     exempt = Finding(check=EXEMPT[0], property=EXEMPT[1], result="trusted")
     known = {EXEMPT: exempt, SPF: finding(SPF, Action.REJECT)}
-    assert decide(known, None, rules({SPF: Action.REJECT})) == Verdict(action=Action.ACCEPT, because=(exempt,))
+    assert decide(weigh(known, rules({SPF: Action.REJECT})), None) == Verdict(action=Action.ACCEPT, because=(exempt,))
 
 
 def test_the_verdict_names_every_finding_that_decided_it_and_no_other() -> None:
     actions = (Action.REJECT, Action.GREYLIST, Action.REJECT)
     known = {key: finding(key, action) for key, action in zip(QUESTIONS, actions, strict=True)}
-    verdict = decide(known, None, rules(dict.fromkeys(QUESTIONS, Action.REJECT)))
+    verdict = decide(weigh(known, rules(dict.fromkeys(QUESTIONS, Action.REJECT))), None)
     assert isinstance(verdict, Verdict)
     assert verdict.because == (known[QUESTIONS[0]], known[QUESTIONS[2]])
 
@@ -159,7 +159,7 @@ def test_without_greylisting_the_store_is_never_read() -> None:
 
 def test_nobody_is_greylisted_for_a_temperror_while_no_nameserver_answers() -> None:
     down = Finding(check="spf", property="smtp.mailfrom", result="GREYLIST", facts=(("resolver", "down"),))
-    assert decide({SPF: down}, None, rules({SPF: Action.GREYLIST})) == Verdict(action=Action.ACCEPT)
+    assert decide(weigh({SPF: down}, rules({SPF: Action.GREYLIST})), None) == Verdict(action=Action.ACCEPT)
 
 
 WELL_FORMED = ("helo", "smtp.helo", "malformed")

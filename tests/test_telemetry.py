@@ -107,6 +107,12 @@ def test_a_logfmt_line_begins_with_time_level_and_event(stderr: Stream) -> None:
     assert re.match(r"time=\S+ level=info event=greylisted ", stderr.getvalue())
 
 
+@pytest.mark.parametrize("fields", [{"reason": "", "more": "a"}, {"more": "a", "reason": ""}])
+def test_an_empty_value_can_be_seen(stderr: Stream, fields: dict[str, str]) -> None:
+    telemetry_to(stderr).info("told", **fields)
+    assert 'reason=""' in stderr.getvalue()
+
+
 @pytest.mark.parametrize("layout", FORMATS)
 @pytest.mark.parametrize("value", ["a b\\", 'a "b"', "a\\b", "a=b", ""])
 def test_a_value_is_read_as_it_was_written(stderr: Stream, layout: Format, value: str) -> None:

@@ -3,18 +3,21 @@
 Any callback may never run: libmilter's C code drops what is not UTF-8, and nothing is replied to CONNECT, HELO and
 MAIL. So a recipient without a CONNECT and a MAIL before it is put off, a client without a HELO has none, and nothing is
 ever trusted for lack of facts. A callback that fails leaves the same gap behind.
+
+pymilter's C code calls straight into the sessions. The detour by its base class costs more than decoding an address.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import update_wrapper, wraps
+from functools import partial
 from random import getrandbits
+from typing import Any
 
 import Milter
 
 from milter64.address import Client, Translator
-from milter64.engine import Engine, Transaction
+from milter64.engine import Engine
 from milter64.headers import (
     AUTHENTICATION_RESULTS,
     RECEIVED_SPF,
@@ -27,6 +30,7 @@ from milter64.headers import (
 from milter64.reply import NOT_READY, trouble
 from milter64.session import Envelope, Session, mailbox
 from milter64.telemetry import Telemetry
+from milter64.transaction import Transaction
 from milter64.verdict import Reply
 
 
@@ -45,62 +49,35 @@ class Context:
     authserv_id: str
 
 
-def _caught(callback: Callable[..., int]) -> Callable[..., int]:
-    """Turn an exception into a log line and a temporary answer: our own fault refuses nobody for good."""
-
-    @wraps(callback)
-    def wrapper(self: "Callbacks", *arguments: object) -> int:
-        try:
-            return callback(self, *arguments)
-        except Exception:  # noqa: BLE001  the last resort of every callback
-            return self.failed(callback.__name__)
-
-    return wrapper
+_CONTINUE: int = Milter.CONTINUE
+_NO_CONTENT: int = Milter.P_NODATA | Milter.P_NOEOH | Milter.P_NOBODY | Milter.P_NOUNKNOWN
+_NOREPLY: int = Milter.NOREPLY
+_UTF_8 = ("utf-8", "surrogateescape")
 
 
-def _unanswered(callback: Callable[..., None]) -> Callable[..., int]:
-    """Do the same for a callback that nobody waits for, and say so if the mail server understands it.
+class Callbacks:
+    """One SMTP session, begun before CONNECT; `callbacks` lead to its methods.
 
-    It is what Milter.noreply would make of `_caught`, but one call less: that counts, at three callbacks a session.
+    `steps` of the protocol are negotiated away where the mail server can do so: replies that say nothing, and content
+    with all its round trips. `agreed` are those that were.
     """
-    no_reply, _ = Milter.OPTIONAL_CALLBACKS[callback.__name__]
 
-    def wrapper(self: "Callbacks", *arguments: object) -> int:
-        try:
-            callback(self, *arguments)
-        except Exception:  # noqa: BLE001  the last resort of every callback
-            self.failed(callback.__name__)
-        return Milter.NOREPLY if self._protocol & no_reply else Milter.CONTINUE
+    steps: int = Milter.P_NR_CONN | Milter.P_NR_HELO | Milter.P_NR_MAIL | Milter.P_NOHDRS | _NO_CONTENT
+    agreed = 0
+    _client: Client | None = None
+    _port = 0
+    _helo: str | None = None
+    _mta = ""
+    _transaction: Transaction | None = None
 
-    vars(wrapper)["milter_protocol"] = no_reply  # where Milter.Base.protocol_mask looks for it
-    return update_wrapper(wrapper, callback)
-
-
-class Callbacks(Milter.Base):
-    """One SMTP session. Callbacks that aren't overridden are negotiated away: no content, and no round trips for it."""
-
-    def __init__(self, context: Context) -> None:
-        """Begin before CONNECT."""
+    def __init__(self, context: Context, ctx: Any) -> None:  # noqa: ANN401  pymilter has no types
+        """Begin with what all sessions share, and with pymilter's own context of this one."""
         self._context = context
         self._engine = context.engine
-        self._client: Client | None = None
-        self._port = 0
-        self._helo: str | None = None
-        self._mta = ""
-        self._transaction: Transaction | None = None
+        self._ctx = ctx
         self._token = f"{getrandbits(32):08x}"  # a name and no secret; unlike urandom it keeps the GIL
         self._authserv_id = context.authserv_id
-        self._fields = 0
-        self._forged: list[int] = []
 
-    def negotiate(self, opts: list[int]) -> int:
-        """Ask for nothing but to add and to delete header fields."""
-        self._actions = Milter.ADDHDRS | Milter.CHGHDRS
-        self._protocol = opts[1] & ~self.protocol_mask()
-        opts[:] = self._actions, self._protocol, 0, 0
-        return Milter.CONTINUE
-
-    @_unanswered
     def connect(self, _name: str, _family: int, hostaddr: object) -> None:
         """Decode the client's address, once for the session."""
         address, self._port = hostaddr[:2] if isinstance(hostaddr, tuple) else (None, 0)
@@ -110,76 +87,69 @@ class Callbacks(Milter.Base):
         if tally := self._context.telemetry.tally:
             tally.connected(self._client.origin)
 
-    @_unanswered
-    def hello(self, name: str) -> None:
+    def helo(self, name: str) -> None:
         """Record the HELO; another one, as after STARTTLS, takes its place."""
         self._helo = name
 
-    @_unanswered
-    def envfrom(self, sender: str) -> None:
+    def envfrom(self, sender: bytes, *_parameters: bytes) -> None:
         """Begin a transaction."""
-        self._forget()
+        self.abort()
         if self._client:
             session = Session(token=self._token, client=self._client, port=self._port, helo=self._helo, mta=self._mta)
-            envelope = Envelope(session=session, sender=mailbox(sender), login=self._macro("{auth_authen}"))
+            login = self._macro("{auth_authen}")
+            envelope = Envelope(session=session, sender=mailbox(sender.decode(*_UTF_8)), login=login)
             self._context.notice(envelope)
             self._transaction = self._engine.begin(envelope)
 
-    @_caught
-    def envrcpt(self, recipient: str) -> int:
+    def envrcpt(self, recipient: bytes, *_parameters: bytes) -> int:
         """Judge a recipient."""
         if not self._transaction:
-            return self._refuse(NOT_READY)
-        reply = self._engine.judge(self._transaction, mailbox(recipient))
-        return self._refuse(reply) if reply else Milter.CONTINUE
+            return self.refuse(NOT_READY)
+        reply = self._engine.judge(self._transaction, mailbox(recipient.decode(*_UTF_8)))
+        return self.refuse(reply) if reply else _CONTINUE
 
-    @_caught
+    def header(self, _name: str, _value: bytes) -> None:
+        """Do nothing: the mail server is one that won't do without."""
+
     def eom(self) -> int:
         """Give the verdict that was put off, set the header fields, and tell the log."""
         transaction, self._transaction = self._transaction, None
         if not transaction:
-            return self._refuse(NOT_READY)
+            return self.refuse(NOT_READY)
         if reply := self._engine.end(transaction):
-            return self._refuse(reply)
+            return self.refuse(reply)
         self._set_headers(transaction)
         self._engine.accepted(transaction, self._macro("i"))
         # CONTINUE, as every acceptance here: ACCEPT would end the work of nobody but this milter for the message.
-        return Milter.CONTINUE
+        return _CONTINUE
 
-    @_caught
-    def abort(self) -> int:
+    def abort(self) -> None:
         """End a transaction that has not become a message."""
-        self._forget()
-        return Milter.CONTINUE
+        transaction, self._transaction = self._transaction, None
+        if transaction:
+            self._engine.abandoned(transaction)
 
-    @_caught
-    def close(self) -> int:
+    def close(self) -> None:
         """End the session."""
-        self._forget()
-        return Milter.CONTINUE
+        self._ctx = None  # it holds on to us, too
+        self.abort()
 
-    def failed(self, callback: str) -> int:
-        """Answer for a callback that raised: put the client off where it waits for a reply, else leave a gap."""
+    def failed(self, callback: str) -> Reply:
+        """Log that a callback has raised, leave a gap, and return what to tell a client that waits for a reply."""
         self._context.telemetry.exception("fault", where=callback, session=self._token)
         self._transaction = None
-        return self._refuse(trouble(self._token)) if callback in ("envrcpt", "eom") else Milter.CONTINUE
+        return trouble(self._token)
+
+    def refuse(self, reply: Reply) -> int:
+        """Refuse what is being asked about, for now or for good."""
+        return _refuse(self._ctx, reply)
 
     def _macro(self, name: str) -> str:
         """Return a macro's value, "" if the mail server gave none, and "?" if pymilter can't read it."""
         try:
-            return self.getsymval(name) or ""
+            return self._ctx.getsymval(name) or ""
         except UnicodeDecodeError:
             return "?"
-
-    def _forget(self) -> None:
-        transaction, self._transaction = self._transaction, None
-        self._fields, self._forged = 0, []
-        if transaction:
-            self._engine.abandoned(transaction)
-
-    def _refuse(self, reply: Reply) -> int:
-        self.setreply(reply.code, reply.status, reply.text.replace("%", "%%"))
-        return Milter.REJECT if reply.code.startswith("5") else Milter.TEMPFAIL
 
     def _set_headers(self, transaction: Transaction) -> None:
         """Add what we found, on top; of a client that is exempt from judgement nothing was asked."""
@@ -188,32 +158,100 @@ class Callbacks(Milter.Base):
         for finding in transaction.known.values():
             if finding.check == "spf":
                 value = received_spf(transaction.envelope, finding, transaction.envelope.session.mta)
-                self.addheader(RECEIVED_SPF, value, 0)
+                self._ctx.addheader(RECEIVED_SPF, value, 0)
 
 
 class HeaderCallbacks(Callbacks):
     """A session whose messages get an Authentication-Results field of ours, and lose those that only look so."""
 
-    def header_bytes(self, name: str, value: bytes) -> int:
-        """Have no other field decoded than those that `header` has a use for: messages have dozens."""
-        if is_authentication_results(name):
-            return super().header_bytes(name, value)
-        return Milter.NOREPLY if self._protocol & Milter.P_NR_HDR else Milter.CONTINUE
+    steps = Callbacks.steps & ~Milter.P_NOHDRS | Milter.P_NR_HDR
 
-    @_unanswered
-    def header(self, name: str, value: str) -> None:
+    def __init__(self, context: Context, ctx: Any) -> None:  # noqa: ANN401  pymilter has no types
+        """Begin with what all sessions share, and with pymilter's own context of this one."""
+        super().__init__(context, ctx)
+        self._fields = 0
+        self._forged: list[int] = []
+
+    def header(self, name: str, value: bytes) -> None:
         """Note which Authentication-Results fields are forged; deleting waits until end of message."""
-        if self._transaction and is_authentication_results(name):
+        if is_authentication_results(name) and self._transaction:
             self._fields += 1
-            if is_forged(value, self._authserv_id):
+            if is_forged(value.decode(*_UTF_8), self._authserv_id):
                 self._forged.append(self._fields)
+
+    def abort(self) -> None:
+        """End a transaction that has not become a message."""
+        self._fields, self._forged = 0, []
+        super().abort()
 
     def _set_headers(self, transaction: Transaction) -> None:
         """Delete what others claim in our name, and say what we found."""
         if not transaction.from_trusted_host:
             for index in reversed(self._forged):  # deleting the first would renumber the others
-                self.chgheader(AUTHENTICATION_RESULTS, index, "")
+                self._ctx.chgheader(AUTHENTICATION_RESULTS, index, "")
         super()._set_headers(transaction)
         if not transaction.exempt:
             value = authentication_results(self._authserv_id, transaction.envelope, transaction.known.values())
-            self.addheader(AUTHENTICATION_RESULTS, value, 0)
+            self._ctx.addheader(AUTHENTICATION_RESULTS, value, 0)
+
+
+def _refuse(ctx: Any, reply: Reply) -> int:  # noqa: ANN401  pymilter has no types
+    ctx.setreply(reply.code, reply.status, reply.text.replace("%", "%%"))
+    return Milter.REJECT if reply.code.startswith("5") else Milter.TEMPFAIL
+
+
+def _answered(method: str) -> Callable[..., int]:
+    """Return the callback that leads to a session's method whose answer the client waits for.
+
+    An exception becomes a log line and a temporary answer: our own fault refuses nobody for good.
+    """
+
+    def callback(ctx: Any, *arguments: object) -> int:  # noqa: ANN401  pymilter has no types
+        session: Callbacks | None = ctx.getpriv()
+        try:
+            return getattr(session, method)(*arguments)
+        except Exception:  # noqa: BLE001  the last resort of every callback
+            return _refuse(ctx, session.failed(method) if session else NOT_READY)
+
+    return callback
+
+
+def _unanswered(method: str, no_reply: int = 0) -> Callable[..., int]:
+    """Return the callback that leads to a session's method that says nothing; an exception becomes a log line.
+
+    The mail server may have agreed to wait for no reply, which the step `no_reply` stands for.
+    """
+
+    def callback(ctx: Any, *arguments: object) -> int:  # noqa: ANN401  pymilter has no types
+        session: Callbacks = ctx.getpriv()
+        try:
+            getattr(session, method)(*arguments)
+        except Exception:  # noqa: BLE001  the last resort of every callback
+            session.failed(method)
+        return _NOREPLY if session.agreed & no_reply else _CONTINUE
+
+    return callback
+
+
+def callbacks(begin: Callable[[Any], Callbacks]) -> Mapping[str, Callable[..., int]]:
+    """Return what libmilter is to call, by pymilter's names; `begin` makes a session for pymilter's context of it."""
+    return {
+        "negotiate": partial(_negotiate, begin),
+        "connect": _unanswered("connect", Milter.P_NR_CONN),
+        "helo": _unanswered("helo", Milter.P_NR_HELO),
+        "envfrom": _unanswered("envfrom", Milter.P_NR_MAIL),
+        "envrcpt": _answered("envrcpt"),
+        "header": _unanswered("header", Milter.P_NR_HDR),
+        "eom": _answered("eom"),
+        "abort": _unanswered("abort"),
+        "close": _unanswered("close"),
+    }
+
+
+def _negotiate(begin: Callable[[Any], Callbacks], ctx: Any, offers: list[int]) -> int:  # noqa: ANN401  pymilter has no types
+    """Begin a session, and ask for nothing but to add and to delete header fields."""
+    session = begin(ctx)
+    ctx.setpriv(session)
+    session.agreed = offers[1] & session.steps
+    offers[:] = Milter.ADDHDRS | Milter.CHGHDRS, session.agreed, 0, 0
+    return _CONTINUE

@@ -9,18 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from operator import attrgetter
 
-from milter64 import greylist
+from milter64 import greylist, groups
 from milter64.address import Origin
 from milter64.backlog import Backlog
-from milter64.checks import LOCAL
 from milter64.config import Settings
-from milter64.dns import Lookup, Resolver
+from milter64.dns import Resolver
+from milter64.familiar import Familiar
 from milter64.inquiry import Inquiry
-from milter64.policy import EXEMPT, Rules, Trust, Verdict, decide, unanswered, wanted
+from milter64.policy import EXEMPT, Evidence, Rules, Trust, Verdict, decide, wanted, weigh
 from milter64.reply import reply
 from milter64.session import Envelope, split
 from milter64.store import Store, StoreGone
 from milter64.telemetry import Telemetry
+from milter64.transaction import Transaction
 from milter64.verdict import Action, Finding, Findings, Key, Need, Reply
 
 _HOSTS = 4096
@@ -41,30 +42,6 @@ class RowClock:
         return self._offset + time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-class Transaction:
-    """What is known of one transaction so far. Whatever is asked once serves all its recipients."""
-
-    def __init__(self, envelope: Envelope, exempt: Finding | None, known: Findings) -> None:
-        """Begin with the envelope, with why its client is not judged, if so, and with what takes no asking."""
-        self.envelope = envelope
-        self.exempt = exempt
-        self.known = dict(known)
-        self.lookups: dict[Key, Lookup] = {}
-        """How the findings came about, for those who want to know."""
-        self.recipients: list[str] = []
-        """Those that the client was not told to give up."""
-        self.verdicts: list[Verdict] = []
-        self.seconds = 0.0
-        """What all verdicts took."""
-        self.deadline: float | None = None
-        """When DNS must have answered, a value of time.monotonic(); set by the callback that first needs it."""
-
-    @property
-    def from_trusted_host(self) -> bool:
-        """Whether the message comes from a host of ours, whose Authentication-Results are kept (RFC 8601 5)."""
-        return self.exempt is not None and self.exempt.result in ("trusted", "relay")
-
-
 class Engine:
     """Judges recipients."""
 
@@ -81,10 +58,11 @@ class Engine:
         self._settings = settings
         self._policy = settings.policy()
         self._exempt_host = lru_cache(_HOSTS)(partial(_exempt_host, settings.trust))
-        self._own_names = frozenset(filter(None, [settings.authserv_id.lower()]))
         self._store = store
         self._telemetry = telemetry
         self._inquiry = Inquiry(resolver, lambda where: telemetry.exception("fault", where=where), on_wait, self._tally)
+        own_names = frozenset(filter(None, [settings.authserv_id.lower()]))
+        self._familiar = Familiar(self._policy, own_names, self._inquiry)
         self._now = RowClock(store.latest())
         self._expire_at = self._now()
         self._backlog = Backlog(lambda: telemetry.exception("fault", where="learn"))
@@ -92,13 +70,8 @@ class Engine:
     def begin(self, envelope: Envelope) -> Transaction:
         """Return a new transaction, with all that is known about it without asking."""
         if exempt := self._exempt(envelope):
-            return Transaction(envelope, exempt, {})
-        known: dict[Key, Finding] = {}
-        for check in LOCAL:
-            if finding := check(envelope, self._own_names):
-                known[finding.key] = finding
-        known |= self._inquiry.recall(envelope, unanswered(known, self._rules(envelope)))
-        return Transaction(envelope, None, known)
+            return Transaction(envelope, weigh({EXEMPT: exempt}, self._rules(envelope)), exempt)
+        return Transaction(envelope, self._familiar.evidence(envelope))
 
     def judge(self, transaction: Transaction, recipient: str) -> Reply | None:
         """Return what the client is told about a recipient, None if that is nothing but yes.
@@ -118,7 +91,7 @@ class Engine:
             return answer
         headers = self._settings.headers
         if not transaction.exempt and (headers.authentication_results or headers.received_spf):
-            self._ask(transaction, unanswered(transaction.known, self._rules(transaction.envelope)))
+            self._ask(transaction, transaction.evidence.unanswered)
         return None
 
     def accepted(self, transaction: Transaction, queue_id: str) -> None:
@@ -141,7 +114,8 @@ class Engine:
 
     def bounds(self) -> Mapping[str, tuple[int, int]]:
         """Return how much is in each cache and queue, and how much may be."""
-        return {**self._telemetry.bounds(), **self._inquiry.bounds(), "learning_queue": self._backlog.bound()}
+        own = {"familiar": self._familiar.bound, "learning_queue": self._backlog.bound()}
+        return {**self._telemetry.bounds(), **self._inquiry.bounds(), **own}
 
     def close(self) -> None:
         """Write what is left to write."""
@@ -161,8 +135,17 @@ class Engine:
             return _exemption("authenticated", "it has authenticated")
         return None
 
-    def _rules(self, envelope: Envelope, recipient: str = "") -> Rules:
-        return self._policy.rules(envelope.session.client, greylisting=not self._settings.greylist.skips(recipient))
+    def _rules(self, envelope: Envelope, *, greylisting: bool = True) -> Rules:
+        return self._policy.rules(envelope.session.client, greylisting=greylisting)
+
+    def _evidence(self, transaction: Transaction, recipient: str) -> Evidence:
+        """Return what is known of the transaction, as it weighs for this recipient."""
+        if not transaction.exempt:
+            if exempt := _postmaster(recipient):
+                return weigh({EXEMPT: exempt}, transaction.evidence.rules)
+            if self._settings.greylist.skips(recipient):
+                return weigh(transaction.known, self._rules(transaction.envelope, greylisting=False))
+        return transaction.evidence
 
     def _answer(self, transaction: Transaction, recipients: Sequence[str]) -> Reply | None:
         """Judge recipients together, log a refusal and return its reply, unless we only observe.
@@ -190,23 +173,21 @@ class Engine:
 
     def _judge(self, transaction: Transaction, recipient: str) -> Verdict:
         """Decide on one recipient, fetch what that takes, and keep the rows that it moves."""
-        envelope, known = transaction.envelope, transaction.known
-        if exempt := transaction.exempt or _postmaster(recipient):
-            known = {EXEMPT: exempt}
-        rules = self._rules(envelope, recipient)
-        pair, now = greylist.pair(envelope.sender, recipient), self._now()
+        envelope, evidence = transaction.envelope, self._evidence(transaction, recipient)
+        pair, now = groups.pair(envelope.sender, recipient), self._now()
         standing = None
-        while isinstance(step := decide(known, standing, rules), Need):
+        while isinstance(step := decide(evidence, standing), Need):
             if step is Need.DNS:
-                self._ask(transaction, wanted(known, standing, rules), pair)
+                self._ask(transaction, wanted(evidence, standing), pair)
+                evidence = self._evidence(transaction, recipient)
             else:
-                standing = self._attempt(envelope, known, pair, now, complete=not unanswered(known, rules))
+                standing = self._attempt(envelope, evidence.known, pair, now, complete=not evidence.unanswered)
         if step.standing:
             self._keep(pair, step.standing, now)
             if self._tally:
                 self._tally.attempted(envelope.session.client.origin, step.standing)
             if step.action is Action.GREYLIST and not step.standing.complete:
-                self._learn(envelope, dict(known), pair, now)
+                self._learn(envelope, evidence, pair, now)
         return step
 
     def _ask(self, transaction: Transaction, keys: Sequence[Key], pair: str = "") -> None:
@@ -218,15 +199,17 @@ class Engine:
             return
         if transaction.deadline is None:
             transaction.deadline = time.monotonic() + self._settings.dns.deadline
-        envelope = transaction.envelope
+        envelope, before = transaction.envelope, transaction.evidence
         findings, lookups = self._inquiry.ask(envelope, keys, transaction.deadline)
-        transaction.known |= findings
+        known = {**before.known, **findings}
         transaction.lookups |= lookups
         lost = [key for key, finding in findings.items() if finding.result == "temperror"]
-        if lost and pair and (served := self._inquiry.recall(envelope, lost, expired=True)):
-            standing = self._attempt(envelope, transaction.known, pair, self._now(), complete=False)
+        if lost and pair and (served := self._inquiry.recall(envelope, lost, expired=True)[0]):
+            standing = self._attempt(envelope, known, pair, self._now(), complete=False)
             if standing.state is greylist.State.PASSED:
-                transaction.known |= served
+                known |= served
+        transaction.evidence = weigh(known, before.rules)
+        self._familiar.forget(envelope)
 
     def _attempt(
         self, envelope: Envelope, known: Findings, pair: str, now: float, *, complete: bool
@@ -241,7 +224,7 @@ class Engine:
         standing = greylist.attempt(rows, network, None, now, settings)
         if standing.complete or not complete:
             return standing
-        return greylist.attempt(rows, network, greylist.groups(client, envelope.sender, known), now, settings)
+        return greylist.attempt(rows, network, groups.groups(client, envelope.sender, known), now, settings)
 
     def _keep(self, pair: str, standing: greylist.Standing, now: float) -> None:
         """Write the rows that an attempt has moved, and now and then have those forgotten that have run out."""
@@ -251,16 +234,16 @@ class Engine:
             self._expire_at = now + _EXPIRE_EVERY
             self._store.expire(now)
 
-    def _learn(self, envelope: Envelope, known: Findings, pair: str, now: float) -> None:
+    def _learn(self, envelope: Envelope, evidence: Evidence, pair: str, now: float) -> None:
         """Look up, behind the reply, which groups the client belongs to, and enrol them under the attempt's own time.
 
         So the retry may come from another address of the pool, over the other IP family or through the translator.
         """
 
         def learn() -> None:
-            missing = unanswered(known, self._rules(envelope))
             deadline = time.monotonic() + self._settings.dns.deadline
-            learned = {**known, **self._inquiry.ask_in_turn(envelope, missing, deadline)}
+            learned = {**evidence.known, **self._inquiry.ask_in_turn(envelope, evidence.unanswered, deadline)}
+            self._familiar.forget(envelope)
             self._keep(pair, self._attempt(envelope, learned, pair, now, complete=True), now)
 
         self._backlog.put(learn)

@@ -6,6 +6,7 @@ that it rests on, an hour at most; a temperror never.
 """
 
 from collections.abc import Callable, Iterable
+from math import inf
 from threading import Lock
 from time import monotonic
 
@@ -32,18 +33,21 @@ class Memory:
         """How many findings are kept, and how many may be."""
         return len(self._kept), self._cap
 
-    def recall(self, envelope: Envelope, keys: Iterable[Key], *, expired: bool = False) -> Findings:
-        """Return what was found earlier for the same facts; with `expired`, even an hour after its time."""
+    def recall(self, envelope: Envelope, keys: Iterable[Key], *, expired: bool = False) -> tuple[Findings, float]:
+        """Return what was found earlier for the same facts, and until when all of it is good, a value of the clock.
+
+        With `expired`, even what was found is returned whose time was up within the last hour.
+        """
         now = self._clock() - (LONGEST if expired else 0)
-        recalled = {}
+        recalled, until = {}, inf
         for key in keys:
             facts = _facts(envelope, key)
             kept = self._kept.get(facts)
             if key == _MAILFROM and not (kept and kept[0] > now):
                 kept = self._kept.get((*facts, envelope.identity))
             if kept and kept[0] > now:
-                recalled[key] = kept[1]
-        return recalled
+                until, recalled[key] = min(until, kept[0]), kept[1]
+        return recalled, until
 
     def remember(self, envelope: Envelope, finding: Finding, ttl: int | None) -> None:
         """Keep a finding for `ttl` seconds, None if no DNS record was involved."""

@@ -12,6 +12,7 @@ A reload begins anew; what `milter64 discover` wants stays in a file.
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from math import inf
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 
@@ -62,6 +63,8 @@ class Guard:
         self._masked: frozenset[bytes] = frozenset()
         self._shapes = Shapes()
         self._watched: set[bytes] = set()
+        self._unremarkable: set[bytes] = set()
+        """Those of them that are no gateway's either."""
         self._seen: dict[str, Sighting] = {}
         self._invented: dict[str, Prefix] = {}
         self._file = records.place(settings.greylist.store)
@@ -71,8 +74,8 @@ class Guard:
         self._thread = Thread(target=self._run, name="guard", daemon=True)
 
     def notice(self, envelope: Envelope) -> None:
-        """Leave an envelope to be looked at."""
-        if self._recent.qsize() < _KEPT:
+        """Leave an envelope to be looked at, unless nothing new can be in it."""
+        if envelope.session.client.wire_packed not in self._unremarkable and self._recent.qsize() < _KEPT:
             self._recent.put(envelope)
 
     def start(self) -> None:
@@ -99,7 +102,7 @@ class Guard:
         if not ending:
             if time.monotonic() >= self._ask_at:
                 self._ask()
-            due = min(self._ask_at, self._write_at) if self._unwritten else self._ask_at
+            due = min(self._ask_at, self._forget_at, self._write_at if self._unwritten else inf)
             with suppress(Empty):
                 first = self._recent.get(timeout=max(0.0, due - time.monotonic()))
                 self._closed.wait(_GATHER)
@@ -143,6 +146,7 @@ class Guard:
         """Look at the envelopes that were left here."""
         if now >= self._forget_at or len(self._watched) > _KEPT:
             self._watched.clear()
+            self._unremarkable.clear()
             self._forget_at = now + HOUR
         local = []
         with suppress(Empty):
@@ -159,7 +163,10 @@ class Guard:
             self._watched.add(packed)
             self._classify(client)
         is_local = packed in self._gateways or (client.private and client.origin is not Origin.TRANSLATED)
-        return (is_local or client.origin is Origin.MASKED) and not envelope.login
+        if is_local or client.origin is Origin.MASKED:
+            return not envelope.login
+        self._unremarkable.add(packed)
+        return False
 
     def _count(self, local: Sequence[Envelope], now: float) -> None:
         """Count the names that were said from addresses of this host's network, and mask those that are gateways'."""

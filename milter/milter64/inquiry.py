@@ -11,6 +11,7 @@ from milter64.checks import REMOTE
 from milter64.dns import Lookup, Resolver
 from milter64.findings import Memory
 from milter64.metrics import Tally
+from milter64.policy import Evidence
 from milter64.session import Envelope
 from milter64.verdict import Finding, Findings, Key
 
@@ -50,12 +51,18 @@ class Inquiry:
         waiting = _MOST_WAITING - self._waiting._value  # noqa: SLF001  a semaphore tells nobody else
         return {"findings": self._memory.bound, "waiting_verdicts": (waiting, _MOST_WAITING)}
 
-    def recall(self, envelope: Envelope, keys: Collection[Key], *, expired: bool = False) -> Findings:
-        """Return what is remembered of the answers to some questions; with `expired`, even of late."""
-        recalled = self._memory.recall(envelope, keys, expired=expired)
+    def recall(self, envelope: Envelope, keys: Collection[Key], *, expired: bool = False) -> tuple[Findings, float]:
+        """Return what is remembered of the answers to some questions, with `expired` even of late, and until when."""
+        recalled, until = self._memory.recall(envelope, keys, expired=expired)
         if self._tally:
             self._tally.recalled(len(recalled), len(keys))
-        return recalled
+        return recalled, until
+
+    def recalled(self, evidence: Evidence) -> None:
+        """Count findings that are as good as recalled: whoever needs them has kept them."""
+        if self._tally:
+            wanted = len(evidence.rules.asked)
+            self._tally.recalled(wanted - len(evidence.unanswered), wanted)
 
     def ask(self, envelope: Envelope, keys: Sequence[Key], deadline: float) -> tuple[Findings, dict[Key, Lookup]]:
         """Ask all the questions at once, and return the findings and how they came about.

@@ -5,7 +5,7 @@ case. What each result leads to is a table, by check, property, result and origi
 simply has no row in it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from milter64.address import Client, Origin
@@ -127,21 +127,27 @@ class Policy:
         return self._rules[client.origin, client.private, greylisting]
 
 
-def unanswered(known: Findings, rules: Rules) -> list[Key]:
-    """Return the questions that are still open."""
-    return [key for key in rules.asked if key not in known]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known of a transaction, weighed by the rules that count for it.
+
+    `action` is the strongest that it leads to, `because` has the findings that do. `unanswered` are the questions that
+    are still open, and `most` is the strongest action that their answers could lead to.
+    """
+
+    known: Findings
+    rules: Rules
+    action: Action
+    because: tuple[Finding, ...]
+    unanswered: tuple[Key, ...]
+    most: Action
 
 
-def wanted(known: Findings, standing: Standing | None, rules: Rules) -> list[Key]:
-    """Return the questions that `Need.DNS` means: all that name groups, or those that can raise the action."""
-    if standing and standing.state is State.UNPROVEN:
-        return unanswered(known, rules)
-    action, _ = _strongest(known, rules)
-    return [key for key in unanswered(known, rules) if rules.asked[key] > action]
-
-
-def _strongest(known: Findings, rules: Rules) -> tuple[Action, tuple[Finding, ...]]:
-    """Return the strongest action that what is known leads to, and the findings that do."""
+def weigh(known: Findings, rules: Rules) -> Evidence:
+    """Weigh what is known. Who is exempt from everything is accepted, whatever else was found."""
+    if exempt := known.get(EXEMPT):
+        accept = Action.ACCEPT
+        return Evidence(known=known, rules=rules, action=accept, because=(exempt,), unanswered=(), most=accept)
     action, because = rules.floor, []
     for finding in known.values():
         if led_to := rules.action(finding):
@@ -149,31 +155,36 @@ def _strongest(known: Findings, rules: Rules) -> tuple[Action, tuple[Finding, ..
                 action, because = led_to, [finding]
             elif led_to is action:
                 because.append(finding)
-    return action, tuple(because)
+    unanswered = tuple([key for key in rules.asked if key not in known])
+    most = max([action, *[rules.asked[key] for key in unanswered]])
+    return Evidence(known=known, rules=rules, action=action, because=tuple(because), unanswered=unanswered, most=most)
 
 
-def decide(known: Findings, standing: Standing | None, rules: Rules) -> Verdict | Need:
+def wanted(evidence: Evidence, standing: Standing | None) -> Sequence[Key]:
+    """Return the questions that `Need.DNS` means: all that name groups, or those that can raise the action."""
+    if standing and standing.state is State.UNPROVEN:
+        return evidence.unanswered
+    return [key for key in evidence.unanswered if evidence.rules.asked[key] > evidence.action]
+
+
+def decide(evidence: Evidence, standing: Standing | None) -> Verdict | Need:
     """Give the verdict on a recipient, or say what it takes: the greylist's word, or DNS.
 
     The order of judgement: who is exempt from everything, then the strongest action; if that is to greylist, the
     pair's standing turns it into acceptance or a 450. A new pair is told to wait before DNS is asked, although DNS
     might refuse it: that comes out on the retry.
     """
-    if EXEMPT in known:
-        return Verdict(action=Action.ACCEPT, because=(known[EXEMPT],))
-    action, because = _strongest(known, rules)
-    unknown = unanswered(known, rules)
-    most = max([action, *[rules.asked[key] for key in unknown]]) if unknown else action
+    action, most = evidence.action, evidence.most
     if action is most is not Action.GREYLIST:
-        return Verdict(action=action, because=because)
-    if action is Action.TEMPFAIL or not rules.greylisting:
+        return Verdict(action=action, because=evidence.because)
+    if action is Action.TEMPFAIL or not evidence.rules.greylisting:
         return Need.DNS
-    if standing is None or not (standing.complete or unknown):
+    if standing is None or not (standing.complete or evidence.unanswered):
         return Need.STANDING
     passes = standing.state in _PASSES
     if standing.state is State.UNPROVEN or (most > Action.GREYLIST if passes else action is Action.ACCEPT):
         return Need.DNS
-    return Verdict(action=Action.ACCEPT if passes else Action.GREYLIST, because=because, standing=standing)
+    return Verdict(action=Action.ACCEPT if passes else Action.GREYLIST, because=evidence.because, standing=standing)
 
 
 _PASSES = frozenset({State.PASSED, State.UNKEPT})

@@ -17,9 +17,9 @@ def reply(verdict: Verdict, envelope: Envelope) -> Reply | None:
 
     The text ends in the session's token, which leads from the mail server's log, and from a bounce, to our log line.
     """
-    token = f"(milter64 {envelope.session.token})"
     if verdict.action is Action.ACCEPT:
         return None
+    token = f"(milter64 {envelope.session.token})"
     if verdict.action is Action.GREYLIST:
         seconds = verdict.standing.seconds if verdict.standing else 1
         why = f" ({_names(verdict.because)})" if verdict.because else ""

@@ -15,7 +15,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
@@ -26,8 +26,8 @@ import Milter
 
 from milter64.relief import HOLD_ON, Relief
 
-Work = Callable[[Callable[[], None]], AbstractContextManager[Callable[[], object]]]
-"""Opens in a worker what its sessions share, gives what makes a session's Milter.Base, and closes all in the end.
+Work = Callable[[Callable[[], None]], AbstractContextManager[Mapping[str, Callable[..., int]]]]
+"""Opens in a worker what its sessions share, gives what libmilter is to call, and closes all in the end.
 
 It is given what a callback must call before it waits (see `relief`).
 """
@@ -103,7 +103,7 @@ def run(listener: socket.socket, channel: socket.socket, work: Work, log: Log, c
     _pin(cpu, log)
     try:
         relief = Relief()
-        with work(relief) as make:
+        with work(relief) as callbacks:
             gc.collect()
             gc.freeze()  # what was there at the start stays till the end, and need not be looked through again
             gc.set_threshold(*_GARBAGE)
@@ -111,7 +111,7 @@ def run(listener: socket.socket, channel: socket.socket, work: Work, log: Log, c
             # A session of ours over the shared listener might end up in another worker.
             with _unknown() as own, listener.dup() as shared:
                 os.dup2(own.fileno(), listener.fileno(), inheritable=False)
-                libmilter = _start_libmilter(listener, make, ringer)
+                libmilter = _start_libmilter(listener, callbacks, ringer)
                 relief.open(own.getsockname())
                 _replace(listener, shared, libmilter)
             channel.send(READY)
@@ -166,33 +166,18 @@ def _catch_signals(ringer: socket.socket) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
-def _set_callbacks() -> None:
-    """Lead libmilter's callbacks to the session's own, those alone that any session of ours may have.
-
-    Milter.runmilter would do so too, but on libmilter's thread, where nobody would hear that the socket can't be used,
-    and with a choice of decodings that each recipient would pay for.
-    """
-    Milter.set_connect_callback(Milter.connect_callback)
-    Milter.set_helo_callback(lambda ctx, name: ctx.getpriv().hello(name))
-    Milter.set_envfrom_callback(lambda ctx, sender, *_: ctx.getpriv().envfrom(_text(sender)))
-    Milter.set_envrcpt_callback(lambda ctx, recipient, *_: ctx.getpriv().envrcpt(_text(recipient)))
-    Milter.set_header_callback(lambda ctx, name, value: ctx.getpriv().header_bytes(name, value))
-    Milter.set_eom_callback(lambda ctx: ctx.getpriv().eom())
-    Milter.set_abort_callback(lambda ctx: ctx.getpriv().abort())
-    Milter.set_close_callback(Milter.close_callback)
-
-
-def _text(path: bytes) -> str:
-    return path.decode(errors="surrogateescape")
-
-
-def _start_libmilter(listener: socket.socket, make: Callable[[], object], ringer: socket.socket) -> Thread:
+def _start_libmilter(
+    listener: socket.socket, callbacks: Mapping[str, Callable[..., int]], ringer: socket.socket
+) -> Thread:
+    # Milter.runmilter would do all this on libmilter's thread, where nobody would hear that the socket can't be used.
     # The answer where pymilter can't decode what a callback is to be given, such as the name of a header field. After
     # any other, libmilter would take the message for ended, and leave its end without a reply.
     Milter.set_exception_policy(Milter.CONTINUE)
-    _set_callbacks()
+    for event, callback in callbacks.items():
+        if event != "negotiate":
+            getattr(Milter, f"set_{event}_callback")(callback)
     Milter.setconn(_SOCKET.format(listener.fileno()))
-    Milter.register("milter64", negotiate=Milter.negotiate_callback)
+    Milter.register("milter64", negotiate=callbacks["negotiate"])
     Milter.opensocket(False)  # noqa: FBT003  pymilter's C code has no keyword for: remove the file
 
     def main() -> None:
@@ -201,7 +186,6 @@ def _start_libmilter(listener: socket.socket, make: Callable[[], object], ringer
         finally:
             ringer.send(_ENDED)
 
-    Milter.factory = make
     thread = Thread(target=main, daemon=True)
     thread.start()
     return thread

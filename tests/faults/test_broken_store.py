@@ -8,7 +8,8 @@ from secrets import token_hex
 
 import pytest
 
-from milter64.greylist import Record, RecordKind, Settings, pair
+from milter64.greylist import Record, RecordKind, Settings
+from milter64.groups import pair
 from milter64.store.sqlite import SqliteStore
 from rig.direct import Message, judges_rightly
 from rig.disk import full, missing, mounted, read_only

@@ -9,7 +9,7 @@ import Milter
 import pytest
 
 from milter64.address import Translator
-from milter64.callbacks import Callbacks, Context
+from milter64.callbacks import Callbacks, Context, callbacks
 from milter64.headers import Settings as Headers
 from milter64.telemetry import Settings, Telemetry
 from rig.milterclient import ALL_ACTIONS, ALL_STEPS
@@ -35,7 +35,7 @@ class MailServer:
     """The mail server's side of pymilter."""
 
     def __init__(self, engine: Broken, translator: Any = None) -> None:  # noqa: ANN401  it may be a broken one
-        self._context = Context(
+        context = Context(
             notice=lambda _: None,
             engine=engine,  # type: ignore[arg-type]  # a fake
             translator=translator or Translator(),
@@ -43,26 +43,34 @@ class MailServer:
             headers=Headers(),
             authserv_id="",
         )
+        self._callbacks = callbacks(partial(Callbacks, context))
         self.reply = ""
         self.new_session()
 
     def new_session(self) -> None:
-        self.session = Callbacks(self._context)
-        self.session._ctx = self  # noqa: SLF001  as pymilter's C code does
-        self.session.negotiate([ALL_ACTIONS, ALL_STEPS, 0, 0])
-        self.session.connect("client.example", 4, ("192.0.2.1", 40000))
-        self.session.hello("client.example")
+        self.call("negotiate", [ALL_ACTIONS, ALL_STEPS, 0, 0])
+        self.call("connect", "client.example", 4, ("192.0.2.1", 40000))
+        self.call("helo", "client.example")
+
+    def call(self, event: str, *arguments: object) -> int:
+        return self._callbacks[event](self, *arguments)
 
     def send(self) -> tuple[str, str]:
         """Send a message, and return the first callback that isn't content, with its reply."""
-        self.session.envfrom("<a@example.org>")
-        for callback in (partial(self.session.envrcpt, "<b@example.net>"), self.session.eom):
-            answer = callback()
+        self.call("envfrom", b"<a@example.org>")
+        for event, *arguments in (("envrcpt", b"<b@example.net>"), ("eom",)):
+            answer = self.call(event, *arguments)
             if answer != Milter.CONTINUE:
                 assert answer == Milter.TEMPFAIL
-                self.session.abort()
-                return getattr(callback, "func", callback).__name__, self.reply
+                self.call("abort")
+                return event, self.reply
         return "", ""
+
+    def setpriv(self, session: Callbacks) -> None:
+        self._session = session
+
+    def getpriv(self) -> Callbacks:
+        return self._session
 
     def getsymval(self, _: str) -> None:
         return None
@@ -99,17 +107,17 @@ def test_a_fault_in_the_engine_puts_off_one_transaction(
 
 def test_what_is_left_of_a_transaction_after_a_fault_is_put_off_too() -> None:
     server = MailServer(Broken("judge"))
-    server.session.envfrom("<a@example.org>")
+    server.call("envfrom", b"<a@example.org>")
     for code in ("451 4.3.0", "451 4.7.0"):
-        assert server.session.envrcpt("<b@example.net>") == Milter.TEMPFAIL
+        assert server.call("envrcpt", b"<b@example.net>") == Milter.TEMPFAIL
         assert server.reply.startswith(code)
-    assert server.session.eom() == Milter.TEMPFAIL
+    assert server.call("eom") == Milter.TEMPFAIL
 
 
 def test_a_fault_while_a_transaction_is_given_up_harms_none(capsys: pytest.CaptureFixture[str]) -> None:
     server = MailServer(Broken("abandoned"))
-    server.session.envfrom("<a@example.org>")
-    server.session.abort()
+    server.call("envfrom", b"<a@example.org>")
+    server.call("abort")
     assert traceback(capsys.readouterr().err, "abort")
     assert server.send() == ("", "")
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from milter64.address import Origin, Translator
-from milter64.engine import Transaction
+from milter64.transaction import Transaction
 from rig.court import AT_ONCE, PATIENT, STRANGER, Court
 from rig.envelopes import envelope
 from rig.lab import Lab

@@ -128,6 +128,11 @@ def test_without_a_tally_the_engine_counts_nothing() -> None:
 
 def test_the_engine_says_how_full_its_caches_and_queues_are() -> None:
     court = Court()
-    assert court.engine.bounds() == {"findings": (0, 50_000), "waiting_verdicts": (0, 32), "learning_queue": (0, 512)}
+    assert court.engine.bounds() == {
+        "familiar": (0, 8192),
+        "findings": (0, 50_000),
+        "learning_queue": (0, 512),
+        "waiting_verdicts": (0, 32),
+    }
     court.offer("a@soft.example")
     assert court.engine.bounds()["findings"][0] > 0

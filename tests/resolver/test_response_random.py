@@ -5,6 +5,7 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
+import dns.rdataclass
 import dns.rdatatype
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,7 +89,8 @@ def by_dnspython(message: dns.message.Message, rdtype: str) -> Response:
             rcode=rcode, name=name, links=links, ttl=chain.minimum_ttl, answer=tuple(map(shown, chain.answer))
         )
     ttl = min([LARGEST_TTL, *(rrset.ttl for rrset in chain.cnames)])
-    zones = {rrset.name for rrset in message.authority if rrset.rdtype == dns.rdatatype.SOA}
+    internet, soa = dns.rdataclass.IN, dns.rdatatype.SOA
+    zones = {rrset.name for rrset in message.authority if (rrset.rdclass, rrset.rdtype) == (internet, soa)}
     if zones:
         ttl = chain.minimum_ttl if any(name.is_subdomain(zone) for zone in zones) else 0
     return Response(rcode=rcode, name=name, links=links, ttl=ttl, denied=bool(zones))

@@ -5,11 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from milter64.config import parse
-from milter64.engine import Engine, Transaction
-from milter64.greylist import Record, RecordKind, pair
+from milter64.engine import Engine
+from milter64.greylist import Record, RecordKind
+from milter64.groups import pair
 from milter64.metrics import Tally
 from milter64.store import StoreGone
 from milter64.store.memory import MemoryStore
+from milter64.transaction import Transaction
 from rig.envelopes import envelope
 from rig.records import Records, zone
 

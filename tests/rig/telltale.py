@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,8 @@ import Milter
 
 from milter64 import supervisor, worker
 from milter64.listener import Settings, endpoint
+
+Callbacks = Mapping[str, Callable[..., int]]
 
 
 class Telltale(Milter.Base):  # type: ignore[misc]  # pymilter has no types
@@ -55,7 +57,7 @@ def close_listening_sockets() -> None:
 
 
 @contextmanager
-def work(greeting: str, fault: str, gate: str, _on_wait: Callable[[], None]) -> Iterator[Callable[[], Telltale]]:
+def work(greeting: str, fault: str, gate: str, _on_wait: Callable[[], None]) -> Iterator[Callbacks]:
     if gate:
         Path(gate).read_text()  # a fifo: wait for a writer
     if fault == "hangs":
@@ -66,7 +68,13 @@ def work(greeting: str, fault: str, gate: str, _on_wait: Callable[[], None]) -> 
         worker._SOCKET = "file:{}"  # noqa: SLF001  as libmilter's authors left it: no such thing
     elif fault:
         raise RuntimeError(fault)
-    yield partial(Telltale, greeting)
+    Milter.factory = partial(Telltale, greeting)
+    yield {
+        "negotiate": Milter.negotiate_callback,
+        "connect": Milter.connect_callback,
+        "envrcpt": lambda ctx, *words: ctx.getpriv().envrcpt_bytes(*words),
+        "close": Milter.close_callback,
+    }
     Log().info("closed", pid=os.getpid())
 
 
@@ -80,7 +88,7 @@ def load(file: Path) -> supervisor.Plan:
         raise ValueError(keys["error"])
     if not keys.get("may_pin", True):
         os.sched_setaffinity = _denied
-    open_work: Callable[[Callable[[], None]], AbstractContextManager[Callable[[], Telltale]]] = partial(
+    open_work: Callable[[Callable[[], None]], AbstractContextManager[Callbacks]] = partial(
         work, keys.get("greeting", "first"), keys.get("fault", ""), keys.get("gate", "")
     )
     return supervisor.Plan(

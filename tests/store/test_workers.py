@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from milter64.greylist import pair
+from milter64.groups import pair
 from rig.direct import Message, session
 from rig.lab import Lab
 from rig.process import until

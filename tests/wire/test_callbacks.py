@@ -71,13 +71,13 @@ def test_nothing_is_asked_for_but_to_add_and_to_change_header_fields(client: Mil
 
 
 def test_no_content_is_asked_for_and_no_reply_owed_where_none_is_needed(client: MilterClient) -> None:
-    assert client.steps == NO_REPLY | NOT_EVEN_ASKED | Milter.P_NR_HDR | Milter.P_SKIP
+    assert client.steps == NO_REPLY | NOT_EVEN_ASKED | Milter.P_NR_HDR
 
 
 def test_without_authentication_results_no_header_is_asked_for_either(lab: Lab) -> None:
     milter = lab.start(Milter64, f"{MEMORY}\n[headers]\nauthentication_results = false\n")
     with session(milter) as client:
-        assert client.steps == NO_REPLY | NOT_EVEN_ASKED | Milter.P_NOHDRS | Milter.P_SKIP
+        assert client.steps == NO_REPLY | NOT_EVEN_ASKED | Milter.P_NOHDRS
         client.connect(address="127.0.0.1")
         client.helo()
         assert transaction(client) == Reply(action="continue")
@@ -94,6 +94,18 @@ def test_a_mail_server_of_an_old_version_gets_all_its_replies(milter: Milter64) 
         assert "spf=pass" in str(client.eom().headers)
         client.helo("stranger.example")
         assert client.mail("<>").action == "continue"
+
+
+def test_a_mail_server_may_send_fields_that_nobody_asked_for(lab: Lab) -> None:
+    milter = lab.start(Milter64, f"{MEMORY}\n[headers]\nauthentication_results = false\n")
+    with MilterClient(("127.0.0.1", milter.port), steps=VERSION_2 & ~Milter.P_NOHDRS) as client:
+        client.connect(address="127.0.0.1")
+        client.helo()
+        client.mail("<a@honest.example>")
+        client.rcpt()
+        assert client.header("Authentication-Results", "mx.lab.example; spf=pass").action == "continue"
+        assert client.eom().action == "continue"
+    assert "fault" not in milter.output
 
 
 def test_a_recipient_without_a_connect_is_put_off(client: MilterClient) -> None:

@@ -14,7 +14,7 @@ from milter64.checks import helo, iprev, spf
 from milter64.cli.screen import Screen
 from milter64.config import Settings, load
 from milter64.dns import Question, Resolver
-from milter64.engine import Engine, Transaction
+from milter64.engine import Engine
 from milter64.greylist import Record, RecordKind
 from milter64.headers import authentication_results
 from milter64.networks import pack, unpack
@@ -22,6 +22,7 @@ from milter64.session import Envelope, Session, mailbox
 from milter64.store import Store, open_store, parse
 from milter64.telemetry import Telemetry
 from milter64.text import clean
+from milter64.transaction import Transaction
 from milter64.verdict import Reply
 
 Report = dict[str, Any]

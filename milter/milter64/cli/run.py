@@ -1,7 +1,7 @@
 """`milter64 run`: the service, in the foreground."""
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import cache, partial
@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from milter64 import supervisor
 from milter64.board import Board
-from milter64.callbacks import Callbacks, Context, HeaderCallbacks
+from milter64.callbacks import Callbacks, Context, HeaderCallbacks, callbacks
 from milter64.config import Settings, load
 from milter64.counting import CountingResolver
 from milter64.dns import Resolver
@@ -74,7 +74,7 @@ def _folder(stack: ExitStack) -> Path:
 @contextmanager
 def _work(
     settings: Settings, telemetry: Telemetry, publishing: Publishing | None, board: Board, on_wait: Callable[[], None]
-) -> Iterator[Callable[[], Callbacks]]:
+) -> Iterator[Mapping[str, Callable[..., int]]]:
     """Open, in a worker, what all its sessions share; `publishing` publishes what `telemetry` counts."""
 
     def breaker(is_open: bool) -> None:  # noqa: FBT001  the resolver's signature
@@ -110,4 +110,4 @@ def _work(
             authserv_id=settings.authserv_id,
         )
         session = HeaderCallbacks if settings.headers.authentication_results else Callbacks
-        yield partial(session, context)
+        yield callbacks(partial(session, context))

@@ -1,0 +1,37 @@
+"""What is known of one transaction so far: it belongs to one session, and two threads never use it at once."""
+
+from milter64.dns import Lookup  # noqa: TC001  the annotation is within a function
+from milter64.policy import Evidence, Verdict
+from milter64.session import Envelope
+from milter64.verdict import Finding, Findings, Key
+
+
+class Transaction:
+    """A transaction. Whatever is asked once serves all its recipients."""
+
+    __slots__ = ("deadline", "envelope", "evidence", "exempt", "lookups", "recipients", "seconds", "verdicts")
+
+    def __init__(self, envelope: Envelope, evidence: Evidence, exempt: Finding | None = None) -> None:
+        """Begin with the envelope, with what takes no asking, and with why its client is not judged, if so."""
+        self.envelope = envelope
+        self.evidence = evidence
+        self.exempt = exempt
+        self.lookups: dict[Key, Lookup] = {}
+        """How the findings came about, for those who want to know."""
+        self.recipients: list[str] = []
+        """Those that the client was not told to give up."""
+        self.verdicts: list[Verdict] = []
+        self.seconds = 0.0
+        """What all verdicts took."""
+        self.deadline: float | None = None
+        """When DNS must have answered, a value of time.monotonic(); set by the callback that first needs it."""
+
+    @property
+    def known(self) -> Findings:
+        """What was found, nothing where the client is exempt; it never changes, but more may take its place."""
+        return {} if self.exempt else self.evidence.known
+
+    @property
+    def from_trusted_host(self) -> bool:
+        """Whether the message comes from a host of ours, whose Authentication-Results are kept (RFC 8601 5)."""
+        return self.exempt is not None and self.exempt.result in ("trusted", "relay")

@@ -1,0 +1,124 @@
+from types import SimpleNamespace
+
+import pytest
+
+from milter64.address import Origin
+from milter64.familiar import Familiar
+from milter64.policy import Policy
+from milter64.session import Envelope
+from milter64.verdict import Action, Finding, Findings, Key
+from rig.court import AT_ONCE, PATIENT, Court
+from rig.envelopes import envelope
+from rig.process import until
+
+SPF, IPREV = ("spf", "smtp.mailfrom"), ("iprev", "policy.iprev")
+POLICY = Policy(
+    {(*SPF, "fail", Origin.IPV6): Action.REJECT},
+    {SPF: frozenset({"pass", "fail"}), IPREV: frozenset({"pass", "fail"})},
+)
+
+
+def finding(key: Key) -> Finding:
+    return Finding(check=key[0], property=key[1], result="pass")
+
+
+class Remembered:
+    """An inquiry that remembers `findings`, good until 100, and counts who wants them."""
+
+    def __init__(self, *keys: Key) -> None:
+        self.findings: Findings = {key: finding(key) for key in keys}
+        self.asked = 0
+        self.counted: list[tuple[str, ...]] = []
+
+    def recall(self, _envelope: Envelope, keys: list[Key]) -> tuple[Findings, float]:
+        self.asked += 1
+        found = {key: self.findings[key] for key in keys if key in self.findings}
+        return found, 100.0 if found else float("inf")
+
+    def recalled(self, *_: object) -> None:
+        """Count nothing."""
+
+
+@pytest.fixture
+def clock() -> SimpleNamespace:
+    return SimpleNamespace(now=0.0)
+
+
+def familiar(inquiry: Remembered, clock: SimpleNamespace, cap: int = 2) -> Familiar:
+    return Familiar(POLICY, frozenset(), inquiry, cap=cap, clock=lambda: clock.now)  # type: ignore[arg-type]  # a fake
+
+
+CLIENT = "2001:db8::25"
+FIRST = envelope(CLIENT, "mail.example.org", "a@example.org")
+
+
+def test_what_is_known_is_gathered_once_until_the_first_of_it_runs_out(clock: SimpleNamespace) -> None:
+    inquiry = Remembered(SPF, IPREV)
+    kept = familiar(inquiry, clock)
+    evidence = kept.evidence(FIRST)
+    assert evidence.known == inquiry.findings
+    clock.now = 99.0
+    assert kept.evidence(FIRST) is evidence
+    clock.now = 100.0
+    inquiry.findings = {}
+    assert kept.evidence(FIRST).known == {}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        envelope("2001:db8::26", "mail.example.org", "a@example.org"),
+        envelope(CLIENT, "other.example.org", "a@example.org"),
+        envelope(CLIENT, "mail.example.org", "b@example.org"),
+    ],
+)
+def test_nothing_serves_a_neighbour(other: Envelope, clock: SimpleNamespace) -> None:
+    inquiry = Remembered(SPF)
+    kept = familiar(inquiry, clock)
+    kept.evidence(FIRST)
+    inquiry.findings = {}
+    assert kept.evidence(other).known == {}
+
+
+def test_what_has_been_found_out_since_counts(clock: SimpleNamespace) -> None:
+    inquiry = Remembered(SPF)
+    kept = familiar(inquiry, clock)
+    assert kept.evidence(FIRST).unanswered == (IPREV,)
+    inquiry.findings = {SPF: finding(SPF), IPREV: finding(IPREV)}
+    kept.forget(FIRST)
+    assert kept.evidence(FIRST).unanswered == ()
+
+
+def test_who_was_never_asked_about_takes_no_place_and_the_oldest_gives_way(clock: SimpleNamespace) -> None:
+    inquiry = Remembered()
+    kept = familiar(inquiry, clock)
+    kept.evidence(FIRST)
+    assert kept.bound == (0, 2)
+    inquiry.findings = {SPF: finding(SPF)}
+    for number in range(3):
+        kept.evidence(envelope(CLIENT, "mail.example.org", f"{number}@example.org"))
+    assert kept.bound == (2, 2)
+    asked = inquiry.asked
+    kept.evidence(envelope(CLIENT, "mail.example.org", "2@example.org"))
+    assert inquiry.asked == asked
+    kept.evidence(envelope(CLIENT, "mail.example.org", "0@example.org"))
+    assert inquiry.asked == asked + 1
+
+
+def test_what_the_header_has_asked_about_a_familiar_client_is_known_next_time() -> None:
+    court = Court(f'{AT_ONCE}skip_recipients = ["lab.example"]\n[iprev]\nactions = {{ fail = "greylist" }}\n')
+    court.judge(court.begin())  # SPF alone
+    transaction = court.begin()
+    assert IPREV not in transaction.known
+    court.end(transaction)
+    assert IPREV in court.begin().known
+
+
+def test_what_was_learned_about_a_familiar_client_is_known_next_time() -> None:
+    court = Court(f'{PATIENT}apply = "all"\n')
+    court.judge(court.begin(sender="a@soft.example"))
+    until(lambda: IPREV in court.begin().known, "the engine to learn")
+    transaction = court.begin()
+    assert SPF not in transaction.known
+    court.judge(transaction)
+    until(lambda: SPF in court.begin().known, "the engine to learn more")
