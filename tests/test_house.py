@@ -12,7 +12,19 @@ HOUSE = ROOT / "milter" / "milter64"
 
 ORDER = [
     "__init__",
-    *("text", "networks", "address", "session", "verdict", "groups", "greylist", "policy", "reply", "headers"),
+    *(
+        "frozen",
+        "text",
+        "networks",
+        "address",
+        "session",
+        "verdict",
+        "groups",
+        "greylist",
+        "policy",
+        "reply",
+        "headers",
+    ),
     *("response", "exchange", "nameservers", "dns"),
     *("store.protocol", "store.quota", "store.memory", "store.file", "store.table", "store.sqlite", "store"),
     *("checks.iprev", "checks.helo", "checks.rfc7208", "checks.spf", "checks"),

@@ -21,6 +21,7 @@ from math import ceil
 from typing import Literal
 from zlib import crc32
 
+from milter64.frozen import frozen
 from milter64.groups import registered_domain
 from milter64.networks import pack
 from milter64.session import split
@@ -133,7 +134,7 @@ class State(StrEnum):
     """The store is out of order, and nobody is greylisted meanwhile."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Standing:
     """Where an attempt stands, and the rows that it moves, to be written if it counts.
 

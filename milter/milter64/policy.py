@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from milter64.address import Client, Origin
+from milter64.frozen import frozen
 from milter64.greylist import Standing, State
 from milter64.networks import Networks
 from milter64.verdict import Action, Finding, Findings, Key, Need
@@ -61,7 +62,7 @@ class Rules:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Verdict:
     """What to do with a recipient, and all that decided it.
 

@@ -1,12 +1,12 @@
 """The frozen facts of an SMTP session and of a transaction in it."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 from milter64.address import Client
+from milter64.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Session:
     """What is known of a client from CONNECT and HELO.
 
@@ -21,7 +21,7 @@ class Session:
     mta: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Envelope:
     """A transaction: its session and what MAIL said.
 

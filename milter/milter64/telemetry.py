@@ -6,7 +6,7 @@ Called by the engine, the supervisor and the worker alone; checks neither log no
 import logging
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -38,7 +38,7 @@ _WIDE = 1000
 """Characters of one value in a log line; many recipients are cut here."""
 
 
-Fields = dict[str, object]
+Fields = dict[str, Any]
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -53,7 +53,7 @@ class Telemetry:
         self.tally = tally
         self._private = settings.privacy == "hash"
         self._least = getattr(logging, settings.level.upper())
-        self._render: Any = structlog.processors.JSONRenderer() if settings.format == "json" else _logfmt
+        self._render = _json if settings.format == "json" else _logfmt
         self._lines = Lines(sys.stderr)
 
     def behind(self) -> AbstractContextManager[None]:
@@ -66,22 +66,21 @@ class Telemetry:
 
     def info(self, event: str, **fields: object) -> None:
         """Log something that is worth knowing."""
-        self._line("info", event, partial(_add, _sanitised(fields)))
+        self._line("info", event, fields)
 
     def warning(self, event: str, **fields: object) -> None:
         """Log something that an admin should look at."""
         if self.tally:
             self.tally.warned(event)
-        self._line("warning", event, partial(_add, _sanitised(fields)))
+        self._line("warning", event, fields)
 
     def error(self, event: str, **fields: object) -> None:
         """Log something that an admin must look at."""
-        self._line("error", event, partial(_add, _sanitised(fields)))
+        self._line("error", event, fields)
 
     def exception(self, event: str, **fields: object) -> None:
         """Log our own fault, with the traceback of the exception that is being handled."""
-        told = structlog.processors.format_exc_info(None, "error", {**_sanitised(fields), "exc_info": True})
-        self._line("error", event, partial(_add, told))
+        self._line("error", event, structlog.processors.format_exc_info(None, "error", {**fields, "exc_info": True}))
 
     def refused(  # noqa: PLR0913  a log line says much
         self,
@@ -100,8 +99,7 @@ class Telemetry:
             more["observe"] = "nothing was refused"
         elif verdict.action is Action.REJECT and (ban := envelope.session.client.ban):
             more["ban"] = ban
-        facts = partial(self._facts, envelope, tuple(recipients), known, verdict, seconds, more, None)
-        self._line("info", _EVENTS[verdict.action], facts)
+        self._outcome(_EVENTS[verdict.action], envelope, recipients, known, verdict, seconds, more)
         if self.tally:
             self.tally.refused(envelope, recipients, known, verdict, seconds, observe=observe)
 
@@ -116,56 +114,63 @@ class Telemetry:
         seconds: float,
     ) -> None:
         """Log the acceptance of a message for all its recipients; `seconds` is what we took for all of them."""
-        facts = partial(self._facts, envelope, tuple(recipients), known, verdict, seconds, _NOTHING, queue_id)
-        self._line("info", "accepted", facts)
+        self._outcome("accepted", envelope, recipients, known, verdict, seconds, queue_id=queue_id)
         if self.tally:
             self.tally.accepted(envelope, recipients, known, seconds)
 
     def abandoned(self, envelope: Envelope, recipients: Collection[str], known: Findings, *, seconds: float) -> None:
         """Log a transaction whose accepted recipients never got a message."""
-        facts = partial(self._facts, envelope, tuple(recipients), known, None, seconds, _NOTHING, None)
-        self._line("info", "abandoned", facts)
+        self._outcome("abandoned", envelope, recipients, known, None, seconds)
         if self.tally:
             self.tally.abandoned(envelope, recipients, known, seconds)
 
-    def _line(self, level: str, event: str, fill: Callable[[Fields], None]) -> None:
-        """Have a line written, with the fields that `fill` adds; what it holds on to must not change any more."""
+    def _line(self, level: str, event: str, more: Mapping[str, object]) -> None:
         if _LEVELS[level] >= self._least:
-            self._lines.put(partial(self._layout, time.time_ns(), level, event, fill))
-
-    def _layout(self, nanoseconds: int, level: str, event: str, fill: Callable[[Fields], None]) -> str:
-        fields: Fields = {"time": _timestamp(nanoseconds), "level": level, "event": event}
-        fill(fields)
-        line: str = self._render(None, level, fields)
-        return line
+            fields = {"time": time.time_ns(), "level": level, "event": event, **more}
+            self._lines.put(partial(self._render, fields))
 
     def _lost(self, number: int) -> str:
-        fields = {"lines": number, "why": "they could not be written as fast as they came"}
-        return self._layout(time.time_ns(), "warning", "log lines lost", partial(_add, fields))
+        why = "they could not be written as fast as they came"
+        fields = {"time": time.time_ns(), "level": "warning", "event": "log lines lost", "lines": number, "why": why}
+        return self._render(fields)
 
-    def _facts(  # noqa: PLR0913, PLR0917  a log line says much; partial() gives all but the last
+    def _outcome(  # noqa: PLR0913, PLR0917  a log line says much
         self,
+        event: str,
         envelope: Envelope,
-        recipients: Iterable[str],
+        recipients: Collection[str],
         known: Findings,
         verdict: Verdict | None,
         seconds: float,
-        more: Mapping[str, str],
-        queue_id: str | None,
-        fields: Fields,
+        more: Mapping[str, str] = _NOTHING,
+        queue_id: str | None = None,
     ) -> None:
+        """Have the line of an outcome written; all that it speaks of doesn't change any more."""
+        if self._least <= logging.INFO:
+            head = time.time_ns(), event, queue_id
+            facts = envelope, tuple(recipients), known, verdict, more, seconds
+            self._lines.put(partial(self._layout, head, facts))
+
+    def _layout(
+        self,
+        head: tuple[int, str, str | None],
+        facts: tuple[Envelope, Collection[str], Findings, Verdict | None, Mapping[str, str], float],
+    ) -> str:
+        nanoseconds, event, queue_id = head
+        envelope, recipients, known, verdict, more, seconds = facts
         session = envelope.session
         client = session.client
+        fields: Fields = {"time": nanoseconds, "level": "info", "event": event}
         if queue_id is not None:
-            fields["queue"] = clean(queue_id)
+            fields["queue"] = queue_id
         fields["session"] = session.token
         fields["client"] = client.address
         fields["wire"] = client.wire
         fields["port"] = session.port
         fields["origin"] = client.origin
-        fields["helo"] = clean(session.helo or "")
+        fields["helo"] = session.helo or ""
         fields["from"] = self._person(envelope.sender)
-        fields["to"] = clean(",".join([self._person(recipient) for recipient in recipients]), _WIDE)
+        fields["to"] = ",".join([self._person(recipient) for recipient in recipients])
         for key, finding in known.items():
             fields[_FIELDS.get(key) or finding.check] = finding.result
         if verdict:
@@ -178,29 +183,22 @@ class Telemetry:
                 standing = verdict.standing
                 fields["greylist"] = standing.state
                 if standing.group:
-                    fields["group"] = clean(standing.group)
+                    fields["group"] = standing.group
                 if standing.seconds:
                     fields["wait"] = standing.seconds
         fields.update(more)
         fields["ms"] = round(seconds * 1000, 1)
+        return self._render(fields)
 
     def _person(self, address: str) -> str:
         if not self._private or not address:
-            return f"<{clean(address)}>"
+            return f"<{address}>"
         digest = sha256(address.encode(errors="surrogateescape")).hexdigest()[:16]
-        return f"<{digest}@{clean(split(address)[1])}>"
-
-
-def _add(more: Mapping[str, object], fields: Fields) -> None:
-    fields.update(more)
+        return f"<{digest}@{split(address)[1]}>"
 
 
 _FIELDS = {("spf", "smtp.helo"): "spf_helo", ("spf", "smtp.mailfrom"): "spf", ("helo", "smtp.helo"): "helo_check"}
 """What a finding is called in a log line, where its check's name says too little."""
-
-
-def _sanitised(fields: dict[str, object]) -> dict[str, object]:
-    return {name: clean(value, _WIDE) if isinstance(value, str) else value for name, value in fields.items()}
 
 
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -217,15 +215,29 @@ def _second(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
-def _logfmt(_logger: object, _method: str, fields: Mapping[str, object]) -> str:
+def _cleaned(fields: Fields) -> Fields:
+    """Return fields as people may see them; a traceback keeps its lines."""
+    return {
+        name: clean(value, _WIDE) if isinstance(value, str) and name != "exception" else value
+        for name, value in fields.items()
+    }
+
+
+def _json(fields: Fields) -> str:
+    fields["time"] = _timestamp(fields["time"])
+    return str(structlog.processors.JSONRenderer()(None, "", _cleaned(fields)))
+
+
+def _logfmt(fields: Fields) -> str:
     """Write a line as key=value, quoted where need be: structlog's own way takes a fifth of a whole acceptance."""
+    fields["time"] = _timestamp(fields["time"])
     template, punctuation = _shape(tuple(fields))
     line = template % tuple(fields.values())
-    # Most lines have no other punctuation than ours, and no empty value.
+    # Most lines are short, have no punctuation but ours and no empty value: there is nothing to clean or to quote.
     bare = line.encode("ascii", "backslashreplace").translate(None, _BARE) == punctuation
-    if bare and "= " not in line and line[-1] != "=":
+    if bare and len(line) <= _WIDE and "= " not in line and line[-1] != "=":
         return line
-    texts = [(name, str(value)) for name, value in fields.items()]
+    texts = [(name, str(value)) for name, value in _cleaned(fields).items()]
     return " ".join([f"{name}={text if _is_bare(text) else _quoted(text)}" for name, text in texts])
 
 
