@@ -127,7 +127,7 @@ class Deadlines(Records):
         super().__init__(ZONE)
         self.seen: list[float] = []
 
-    def ask(self, name: str, rdtype: str, deadline: float = 0.0) -> Answer:
+    def ask(self, name: str, rdtype: str, deadline: float = 0.0, _lasting: float = 0.0) -> Answer:
         self.seen.append(deadline)
         return super().ask(name, rdtype)
 

@@ -1,15 +1,18 @@
+import time
 from types import SimpleNamespace
 
 import pytest
 
+import milter64.familiar
 from milter64.address import Origin
 from milter64.familiar import Familiar
 from milter64.policy import Policy
 from milter64.session import Envelope
 from milter64.verdict import Action, Finding, Findings, Key
-from rig.court import AT_ONCE, PATIENT, Court
+from rig.court import AT_ONCE, PATIENT, ZONE, Court
 from rig.envelopes import envelope
 from rig.process import until
+from rig.records import Records
 
 SPF, IPREV = ("spf", "smtp.mailfrom"), ("iprev", "policy.iprev")
 POLICY = Policy(
@@ -23,20 +26,24 @@ def finding(key: Key) -> Finding:
 
 
 class Remembered:
-    """An inquiry that remembers `findings`, good until 100, and counts who wants them."""
+    """An inquiry that remembers `findings`, good `until` a time, and counts who wants them."""
 
     def __init__(self, *keys: Key) -> None:
         self.findings: Findings = {key: finding(key) for key in keys}
+        self.until = 100.0
         self.asked = 0
-        self.counted: list[tuple[str, ...]] = []
+        self.renewed: list[tuple[set[Key], float]] = []
 
     def recall(self, _envelope: Envelope, keys: list[Key]) -> tuple[Findings, float]:
         self.asked += 1
         found = {key: self.findings[key] for key in keys if key in self.findings}
-        return found, 100.0 if found else float("inf")
+        return found, self.until if found else float("inf")
 
     def recalled(self, *_: object) -> None:
         """Count nothing."""
+
+    def renew(self, _envelope: Envelope, keys: list[Key], seconds: float) -> None:
+        self.renewed.append((set(keys), seconds))
 
 
 @pytest.fixture
@@ -44,8 +51,13 @@ def clock() -> SimpleNamespace:
     return SimpleNamespace(now=0.0)
 
 
-def familiar(inquiry: Remembered, clock: SimpleNamespace, cap: int = 2) -> Familiar:
-    return Familiar(POLICY, frozenset(), inquiry, cap=cap, clock=lambda: clock.now)  # type: ignore[arg-type]  # a fake
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(milter64.familiar, "_CAP", 2)
+
+
+def familiar(inquiry: Remembered, clock: SimpleNamespace) -> Familiar:
+    return Familiar(POLICY, frozenset(), inquiry, inquiry.renew, clock=lambda: clock.now)  # type: ignore[arg-type]  # a fake
 
 
 CLIENT = "2001:db8::25"
@@ -89,6 +101,38 @@ def test_what_has_been_found_out_since_counts(clock: SimpleNamespace) -> None:
     assert kept.evidence(FIRST).unanswered == ()
 
 
+@pytest.mark.parametrize(
+    ("until", "renewed_from"),
+    [(3600.0, 3240.0), (300.0, 270.0), (100.0, 90.0), (30.0, 20.0), (16.0, 8.0)],
+)
+def test_answers_are_renewed_for_who_comes_while_they_are_about_to_run_out(
+    clock: SimpleNamespace, until: float, renewed_from: float
+) -> None:
+    inquiry = Remembered(SPF, IPREV)
+    inquiry.until = until
+    kept = familiar(inquiry, clock)
+    kept.evidence(FIRST)
+    clock.now = renewed_from - 1.0
+    kept.evidence(FIRST)
+    assert inquiry.renewed == []
+    clock.now = renewed_from
+    kept.evidence(FIRST)
+    kept.evidence(FIRST)
+    assert inquiry.renewed == [({SPF, IPREV}, until - renewed_from)]
+    clock.now += 5.0
+    kept.evidence(FIRST)
+    assert [seconds for _, seconds in inquiry.renewed] == [until - renewed_from, until - renewed_from - 5.0]
+
+
+def test_where_nothing_was_asked_nothing_is_renewed(clock: SimpleNamespace) -> None:
+    inquiry = Remembered()
+    kept = familiar(inquiry, clock)
+    malformed = envelope("fd00::25", "not a name", "a@example.org")  # of private use, so DNS isn't asked
+    for clock.now in (0.0, 1e9):
+        assert kept.evidence(malformed).known
+    assert inquiry.renewed == []
+
+
 def test_who_was_never_asked_about_takes_no_place_and_the_oldest_gives_way(clock: SimpleNamespace) -> None:
     inquiry = Remembered()
     kept = familiar(inquiry, clock)
@@ -122,3 +166,16 @@ def test_what_was_learned_about_a_familiar_client_is_known_next_time() -> None:
     assert SPF not in transaction.known
     court.judge(transaction)
     until(lambda: SPF in court.begin().known, "the engine to learn more")
+
+
+def test_a_familiar_client_is_asked_about_anew_before_the_answers_run_out() -> None:
+    court = Court(records=Records(ZONE, ttl=30))
+    court.judge(court.begin())
+    court.begin()
+    ahead, asked = 0.0, list(court.dns.questions)
+    court.engine._familiar._clock = lambda: time.monotonic() + ahead  # noqa: SLF001
+    court.begin()
+    assert court.dns.questions == asked
+    ahead = 25.0
+    court.begin()
+    until(lambda: sorted(court.dns.questions) == sorted(asked * 2), "the same questions to be asked again")

@@ -33,7 +33,7 @@ class Slow(Records):
         self.gate = Event()
         self._slow = slow
 
-    def ask(self, name: str, rdtype: str, deadline: float = 0.0) -> Answer:
+    def ask(self, name: str, rdtype: str, deadline: float = 0.0, _lasting: float = 0.0) -> Answer:
         answer = super().ask(name, rdtype, deadline)
         assert self._slow not in self.questions[-1] or self.gate.wait(10)
         return answer

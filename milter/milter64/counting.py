@@ -33,8 +33,8 @@ class CountingResolver(Resolver):
         """Return how much is in each cache, and how much may be."""
         return {"dns_cache": (len(self._cache), ENTRIES), "dns_marks": (self._nameservers.marks, MARKS)}
 
-    def _cached(self, key: _Key) -> Answer | None:
-        answer = super()._cached(key)
+    def _cached(self, key: _Key, lasting: float) -> Answer | None:
+        answer = super()._cached(key, lasting)
         if answer is not None:
             self._asked("cached", None)
         return answer

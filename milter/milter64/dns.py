@@ -65,8 +65,11 @@ class Answer:
 class Asker(Protocol):
     """Who answers questions: a `Resolver`, or what a test puts in its place."""
 
-    def ask(self, name: str, rdtype: str, deadline: float) -> Answer:
-        """Return the answer, or raise Unanswered before `deadline`, a time.monotonic() value."""
+    def ask(self, name: str, rdtype: str, deadline: float, lasting: float = 0.0) -> Answer:
+        """Return the answer, or raise Unanswered before `deadline`, a time.monotonic() value.
+
+        None that is remembered and has no more than `lasting` seconds to live will do.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +90,10 @@ class Lookup:
     are all that were asked, in order.
     """
 
-    def __init__(self, resolver: Asker, deadline: float) -> None:
+    def __init__(self, resolver: Asker, deadline: float, lasting: float = 0.0) -> None:
+        """Ask `resolver`, for answers that are `lasting` seconds longer than now."""
         self._resolver = resolver
+        self._lasting = lasting
         self.deadline = deadline
         self.ttl: int | None = None
         self.questions: list[Question] = []
@@ -102,7 +107,7 @@ class Lookup:
         began = time.monotonic()
         answer, error = None, ""
         try:
-            answer = self._resolver.ask(name, rdtype, self.deadline)
+            answer = self._resolver.ask(name, rdtype, self.deadline, self._lasting)
         except Unanswered as unanswered:
             error = str(unanswered)
             raise
@@ -170,10 +175,11 @@ class Resolver:
         with self._lock:
             self._cache.clear()
 
-    def ask(self, name: str, rdtype: str, deadline: float) -> Answer:
+    def ask(self, name: str, rdtype: str, deadline: float, lasting: float = 0.0) -> Answer:
         """Return what DNS says about a name: A, AAAA, CNAME, MX, NS, PTR, SPF or TXT records.
 
-        A name that can't be one in DNS (over-long, an empty label) does not exist. Beyond ASCII, IDNA applies.
+        A name that can't be one in DNS (over-long, an empty label) does not exist. Beyond ASCII, IDNA applies. What the
+        cache has for no more than `lasting` seconds is asked anew; it goes on to serve others.
 
         Raises:
             Unanswered: there is no usable answer before `deadline`, a value of the clock.
@@ -181,7 +187,7 @@ class Resolver:
         key = name.removesuffix(".").lower(), rdtype
         while True:
             with self._lock:
-                if (answer := self._cached(key)) is not None:
+                if (answer := self._cached(key, lasting)) is not None:
                     return answer
                 if leads := (flight := self._flights.get(key)) is None:
                     flight = self._flights[key] = _Flight()
@@ -191,12 +197,13 @@ class Resolver:
             if (answer := self._join(flight, deadline)) is not None:
                 return answer
 
-    def _cached(self, key: _Key) -> Answer | None:
+    def _cached(self, key: _Key, lasting: float) -> Answer | None:
         if (entry := self._cache.get(key)) is None:
             return None
         expires, answer = entry
-        if (left := expires - self._clock()) <= 0:
-            del self._cache[key]
+        if (left := expires - self._clock()) <= lasting:
+            if left <= 0:
+                del self._cache[key]
             return None
         self._cache.move_to_end(key)
         return Answer(exists=answer.exists, values=answer.values, ttl=int(left), name=answer.name)

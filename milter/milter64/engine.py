@@ -5,7 +5,7 @@ and is never used by two threads at once.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from operator import attrgetter
 
@@ -62,7 +62,7 @@ class Engine:
         self._telemetry = telemetry
         self._inquiry = Inquiry(resolver, lambda where: telemetry.exception("fault", where=where), on_wait, self._tally)
         own_names = frozenset(filter(None, [settings.authserv_id.lower()]))
-        self._familiar = Familiar(self._policy, own_names, self._inquiry)
+        self._familiar = Familiar(self._policy, own_names, self._inquiry, self._renew)
         self._now = RowClock(store.latest())
         self._expire_at = self._now()
         self._backlog = Backlog(lambda: telemetry.exception("fault", where="learn"))
@@ -247,6 +247,15 @@ class Engine:
             self._keep(pair, self._attempt(envelope, learned, pair, now, complete=True), now)
 
         self._backlog.put(learn)
+
+    def _renew(self, envelope: Envelope, keys: Iterable[Key], seconds: float) -> None:
+        """Ask anew, behind everything, what has `seconds` left of being known, of a client that comes often."""
+
+        def renew() -> None:
+            self._inquiry.ask_in_turn(envelope, keys, time.monotonic() + self._settings.dns.deadline, seconds)
+            self._familiar.forget(envelope)
+
+        self._backlog.put(renew)
 
 
 _ACTION = attrgetter("action")

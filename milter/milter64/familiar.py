@@ -1,6 +1,7 @@
 """What is known at the beginning of a transaction, without asking; kept ready for those who come often."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import inf
 from threading import Lock
 from time import monotonic
@@ -9,8 +10,15 @@ from milter64.checks import LOCAL
 from milter64.inquiry import Inquiry
 from milter64.policy import Evidence, Policy, weigh
 from milter64.session import Envelope
+from milter64.verdict import Key
 
 _CAP = 8192
+_LAST = 0.1
+"""The part of its time, the last, in which an answer is renewed: unbound's, which itself then asks anew (prefetch)."""
+_EARLY = 10.0
+"""Seconds that this lasts at least, or half of the time if that is less."""
+_RENEW_AGAIN = 5.0
+"""Seconds after which a client's answers are renewed again, where that has changed nothing."""
 
 
 class Familiar:
@@ -21,56 +29,76 @@ class Familiar:
         policy: Policy,
         own_names: frozenset[str],
         inquiry: Inquiry,
+        renew: Callable[[Envelope, Sequence[Key], float], None],
         *,
-        cap: int = _CAP,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """Keep `cap` of them at most; the oldest go first. `own_names` are this server's, in lower case."""
+        """`own_names` are this server's, in lower case.
+
+        `renew` is called for a client that comes while the answers about it are about to run out: with the questions,
+        and the seconds that are left. It doesn't wait.
+        """
         self._policy = policy
         self._own_names = own_names
         self._inquiry = inquiry
-        self._cap = cap
+        self._renew = renew
         self._clock = clock
         self._lock = Lock()
-        self._kept: dict[tuple[str | None, ...], tuple[float, Evidence]] = {}
+        self._kept: dict[_Facts, _Kept] = {}
 
     @property
     def bound(self) -> tuple[int, int]:
         """How much is kept, and how much may be."""
-        return len(self._kept), self._cap
+        return len(self._kept), _CAP
 
     def evidence(self, envelope: Envelope) -> Evidence:
         """Return what is known of a transaction without asking anybody."""
-        facts = _facts(envelope)
+        facts, now = _facts(envelope), self._clock()
         kept = self._kept.get(facts)
-        if kept and kept[0] > self._clock():
-            evidence = kept[1]
-            self._inquiry.recalled(evidence)
-            return evidence
-        evidence, until = self._gathered(envelope)
-        if until < inf or not evidence.unanswered:  # who has never been asked about is nobody that we know
+        if kept and now < kept.until:
+            self._inquiry.recalled(kept.evidence)
+            if now >= kept.renew_at:
+                kept.renew_at = now + _RENEW_AGAIN
+                self._renew(envelope, kept.recalled, kept.until - now)
+            return kept.evidence
+        kept = self._gathered(envelope, now)
+        if kept.recalled or not kept.evidence.unanswered:  # who has never been asked about is nobody that we know
             with self._lock:
                 self._kept.pop(facts, None)
-                if len(self._kept) >= self._cap:
+                if len(self._kept) >= _CAP:
                     del self._kept[next(iter(self._kept))]
-                self._kept[facts] = until, evidence
-        return evidence
+                self._kept[facts] = kept
+        return kept.evidence
 
     def forget(self, envelope: Envelope) -> None:
         """Gather anew next time: more has been found out."""
         with self._lock:
             self._kept.pop(_facts(envelope), None)
 
-    def _gathered(self, envelope: Envelope) -> tuple[Evidence, float]:
-        """Return what is known, and until when."""
+    def _gathered(self, envelope: Envelope, now: float) -> "_Kept":
         rules = self._policy.rules(envelope.session.client)
         said = [finding for check in LOCAL if (finding := check(envelope, self._own_names))]
         known = {finding.key: finding for finding in said}
         recalled, until = self._inquiry.recall(envelope, weigh(known, rules).unanswered)
-        return weigh({**known, **recalled}, rules), until
+        evidence, left = weigh({**known, **recalled}, rules), until - now
+        renew_at = until - max(left * _LAST, min(_EARLY, left / 2)) if recalled else inf
+        return _Kept(evidence=evidence, recalled=tuple(recalled), until=until, renew_at=renew_at)
 
 
-def _facts(envelope: Envelope) -> tuple[str | None, ...]:
+_Facts = tuple[str | None, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Kept:
+    """Evidence that is good until a time, and the questions of which answers were recalled, to be renewed before."""
+
+    evidence: Evidence
+    recalled: tuple[Key, ...]
+    until: float
+    renew_at: float
+
+
+def _facts(envelope: Envelope) -> _Facts:
     """Return all that evidence follows from."""
     session = envelope.session
     return session.client.wire, session.client.origin, session.helo, session.mta, envelope.sender

@@ -87,9 +87,9 @@ class Inquiry:
             self._waiting.release()
         return findings, lookups
 
-    def ask_in_turn(self, envelope: Envelope, keys: Iterable[Key], deadline: float) -> Findings:
-        """Ask one question after the other, for those who have time."""
-        return {key: self._check(envelope, key, Lookup(self._resolver, deadline)) for key in keys}
+    def ask_in_turn(self, envelope: Envelope, keys: Iterable[Key], deadline: float, lasting: float = 0.0) -> Findings:
+        """Ask one question after the other, for those who have time, for answers that last longer than `lasting`."""
+        return {key: self._check(envelope, key, Lookup(self._resolver, deadline, lasting)) for key in keys}
 
     def close(self) -> None:
         """Ask nothing more."""

@@ -141,6 +141,9 @@ class Bout:
         if of.postfix:
             report = self._intakes[name].send(of.sessions)
         else:
+            if of.warm:
+                self._put(name, self._run(of.workload, "", of.warm, _LONGEST, paced=False))
+                rest(system.pid)
             first = number * of.sessions % world.DOMAINS if of.workload == "fresh" else 0
             report = self._put(name, self._run(of.workload, f"r{number}", of.sessions, of.seconds, first))
         elsewhere = machine_seconds() - cpu_seconds(self._groups) - before
@@ -148,8 +151,10 @@ class Bout:
         report["cpu_seconds_afterwards"] = rest(system.pid)
         return report
 
-    def _run(self, workload: str, seed: str, sessions: int, seconds: float, first_line: int = 0) -> Run:
-        paced = ("--rate", str(self._load.per_second)) if self._load.per_second else ()
+    def _run(
+        self, workload: str, seed: str, sessions: int, seconds: float, first_line: int = 0, *, paced: bool = True
+    ) -> Run:
+        pace = ("--rate", str(self._load.per_second)) if self._load.per_second and paced else ()
         short = ("--envelope-only",) if self._load.until_rcpt else ()
         return Run(
             workload=self._build / f"{workload}.tsv",
@@ -157,7 +162,7 @@ class Bout:
             sessions=sessions,
             seconds=seconds,
             first_line=first_line,
-            options=(*paced, *short),
+            options=(*pace, *short),
         )
 
     def _put(self, name: str, run: Run) -> Report:

@@ -35,4 +35,4 @@ def ask(server: DnsServer, clock: Clock) -> Callable[..., Answer]:
     """Ask one resolver, with five seconds' time unless told otherwise."""
     settings = Settings(nameservers=(server.address,), timeout=1.0)
     resolver = Resolver(settings, Translator([Prefix("2001:db8:64::/96")]), clock=clock)
-    return lambda name, rdtype, seconds=5.0: resolver.ask(name, rdtype, clock() + seconds)
+    return lambda name, rdtype, seconds=5.0, lasting=0.0: resolver.ask(name, rdtype, clock() + seconds, lasting)

@@ -58,6 +58,19 @@ def test_case_and_a_final_dot_make_no_other_question(ask: Callable[..., Answer],
     assert len(server.queries) == 2
 
 
+def test_what_lasts_no_longer_than_it_should_is_asked_anew_and_serves_others_until_then(
+    ask: Callable[..., Answer], server: DnsServer, clock: Clock
+) -> None:
+    for lasting, asked in ((0.0, 1), (298.0, 1), (300.0, 2)):
+        assert ask("example.org", "A", lasting=lasting).ttl in (299, 300)
+        assert server.count("example.org") == asked
+    clock.advance(200.0)
+    server.silence()
+    with pytest.raises(Unanswered):
+        ask("example.org", "A", MOMENT, lasting=250.0)
+    assert ask("example.org", "A", MOMENT).ttl in (99, 100)
+
+
 @pytest.mark.parametrize("fault", [Fault.SERVFAIL, Fault.REFUSED, Fault.SILENT])
 def test_a_failure_is_not_remembered(ask: Callable[..., Answer], server: DnsServer, fault: Fault) -> None:
     server.faults["example.org"] = fault

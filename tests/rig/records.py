@@ -40,7 +40,13 @@ class Records:
         """Answer as `Resolver.alive` does."""
         return not self.down
 
-    def ask(self, name: str, rdtype: str, deadline: float = math.inf) -> Answer:  # noqa: ARG002  always in time
+    def ask(
+        self,
+        name: str,
+        rdtype: str,
+        deadline: float = math.inf,  # noqa: ARG002  always in time
+        lasting: float = 0.0,  # noqa: ARG002  nothing is remembered
+    ) -> Answer:
         """Answer as `Resolver.ask` does."""
         self.questions.append(f"{rdtype} {name}")
         if self.down:

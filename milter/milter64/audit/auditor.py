@@ -116,7 +116,7 @@ class _Told:
     asker: Asker
     progress: Callable[[str], None]
 
-    def ask(self, name: str, rdtype: str, deadline: float) -> Answer:
+    def ask(self, name: str, rdtype: str, deadline: float, lasting: float = 0.0) -> Answer:
         """Answer as `Asker.ask` does."""
         self.progress(f"{rdtype} {name}")
-        return self.asker.ask(name, rdtype, deadline)
+        return self.asker.ask(name, rdtype, deadline, lasting)
