@@ -96,12 +96,11 @@ class Engine:
 
     def accepted(self, transaction: Transaction, queue_id: str) -> None:
         """Log that the mail server has the message."""
-        acceptances = [verdict for verdict in transaction.verdicts if verdict.action is Action.ACCEPT]
         self._telemetry.accepted(
             transaction.envelope,
             transaction.recipients,
             transaction.known,
-            acceptances[-1] if acceptances else None,
+            transaction.acceptance,
             queue_id=queue_id,
             seconds=transaction.seconds,
         )
@@ -153,11 +152,14 @@ class Engine:
         Together they get the mildest of their verdicts: a message at its end passes if one recipient's does.
         """
         started = time.monotonic()
-        verdict = min([self._judge(transaction, recipient) for recipient in recipients], key=_ACTION)
+        verdict = self._judge(transaction, recipients[0])
+        for recipient in recipients[1:]:
+            verdict = min(verdict, self._judge(transaction, recipient), key=_ACTION)
         transaction.seconds += time.monotonic() - started
         transaction.verdicts.append(verdict)
         answer = reply(verdict, transaction.envelope)
         if not answer:
+            transaction.acceptance = verdict
             return None
         observe = self._settings.mode == "observe"
         self._telemetry.refused(

@@ -9,7 +9,17 @@ from milter64.verdict import Finding, Findings, Key
 class Transaction:
     """A transaction. Whatever is asked once serves all its recipients."""
 
-    __slots__ = ("deadline", "envelope", "evidence", "exempt", "lookups", "recipients", "seconds", "verdicts")
+    __slots__ = (
+        "acceptance",
+        "deadline",
+        "envelope",
+        "evidence",
+        "exempt",
+        "lookups",
+        "recipients",
+        "seconds",
+        "verdicts",
+    )
 
     def __init__(self, envelope: Envelope, evidence: Evidence, exempt: Finding | None = None) -> None:
         """Begin with the envelope, with what takes no asking, and with why its client is not judged, if so."""
@@ -21,6 +31,8 @@ class Transaction:
         self.recipients: list[str] = []
         """Those that the client was not told to give up."""
         self.verdicts: list[Verdict] = []
+        self.acceptance: Verdict | None = None
+        """The last of them that accepts."""
         self.seconds = 0.0
         """What all verdicts took."""
         self.deadline: float | None = None
