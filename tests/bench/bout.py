@@ -7,9 +7,9 @@ from pathlib import Path
 
 from bench import world
 from bench.intake import Intake
-from bench.loads import EARLIER, IN_C, OPENDMARC, PLAIN, POSTGREY, PREFORK, PYSPF, RSPAMD, TTL, Load
+from bench.loads import EARLIER, IN_C, OPENDMARC, PLAIN, POSTGREY, PREFORK, PYSPF, RSPAMD, TTL, TUNED_RSPAMD, Load
 from bench.measure import Report, Run, cpu_seconds, load, machine_seconds, ratio, rest
-from bench.peers import DmarcDns, OpenDmarc, Postgrey, PySpfMilter, Rspamd
+from bench.peers import DmarcDns, OpenDmarc, Postgrey, PySpfMilter, Rspamd, Syslog, TunedRspamd
 from bench.progress import Progress
 from bench.report import Result
 from bench.systems import DelayedDns, InC, Milter64, Plain, Prefork, System
@@ -81,7 +81,8 @@ class Bout:
             IN_C: lambda: lab.start(InC, self._build),
             PYSPF: lambda: lab.start(PySpfMilter, self._dns),
             RSPAMD: lambda: lab.start(Rspamd, self._dns),
-            OPENDMARC: lambda: lab.start(OpenDmarc, lab.start(DmarcDns).network),
+            TUNED_RSPAMD: lambda: lab.start(TunedRspamd, self._dns),
+            OPENDMARC: lambda: lab.start(OpenDmarc, lab.start(DmarcDns).network, lab.start(Syslog)),
             POSTGREY: lambda: lab.start(Postgrey),
         }
         return start[name]()

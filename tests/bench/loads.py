@@ -27,6 +27,7 @@ PREFORK = "pinned prefork pymilter"
 IN_C = "C libmilter"
 PYSPF = "pyspf-milter"
 RSPAMD = "rspamd"
+TUNED_RSPAMD = "rspamd, tuned"
 OPENDMARC = "opendmarc"
 POSTGREY = "postgrey"
 EARLIER = "itself at its caps"
@@ -59,13 +60,14 @@ class Load:
     `until_rcpt` with the reply to RCPT. `hot` workloads are passed through the greylist first; `fill` sessions fill
     milter64's memory first, and `warm` sessions before each run have it remember what DNS says. DNS is `dns`
     milliseconds away, and its answers are good for `ttl` seconds. With `postfix` the sessions are those of a real
-    Postfix before each system, and smtp-source is its client.
+    Postfix before each system, and smtp-source is its client. The systems `beside` are measured too, with no aim.
     """
 
     name: str
     title: str
     workload: str
     targets: tuple[Target, ...]
+    beside: tuple[str, ...] = ()
     configuration: str = 'greylist.apply = "all"'
     headers: bool = False
     hot: bool = False
@@ -82,7 +84,8 @@ class Load:
     @property
     def systems(self) -> tuple[str, ...]:
         """What milter64 is compared with, each once."""
-        return tuple(dict.fromkeys(target.against for target in self.targets if target.against != EARLIER))
+        aimed_at = [target.against for target in self.targets if target.against != EARLIER]
+        return tuple(dict.fromkeys((*aimed_at, *self.beside)))
 
 
 SUSPECT = 'greylist.apply = "suspect"'
@@ -98,6 +101,7 @@ LOADS = (
         title="known senders",
         workload="hot",
         hot=True,
+        beside=(TUNED_RSPAMD,),
         targets=(
             Target(against=PLAIN, ratio=1.25),
             Target(against=PREFORK, ratio=0.75),

@@ -8,7 +8,8 @@ from textwrap import dedent
 from bench.systems import Floor
 from rig.network import Namespace, Network
 from rig.nsd import Nsd
-from rig.process import Process
+from rig.process import Process, until
+from rig.server import Server
 
 LOGGING = ("sh", "-c", 'exec "$@" >"$0" 2>&1')
 """Runs a program whose output goes to the file that is named next, as a service's does."""
@@ -68,21 +69,25 @@ class PySpfMilter(Peer):
 
 
 class Rspamd(Peer):
-    """rspamd, as a milter that scans by itself, with a process per CPU; and a Redis of its own.
+    """rspamd in Debian's layout: a proxy speaks milter, and hands each message to a worker; with a Redis of its own.
 
     Of its modules those that are compared are on, and its classifier is off, which has learned nothing here.
     """
 
+    workers: tuple[str, ...] = ("proxy", "normal")
+    layout: tuple[str, ...] = (
+        'worker-proxy.inc: bind_socket = "{path} mode=0666"; upstream "local" {{ default = yes; hosts = "{worker}"; }}',
+        'worker-normal.inc: bind_socket = "{worker} mode=0666";',
+    )
     _DEBIAN = Path("/etc/rspamd")
     _MODULES = ("spf", "greylist", "rbl", "redis")
-    _WORKERS = ("normal", "controller", "fuzzy")
-    _OVERRIDES = """
-        options.inc: filters = ""; dns {{ nameserver = ["127.0.0.1:{dns}"]; }}
-        worker-proxy.inc: bind_socket = "{path} mode=0666"; count = {cpus}; upstream "local" {{ self_scan = yes; }}
-        redis.conf: servers = "{folder}/redis";
-        greylist.conf: timeout = 1s;
-        logging.inc: type = "console";
-        """
+    _WORKERS = ("proxy", "normal", "controller", "fuzzy")
+    _OVERRIDES = (
+        'options.inc: filters = ""; dns {{ nameserver = ["127.0.0.1:{dns}"]; }}',
+        'redis.conf: servers = "{folder}/redis";',
+        "greylist.conf: timeout = 1s;",
+        'logging.inc: type = "console";',
+    )
     # Redis becomes a child of rspamd, and so its CPU time counts, as the store of milter64's greylist does.
     _BOTH = """redis-server --port 0 --unixsocket "$0/redis" --save "" --appendonly no --dir "$0" &
         exec rspamd --no-fork --insecure --config="$0/rspamd.conf" \
@@ -98,18 +103,29 @@ class Rspamd(Peer):
         overrides = self._folder / "override.d"
         overrides.mkdir()
         cpus = len(os.sched_getaffinity(0))
-        text = dedent(self._OVERRIDES).format(folder=self._folder, path=self._path, dns=self._port, cpus=cpus)
-        for line in text.strip().splitlines():
-            name, _, override = line.partition(": ")
+        for line in (*self._OVERRIDES, *self.layout):
+            worker = self._folder / "worker"
+            text = line.format(folder=self._folder, path=self._path, worker=worker, dns=self._port, cpus=cpus)
+            name, _, override = text.partition(": ")
             (overrides / name).write_text(override)
         modules = [path.stem for path in (self._DEBIAN / "modules.d").glob("*.conf") if path.stem not in self._MODULES]
-        for name in (*(f"{module}.conf" for module in modules), *(f"worker-{each}.inc" for each in self._WORKERS)):
+        unused = [each for each in self._WORKERS if each not in self.workers]
+        for name in (*(f"{module}.conf" for module in modules), *(f"worker-{each}.inc" for each in unused)):
             (overrides / name).write_text("enabled = false;\n")
         common = [line for line in (self._DEBIAN / "common.conf").read_text().splitlines() if "statistic" not in line]
         (self._folder / "common.conf").write_text("\n".join(common))
         whole = (self._DEBIAN / "rspamd.conf").read_text()
         (self._folder / "rspamd.conf").write_text(whole.replace("$CONFDIR/common", f"{self._folder}/common"))
         return super()._start(stack)
+
+
+class TunedRspamd(Rspamd):
+    """rspamd at its fastest: a process per CPU, each of which speaks milter and scans by itself."""
+
+    workers = ("proxy",)
+    layout = (
+        'worker-proxy.inc: bind_socket = "{path} mode=0666"; count = {cpus}; upstream "local" {{ self_scan = yes; }}',
+    )
 
 
 class DmarcDns(Nsd):
@@ -130,28 +146,53 @@ class DmarcDns(Nsd):
         return super()._start(stack)
 
 
-class OpenDmarc(Peer):
-    """opendmarc, but for its socket, user and log.
+class Syslog(Server):
+    """A syslog that writes to a file what it is told, and does nothing else: real ones take longer."""
 
-    It asks the nameserver of /etc/resolv.conf, on port 53 and no other: so it lives in a network where one listens
-    there, and sees another such file.
+    @property
+    def folder(self) -> Path:
+        """What has its socket, `log`, as /dev does."""
+        return self._folder / "dev"
+
+    def _start(self, stack: ExitStack) -> Process:
+        self.folder.mkdir()
+        log = self.folder / "log"
+        process = self._run(stack, "socat", "-u", f"UNIX-RECV:{log}", f"CREATE:{self._folder / 'lines'}")
+        until(log.exists, "the syslog's socket")
+        return process
+
+
+class OpenDmarc(Peer):
+    """opendmarc, but for its socket and user.
+
+    It asks the nameserver of /etc/resolv.conf, on port 53 and no other, and logs to /dev/log: so it lives in a network
+    where such a nameserver listens, and sees another such file, and a /dev with little else.
     """
 
     _CONFIGURATION = """
         PidFile {folder}/pid
         PublicSuffixList /usr/share/publicsuffix/public_suffix_list.dat
         Socket local:{path}
-        Syslog false
+        Syslog true
         UMask 0002
         UserID root
         """
     _ELSEWHERE = (
         *("unshare", "--mount", "--propagation", "private", "sh", "-c"),
-        'mount --bind "$0/resolv.conf" /etc/resolv.conf && exec opendmarc -f -c "$0/opendmarc.conf"',
+        """
+        set -e
+        mount --bind "$0/resolv.conf" /etc/resolv.conf
+        for device in null urandom; do
+            touch "$1/$device"
+            mount --bind "/dev/$device" "$1/$device"
+        done
+        mount --rbind "$1" /dev
+        exec opendmarc -f -c "$0/opendmarc.conf"
+        """,
     )
 
-    def __init__(self, folder: Path, network: Network) -> None:
-        super().__init__(folder, *self._ELSEWHERE, folder)
+    def __init__(self, folder: Path, network: Network, syslog: Syslog) -> None:
+        super().__init__(folder, *self._ELSEWHERE, folder, syslog.folder)
         self._network = network
 
     def _start(self, stack: ExitStack) -> Process:

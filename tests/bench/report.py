@@ -24,6 +24,7 @@ from bench.loads import (
     PYSPF,
     RATE,
     RSPAMD,
+    TUNED_RSPAMD,
     Load,
     Target,
 )
@@ -38,14 +39,17 @@ PEERS = {
     PYSPF: "SPF for HELO and sender, in one process. No reverse DNS, no greylist, no memory of earlier answers."
     " It adds Authentication-Results to what it accepts. It doesn't decode: half of the clients come through NAT64,"
     " and of these it refuses, at MAIL, all whose domain has an SPF record; they cost it no more after that.",
-    RSPAMD: "Its modules spf, greylist, rbl and redis, scanning by itself with a process per CPU; classifier and all"
-    " other modules off, and its rules about headers on, which can't be taken off. It reads the whole message, and"
+    RSPAMD: "Its modules spf, greylist, rbl and redis, in Debian's layout: one process speaks milter, and hands each"
+    " message to workers, of which there is one on two CPUs. Classifier and all other modules off, and its rules about"
+    " headers on, which can't be taken off. It reads the whole message, and"
     " judges at its end. It asks the DNS lists that Debian configures, each message anew; the bench's DNS answers them"
     " at once, that nobody is listed. It greylists what looks suspicious, and remembers SPF records. No reverse DNS of"
     " its own. Its Redis counts as part of it. It doesn't decode, and finds an SPF fail for half of the clients.",
+    TUNED_RSPAMD: "The same, at its fastest: a process per CPU, each of which speaks milter and scans by itself.",
     OPENDMARC: "DMARC for the From header, one question a message. It takes SPF's and DKIM's results from the headers"
     " of other milters, of which there are none here, and asks neither itself. No greylist. It needs all headers, each"
-    " with a reply, and adds Authentication-Results; milter64's load has neither.",
+    " with a reply, and adds Authentication-Results; milter64's load has neither. It logs to a"
+    " syslog that writes to a file and does nothing else.",
     POSTGREY: "A greylist, in one process, and nothing else: no DNS. It is no milter but a policy service: a decision"
     " at RCPT is one question on a connection that is kept. milter64 has a new connection for each, as Postfix gives"
     " milters, with negotiation, HELO and MAIL, and ends its session after the reply to RCPT here.",
@@ -149,9 +153,10 @@ def show(results: list[Result]) -> None:
     for result in results:
         for doubt in result.doubts():
             screen.line(screen.paint(f"{result.load.name}: {doubt}", "yellow"))
-    against = {target.against for result in results for target, _ in result.ratios}
+    shown = {target.against for result in results for target, _ in result.ratios}
+    shown = shown.union(*(result.reports for result in results))
     for name, words in PEERS.items():
-        if name in against:
+        if name in shown:
             screen.line(f"{name}: {words}")
 
 
