@@ -66,10 +66,10 @@ class MailServer:
                 return event, self.reply
         return "", ""
 
-    def setpriv(self, session: Callbacks) -> None:
+    def setpriv(self, session: Callbacks | None) -> None:
         self._session = session
 
-    def getpriv(self) -> Callbacks:
+    def getpriv(self) -> Callbacks | None:
         return self._session
 
     def getsymval(self, _: str) -> None:
@@ -120,6 +120,14 @@ def test_a_fault_while_a_transaction_is_given_up_harms_none(capsys: pytest.Captu
     server.call("abort")
     assert traceback(capsys.readouterr().err, "abort")
     assert server.send() == ("", "")
+
+
+def test_a_session_that_could_not_even_begin_is_put_off() -> None:
+    server = MailServer(Broken(""))
+    server.setpriv(None)
+    for event, *arguments in (("envrcpt", b"<b@example.net>"), ("eom",)):
+        assert server.call(event, *arguments) == Milter.TEMPFAIL
+        assert server.reply.startswith("451 4.7.0")
 
 
 def test_a_fault_at_connect_puts_off_one_session_and_trusts_nobody(capsys: pytest.CaptureFixture[str]) -> None:
