@@ -79,7 +79,7 @@ class Familiar:
         rules = self._policy.rules(envelope.session.client)
         said = [finding for check in LOCAL if (finding := check(envelope, self._own_names))]
         known = {finding.key: finding for finding in said}
-        recalled, until = self._inquiry.recall(envelope, weigh(known, rules).unanswered)
+        recalled, until = self._inquiry.recall(envelope, [key for key in rules.asked if key not in known])
         evidence, left = weigh({**known, **recalled}, rules), until - now
         renew_at = until - max(left * _LAST, min(_EARLY, left / 2)) if recalled else inf
         return _Kept(evidence=evidence, recalled=tuple(recalled), until=until, renew_at=renew_at)

@@ -243,8 +243,12 @@ def _logfmt(fields: Fields) -> str:
 
 @lru_cache(maxsize=256)
 def _shape(names: tuple[str, ...]) -> tuple[str, bytes]:
-    """Return how values are written behind their names, and what is left of it without the characters of `_BARE`."""
-    return " ".join(f"{name}=%s" for name in names), b" ".join(b"=" for _ in names)
+    """Return how values are written behind their names, and what is left of it without the characters of `_BARE`.
+
+    A reply is a code and a status (RFC 3463), with a blank between them.
+    """
+    pairs = [('reply="%s"', b'=" "') if name == "reply" else (f"{name}=%s", b"=") for name in names]
+    return " ".join(pair for pair, _ in pairs), b" ".join(left for _, left in pairs)
 
 
 _BARE = bytes(sorted({*range(0x21, 0x7F)} - {*b'"\\='}))

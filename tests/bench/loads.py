@@ -143,11 +143,11 @@ LOADS = (
     ),
     Load(
         name="flood-memory",
-        title="a flood, after 150,000 sessions of it",
+        title="a flood, after 300,000 sessions of it",
         workload="flood",
         # Each session asks DNS: under "all" what the replies leave for later would take minutes to fill the caches.
         configuration=SUSPECT,
-        fill=150_000,
+        fill=300_000,
         targets=(Target(against=EARLIER, ratio=1.05, metric=MEMORY, at_most=True),),
     ),
     Load(

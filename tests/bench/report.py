@@ -53,7 +53,7 @@ PEERS = {
     POSTGREY: "A greylist, in one process, and nothing else: no DNS. It is no milter but a policy service: a decision"
     " at RCPT is one question on a connection that is kept. milter64 has a new connection for each, as Postfix gives"
     " milters, with negotiation, HELO and MAIL, and ends its session after the reply to RCPT here.",
-    EARLIER: "The memory of milter64's processes before the rounds, after 150,000 sessions of the flood.",
+    EARLIER: "The memory of milter64's processes before the rounds, after 300,000 sessions of the flood.",
 }
 """What each system does and doesn't do."""
 DISTURBED = 0.1
