@@ -67,7 +67,7 @@ def test_tests_that_are_killed_leave_no_process_behind(tmp_path: Path) -> None:
     with ExitStack() as held, Process.python(script, env={"PYTHONPATH": str(Path(__file__).parent)}) as story:
         _, *paths, folder = story.expect("started .*")[0].split()
         namespaces = {_hold(held, path) for path in paths}
-        assert {"master", "qmgr", "tayga"} <= _processes_in(namespaces)
+        until(lambda: {"master", "qmgr", "tayga"} <= _processes_in(namespaces), "the servers' processes")
         story.stop(signal.SIGKILL)
         until(lambda: not _processes_in(namespaces), "the servers to end")
     shutil.rmtree(folder)
