@@ -3,6 +3,7 @@
 import os
 from contextlib import ExitStack
 from pathlib import Path
+from socket import AF_INET, SOCK_STREAM, socket
 from textwrap import dedent
 
 from bench.systems import Floor
@@ -69,9 +70,10 @@ class PySpfMilter(Peer):
 
 
 class Rspamd(Peer):
-    """rspamd in Debian's layout: a proxy speaks milter, and hands each message to a worker; with a Redis of its own.
+    """rspamd in Debian's layout: a proxy speaks milter, and hands each message to a worker.
 
-    Of its modules those that are compared are on, and its classifier is off, which has learned nothing here.
+    Its Redis is Debian's too, but for its port and folder. Of its modules those that are compared are on, and its
+    classifier is off, which has learned nothing here.
     """
 
     workers: tuple[str, ...] = ("proxy", "normal")
@@ -84,19 +86,23 @@ class Rspamd(Peer):
     _WORKERS = ("proxy", "normal", "controller", "fuzzy")
     _OVERRIDES = (
         'options.inc: filters = ""; dns {{ nameserver = ["127.0.0.1:{dns}"]; }}',
-        'redis.conf: servers = "{folder}/redis";',
+        'redis.conf: servers = "127.0.0.1:{redis}";',
         "greylist.conf: timeout = 1s;",
         'logging.inc: type = "console";',
     )
     # Redis becomes a child of rspamd, and so its CPU time counts, as the store of milter64's greylist does.
-    _BOTH = """redis-server --port 0 --unixsocket "$0/redis" --save "" --appendonly no --dir "$0" &
+    _BOTH = """redis-server /etc/redis/redis.conf --port "$1" --dir "$0" \
+            --daemonize no --supervised no --logfile "" --pidfile "$0/redis.pid" &
         exec rspamd --no-fork --insecure --config="$0/rspamd.conf" \
             --var=LOCAL_CONFDIR="$0" --var=DBDIR="$0" --var=RUNDIR="$0" --var=LOGDIR="$0"
         """
 
     def __init__(self, folder: Path, port: int) -> None:
         """Ask the nameserver on this port of 127.0.0.1."""
-        super().__init__(folder, "sh", "-c", self._BOTH, folder)
+        with socket(AF_INET, SOCK_STREAM) as free:
+            free.bind(("127.0.0.1", 0))
+            self._redis = free.getsockname()[1]
+        super().__init__(folder, "sh", "-c", self._BOTH, folder, str(self._redis))
         self._port = port
 
     def _start(self, stack: ExitStack) -> Process:
@@ -105,7 +111,7 @@ class Rspamd(Peer):
         cpus = len(os.sched_getaffinity(0))
         for line in (*self._OVERRIDES, *self.layout):
             worker = self._folder / "worker"
-            text = line.format(folder=self._folder, path=self._path, worker=worker, dns=self._port, cpus=cpus)
+            text = line.format(path=self._path, worker=worker, redis=self._redis, dns=self._port, cpus=cpus)
             name, _, override = text.partition(": ")
             (overrides / name).write_text(override)
         modules = [path.stem for path in (self._DEBIAN / "modules.d").glob("*.conf") if path.stem not in self._MODULES]
