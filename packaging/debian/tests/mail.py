@@ -122,11 +122,20 @@ def delivered() -> mailbox.mboxMessage:
     path = Path("/var/mail/root")
     wait(lambda: path.exists() and path.stat().st_size, "mail for root")
     box = mailbox.mbox(path)
-    box.lock()
+    wait(lambda: locked(box), "Postfix to let go of root's mailbox")
     (_, message) = box.popitem()
     box.clear()
     box.close()
     return message
+
+
+def locked(box: mailbox.mbox) -> bool:
+    """Lock a mailbox, unless somebody else has."""
+    try:
+        box.lock()
+    except mailbox.ExternalClashError:
+        return False
+    return True
 
 
 # Servers
