@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -82,14 +83,19 @@ def test_what_is_known_is_gathered_once_until_the_first_of_it_runs_out(clock: Si
         envelope("2001:db8::26", "mail.example.org", "a@example.org"),
         envelope(CLIENT, "other.example.org", "a@example.org"),
         envelope(CLIENT, "mail.example.org", "b@example.org"),
+        envelope(CLIENT, "mail.example.org", "a@example.org", mta="mail.example.org"),
+        replace(
+            FIRST, session=replace(FIRST.session, client=replace(FIRST.session.client, origin=Origin.MASKED))
+        ),  # since a guard has found its gateway out
     ],
 )
 def test_nothing_serves_a_neighbour(other: Envelope, clock: SimpleNamespace) -> None:
     inquiry = Remembered(SPF)
     kept = familiar(inquiry, clock)
-    kept.evidence(FIRST)
+    first = kept.evidence(FIRST)
     inquiry.findings = {}
-    assert kept.evidence(other).known == {}
+    assert SPF in first.known
+    assert SPF not in kept.evidence(other).known
 
 
 def test_what_has_been_found_out_since_counts(clock: SimpleNamespace) -> None:

@@ -7,7 +7,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from milter64 import dns
+from milter64.address import Translator
+from milter64.counting import CountingResolver
 from milter64.dns import Answer, Unanswered
+from milter64.metrics import Tally
 from rig.clock import Clock
 from rig.dnsserver import DnsServer, Fault
 
@@ -163,3 +166,16 @@ def test_what_is_remembered_is_answered_after_the_deadline_and_without_nameserve
     ask("example.org", "A")
     server.silence()
     assert ask("example.org", "A", -1).values
+
+
+@pytest.mark.parametrize("tally", [None, Tally()], ids=["uncounted", "counted"])
+def test_a_lookup_hands_on_how_long_answers_are_to_last(server: DnsServer, tally: Tally | None) -> None:
+    settings = dns.Settings(nameservers=(server.address,), timeout=1.0)
+    resolver = (
+        CountingResolver(settings, Translator(), tally, on_breaker=lambda _: None)
+        if tally
+        else dns.Resolver(settings, Translator())
+    )
+    for lasting, asked in ((0.0, 1), (0.0, 1), (1000.0, 2)):
+        dns.Lookup(resolver, time.monotonic() + PATIENCE, lasting).ask("example.org", "A")
+        assert server.count("example.org") == asked
