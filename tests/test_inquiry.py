@@ -10,6 +10,8 @@ from milter64 import inquiry
 from milter64.checks import REMOTE
 from milter64.dns import Answer
 from milter64.inquiry import Inquiry
+from milter64.metrics import Tally
+from milter64.policy import Policy, weigh
 from milter64.verdict import Finding, Key
 from rig.envelopes import envelope
 from rig.process import until
@@ -147,6 +149,17 @@ def test_what_was_found_is_recalled_and_a_temperror_is_not(make: Make) -> None:
     found, _ = asked.ask(ENVELOPE, [SPF, IPREV], soon())
     assert found[IPREV].result == "temperror"
     assert asked.recall(ENVELOPE, [SPF_HELO, SPF, IPREV])[0] == {SPF: found[SPF]}
+
+
+def test_findings_that_were_kept_are_counted_as_recalled_and_those_missing_as_not() -> None:
+    tally, rules = (
+        Tally(),
+        Policy({}, {SPF_HELO: frozenset(), SPF: frozenset(), IPREV: frozenset()}).rules(ENVELOPE.session.client),
+    )
+    finding = Finding(check="spf", property="smtp.mailfrom", result="pass")
+    with closing(Inquiry(Records(zone(ZONE)), lambda _: None, lambda: None, tally)) as asked:  # type: ignore[arg-type]  # a fake
+        asked.recalled(weigh({SPF: finding}, rules))
+    assert tally.take() == {("cache_lookups", "findings", "hit"): 1, ("cache_lookups", "findings", "miss"): 2}
 
 
 def test_asking_in_turn_finds_the_same(make: Make) -> None:

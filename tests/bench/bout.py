@@ -101,10 +101,9 @@ class Bout:
         for name in list(self._systems) if self._load.hot or self._load.postfix else ():
             progress.now(f"passing the greylist of {name}")
             self._pass_greylist(name)
-        if self._load.fill:
-            progress.now(f"filling memory, {self._load.fill:,} sessions")
-            fill = self._run(self._load.workload, "fill", self._load.fill, _LONGEST)
-            self._put(OURS, fill)
+        for number in range(1, self._load.fill + 1):
+            progress.now(f"filling memory, {number} of {self._load.fill}")
+            self._put(OURS, self._run(self._load.workload, f"f{number}", self._load.sessions, _LONGEST))
             rest(self._systems[OURS].pid)
         progress.now("warming up")
         return {name: self._run_once(name, 0) for name in self._systems}[OURS]

@@ -42,7 +42,7 @@ FRESH = Load(
     title="a short one",
     workload="fresh",
     sessions=20,
-    fill=40,
+    fill=2,
     targets=(
         Target(against=PLAIN, ratio=1),
         Target(against=POSTGREY, ratio=1),
@@ -63,7 +63,7 @@ def test_a_load_is_put_on_all_that_start_in_each_round_and_who_does_not_start_is
     assert [report["replies"]["eom.accept"] for report in result.reports[PLAIN]] == [20, 20]
     assert result.reports.keys() == {OURS, PLAIN}
     (ours,) = (server for server in lab.servers if isinstance(server, Milter64))
-    sessions = 40 + 20 + 2 * 20  # filling, warming up, and the rounds
+    sessions = 2 * 20 + 20 + 2 * 20  # filling, warming up, and the rounds
     until(lambda: ours.output.count("event=greylisted") == sessions, f"{sessions} lines in milter64's log")
 
 

@@ -85,6 +85,18 @@ def test_several_gateways_are_masked_beside_each_other(server: DnsServer) -> Non
     assert [watched.origin(f"10.0.0.{n}") for n in (1, 2, 3)] == [Origin.MASKED, Origin.MASKED, Origin.IPV4]
 
 
+def test_a_client_that_is_no_gateways_is_looked_at_once_an_hour(server: DnsServer) -> None:
+    watched = Watched(server)
+    waiting = []
+    for now in (0.0, 1.0, HOUR):
+        watched.hear("2001:db8::1")
+        watched.hear("10.0.0.1")
+        waiting.append(watched.waiting)
+        watched.look(now)
+    watched.hear("2001:db8::1")
+    assert [*waiting, watched.waiting] == [2, 1, 1, 1]
+
+
 def test_each_line_comes_once_an_hour(server: DnsServer, clock: SimpleNamespace) -> None:
     watched = Watched(server, "translation.prefixes = []")
 

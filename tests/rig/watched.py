@@ -59,6 +59,11 @@ class Watched:
         for n in numbers:
             self.hear(address, f"h{n}.example", f"d{n}.example", login=login)
 
+    @property
+    def waiting(self) -> int:
+        """How many envelopes wait to be looked at."""
+        return self.guard._recent.qsize()  # noqa: SLF001  nobody else wants to know
+
     def look(self, now: float) -> None:
         self.guard._look(now)  # noqa: SLF001  what its thread does every second
 

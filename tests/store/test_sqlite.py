@@ -52,6 +52,37 @@ def test_rows_that_came_while_the_writer_was_busy_are_written_at_close(open_stor
     assert {key for key, _ in stored(path)} == {"early", "late"}
 
 
+def test_rows_are_read_once_until_others_write(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "_LOOK_EVERY", 0.0)
+    reader, writer = open_store(), open_store()
+
+    def misses() -> int:
+        before = reader.happenings()["miss"]
+        reader.read("pair")
+        reader.read("other pair")
+        return reader.happenings()["miss"] - before
+
+    assert misses() == 2
+    until(lambda: not misses(), "both to have written at start")
+    writer.merge("pair", {NETWORK: PASSED})
+    until(lambda: reader.read("pair") == {NETWORK: PASSED})
+
+
+def test_whoever_writes_makes_it_another_version_and_so_does_another_file(path: Path) -> None:
+    reader, writer = (table.Table(path, KIND, lambda _: None, patience=1.0) for _ in range(2))
+    versions = [reader.version()]
+    assert reader.select("pair") == {}
+    assert reader.version() == versions[0]
+    writer.merge([("pair", {NETWORK: WAITING})])
+    versions.append(reader.version())
+    writer.close()
+    for file in path.parent.glob("rows.sqlite*"):
+        file.unlink()
+    versions.append(reader.version())
+    reader.close()
+    assert len(set(versions)) == len(versions)
+
+
 @pytest.mark.parametrize("umask", [0, 0o077])
 def test_files_are_for_their_owner_and_group_alone(umask: int, open_store: Open, path: Path) -> None:
     before = os.umask(umask)

@@ -45,6 +45,8 @@ class File:
         self._warn = warn
         self._patience = patience
         self._trust = trust
+        self.opened = 0
+        """How many times it has been opened."""
         self._connection: sqlite3.Connection | None = None
         self._inode = _NO_INODE
         self._looked = -inf
@@ -81,6 +83,7 @@ class File:
                 _create(self._path)
                 self._inode = _inode(self._path)
                 self._connection = self._open()
+                self.opened += 1
         return self._connection
 
     def _open(self) -> sqlite3.Connection:

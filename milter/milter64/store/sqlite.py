@@ -1,6 +1,6 @@
 """The SQLite store: rows are read through memory and written behind, and several processes share a file.
 
-    read  ---> cache, good for half a second ---> SELECT, own unwritten rows merged in
+    read  ---> cache, good until others have written ---> SELECT, own unwritten rows merged in
     merge ---> cache and pending ---(the writer's thread, 100 ms later)---> one transaction: read, merge, write
 
 A commit for each decision would be slower than the decision by far. WAL keeps readers free of the writer's lock. When
@@ -10,6 +10,7 @@ the file can't be used, every read says so at once, and the writer's thread trie
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from threading import Event, Lock, Thread
 from time import monotonic
@@ -23,8 +24,8 @@ from milter64.store.table import Table
 MAX_ROWS = 1_000_000
 _SPARE = 20
 """The part of the rows, a twentieth, that is left to those which come while others make room."""
-_FRESH = 0.5
-"""Seconds that the cache believes what it has read: other processes write too, and are to be heard within a second."""
+_LOOK_EVERY = 0.5
+"""Seconds between two looks whether the file has changed: other processes' rows are to be seen within a second."""
 _MAX_CACHED = 20_000
 """Keys in the cache."""
 _MAX_PENDING = 100_000
@@ -54,6 +55,9 @@ class SqliteStore(Generic[Row]):
         self._lock = Lock()  # for all that follows
         self._reader = Table(path, kind, warn, patience=_READ_PATIENCE, trust=_TRUST)
         self._cache: dict[str, tuple[float, Mapping[str, Row]]] = {}
+        """By key, when it was read, and the rows."""
+        self._version: tuple[int, int] | None = None
+        self._looked = self._changed = -inf
         self._pending = Rows(kind)
         self._batch = Rows(kind)
         self._dropped = 0
@@ -79,12 +83,14 @@ class SqliteStore(Generic[Row]):
             if self._outage:
                 raise StoreGone(self._outage)
             now = monotonic()
-            cached = self._cache.get(key)
-            if cached and now - cached[0] < _FRESH:
-                self._hits += 1
-                return cached[1]
-            self._misses += 1
             try:
+                if now - self._looked >= _LOOK_EVERY:
+                    self._look(now)
+                cached = self._cache.get(key)
+                if cached and cached[0] >= self._changed:
+                    self._hits += 1
+                    return cached[1]
+                self._misses += 1
                 rows = self._reader.select(key)
             except StoreGone as gone:
                 self._begin_outage(gone)
@@ -153,6 +159,12 @@ class SqliteStore(Generic[Row]):
         self._writer.join()
         with self._lock:
             self._reader.close()
+
+    def _look(self, now: float) -> None:
+        """See whether what was read before now may be out of date."""
+        self._looked = now
+        if (version := self._reader.version()) != self._version:
+            self._version, self._changed = version, now
 
     def _begin_outage(self, gone: StoreGone) -> None:
         if not self._outage:

@@ -62,6 +62,11 @@ class Table(Generic[Row]):
         found = self._file.do(lambda connection: connection.execute(f"{_SELECT} = ?", (_hash(key),)).fetchall())
         return {group: row for _, of, group, text in found if of == key and (row := self._load(text)) is not None}
 
+    def version(self) -> tuple[int, int]:
+        """Return what changes whenever another connection has written, or the name leads to another file."""
+        (changes,) = self._file.do(lambda connection: connection.execute("PRAGMA data_version").fetchone())
+        return self._file.opened, changes
+
     def totals(self) -> tuple[int, float | None]:
         """Return how many rows there are, and the latest time in any row that ever was."""
         return self._file.do(_totals)
