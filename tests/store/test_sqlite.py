@@ -7,6 +7,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import pytest
 
@@ -53,7 +54,7 @@ def test_rows_that_came_while_the_writer_was_busy_are_written_at_close(open_stor
 
 
 def test_rows_are_read_once_until_others_write(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "_LOOK_EVERY", 0.0)
+    monkeypatch.setattr(sqlite, "_FRESH", 0.0)
     reader, writer = open_store(), open_store()
 
     def misses() -> int:
@@ -66,6 +67,21 @@ def test_rows_are_read_once_until_others_write(open_store: Open, monkeypatch: py
     until(lambda: not misses(), "both to have written at start")
     writer.merge("pair", {NETWORK: PASSED})
     until(lambda: reader.read("pair") == {NETWORK: PASSED})
+
+
+def test_what_was_read_this_instant_is_believed_although_others_have_written(
+    open_store: Open, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(sqlite, "monotonic", lambda: clock.now)
+    store, other = open_store(), table.Table(path, KIND, lambda _: None, patience=1.0)
+    seen = []
+    for clock.now, key in ((0.0, "early"), (0.4, "late"), (0.6, "early"), (0.6, "late"), (1.0, "late")):
+        seen.append(store.read(key))
+        if clock.now == 0.4:
+            other.merge([("early", {NETWORK: PASSED}), ("late", {NETWORK: PASSED})])
+    other.close()
+    assert list(map(bool, seen)) == [False, False, True, False, True]
 
 
 def test_whoever_writes_makes_it_another_version_and_so_does_another_file(path: Path) -> None:

@@ -24,8 +24,9 @@ from milter64.store.table import Table
 MAX_ROWS = 1_000_000
 _SPARE = 20
 """The part of the rows, a twentieth, that is left to those which come while others make room."""
-_LOOK_EVERY = 0.5
-"""Seconds between two looks whether the file has changed: other processes' rows are to be seen within a second."""
+_FRESH = 0.5
+"""Seconds that the cache believes what it has read, and then each look that tells it that nobody has written since:
+other processes' rows are to be seen within a second."""
 _MAX_CACHED = 20_000
 """Keys in the cache."""
 _MAX_PENDING = 100_000
@@ -84,10 +85,10 @@ class SqliteStore(Generic[Row]):
                 raise StoreGone(self._outage)
             now = monotonic()
             try:
-                if now - self._looked >= _LOOK_EVERY:
+                if now - self._looked >= _FRESH:
                     self._look(now)
                 cached = self._cache.get(key)
-                if cached and cached[0] >= self._changed:
+                if cached and (cached[0] >= self._changed or now - cached[0] < _FRESH):
                     self._hits += 1
                     return cached[1]
                 self._misses += 1
