@@ -16,7 +16,7 @@ TEST_PACKAGES := bind9-dnsutils dbconfig-no-thanks iproute2 libnsl2 libwrap0 m4 
     opendmarc openssl postfix prometheus systemd tayga unbound
 CONTRIB_PACKAGES := buildah debootstrap docker-compose fail2ban logcheck logcheck-database nftables nix-bin \
     python3-systemd python3-yaml swaks systemd-journal-remote
-BENCH_PACKAGES := nsd postfix socat
+BENCH_PACKAGES := iproute2 nsd postfix socat
 BENCH_PEERS := opendmarc postgrey pyspf-milter redis-server rspamd
 DEB_PACKAGES := debhelper dh-python dpkg-dev lintian pybuild-plugin-pyproject python3-hatchling
 CHROOT_PACKAGES := debian-archive-keyring debootstrap
