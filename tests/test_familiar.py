@@ -185,3 +185,4 @@ def test_a_familiar_client_is_asked_about_anew_before_the_answers_run_out() -> N
     ahead = 25.0
     court.begin()
     until(lambda: sorted(court.dns.questions) == sorted(asked * 2), "the same questions to be asked again")
+    assert [0.0 < lasting <= 5.0 for lasting in court.dns.lasting] == [False] * len(asked) + [True] * len(asked)

@@ -152,13 +152,10 @@ def test_what_was_found_is_recalled_and_a_temperror_is_not(make: Make) -> None:
 
 
 def test_findings_that_were_kept_are_counted_as_recalled_and_those_missing_as_not() -> None:
-    tally, rules = (
-        Tally(),
-        Policy({}, {SPF_HELO: frozenset(), SPF: frozenset(), IPREV: frozenset()}).rules(ENVELOPE.session.client),
-    )
+    tally, policy = Tally(), Policy({}, dict.fromkeys((SPF_HELO, SPF, IPREV), frozenset()))
     finding = Finding(check="spf", property="smtp.mailfrom", result="pass")
     with closing(Inquiry(Records(zone(ZONE)), lambda _: None, lambda: None, tally)) as asked:  # type: ignore[arg-type]  # a fake
-        asked.recalled(weigh({SPF: finding}, rules))
+        asked.recalled(weigh({SPF: finding}, policy.rules(ENVELOPE.session.client)))
     assert tally.take() == {("cache_lookups", "findings", "hit"): 1, ("cache_lookups", "findings", "miss"): 2}
 
 

@@ -19,7 +19,7 @@ class Records:
     names and addresses in any spelling. A name in it without the type asked for is NODATA, any other name NXDOMAIN.
     `failing` names get no answer: "example.org" to any question, "MX example.org" to that one alone. A name's answers
     have `ttls[name]` seconds to live, else `ttl`; behind CNAMEs the least of all. `questions` are all that were asked,
-    as "MX example.org". While `down` is true none of them is answered.
+    as "MX example.org", and `lasting` how long each answer was to last. While `down` is true none is answered.
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class Records:
         self._ttl = ttl
         self._ttls = ttls or {}
         self.questions: list[str] = []
+        self.lasting: list[float] = []
         self.down = False
 
     def lookup(self, deadline: float = math.inf) -> Lookup:
@@ -45,10 +46,11 @@ class Records:
         name: str,
         rdtype: str,
         deadline: float = math.inf,  # noqa: ARG002  always in time
-        lasting: float = 0.0,  # noqa: ARG002  nothing is remembered
+        lasting: float = 0.0,
     ) -> Answer:
-        """Answer as `Resolver.ask` does."""
+        """Answer as `Resolver.ask` does, but remember nothing."""
         self.questions.append(f"{rdtype} {name}")
+        self.lasting.append(lasting)
         if self.down:
             raise Unanswered("no nameserver answers")
         owner, ttl = name.lower().removesuffix("."), self._ttl
