@@ -40,8 +40,11 @@ class Counted(Milter64):
             connection.close()
 
     def samples(self) -> list[tuple[str, Labels, float]]:
-        """Return all numbers by name and labels, the program's prefix left out."""
-        families = text_string_to_metric_families(self.get("/metrics")[1])
+        """Return all numbers by name and labels, the program's prefix left out.
+
+        At a reload there is a moment in which nobody serves them.
+        """
+        families = text_string_to_metric_families(until(lambda: self.get("/metrics")[1], "the numbers"))
         return [
             (sample.name.removeprefix("milter64_"), sample.labels, sample.value)
             for family in families
