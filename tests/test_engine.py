@@ -145,24 +145,6 @@ def test_each_callback_has_a_deadline_of_its_own_and_all_its_questions_share_it(
         assert before + 5 <= deadline <= after + 5
 
 
-def test_the_null_sender_gets_the_mildest_verdict_of_its_recipients_at_the_end() -> None:
-    court = Court(f'{AT_ONCE}[iprev.actions]\npass = "greylist"\n')
-
-    def send(*recipients: str) -> str:
-        transaction = court.begin(sender="")
-        assert {court.judge(transaction, recipient) for recipient in recipients} == {"yes"}
-        return court.end(transaction)
-
-    assert send("one@lab.example") == "450 4.7.1"
-    assert send("two@lab.example", "three@lab.example") == "450 4.7.1"
-    assert send("one@lab.example", "four@lab.example") == "yes"
-    assert set(court.rows("", "four@lab.example")) >= {NETWORK}  # whose own wait has begun
-    forged = court.begin(STRANGER, sender="")
-    assert (court.judge(forged), court.end(forged)) == ("yes", "550 5.7.23")
-    reachable = court.begin(STRANGER, sender="")
-    assert (court.judge(reachable), court.judge(reachable, "postmaster"), court.end(reachable)) == ("yes",) * 3
-
-
 def test_who_is_refused_leaves_no_row() -> None:
     court = Court()
     assert court.offer("a@honest.example") == "550 5.7.23"

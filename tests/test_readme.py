@@ -4,18 +4,20 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from milter64 import config
 from milter64.address import Origin, Translator
+from milter64.checks import path as paths
 from milter64.cli import VERBS, main
 from milter64.config import Settings, parse
 from milter64.greylist import Standing, State
 from milter64.metrics import FAMILIES
 from milter64.policy import Verdict
-from milter64.reply import NOT_READY, reply, trouble
+from milter64.reply import NOT_READY, one_at_a_time, reply, trouble
 from milter64.session import Envelope, Session
 from milter64.telemetry import Settings as LogSettings
 from milter64.telemetry import Telemetry
@@ -185,7 +187,13 @@ def refusals() -> Iterator[str]:
         answer = reply(verdict, ENVELOPE)
         assert answer
         yield f"{answer.code} {answer.status}"
-    for answer in (trouble("1a2b3c4d"), NOT_READY):
+    unreadable = (paths.sender(replace(ENVELOPE, readable=False), frozenset()), paths.recipient("<>"))
+    for each in unreadable:
+        assert each
+        answer = reply(Verdict(action=Action.REJECT, because=(each,)), ENVELOPE)
+        assert answer
+        yield f"{answer.code} {answer.status}"
+    for answer in (trouble("1a2b3c4d"), one_at_a_time("1a2b3c4d"), NOT_READY):
         yield f"{answer.code} {answer.status}"
 
 
@@ -202,7 +210,9 @@ def test_readme_explains_every_field_and_event_of_the_log_and_no_other(capsys: p
         for observe in (True, False):
             log.refused(ENVELOPE, to, FINDINGS, verdict, NOT_READY, seconds=0.1, observe=observe)
     log.accepted(ENVELOPE, to, FINDINGS, None, queue_id="4jWYbR3kztzJ9Qt", seconds=0.1)
-    log.abandoned(ENVELOPE, to, FINDINGS, seconds=0.1)
+    unreadable = paths.sender(replace(ENVELOPE, readable=False), frozenset())
+    assert unreadable
+    log.abandoned(ENVELOPE, to, FINDINGS | {unreadable.key: unreadable}, seconds=0.1)
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     fields = {name: meaning for names, meaning in table(README, "field") for name in quoted(names)}
     assert fields.keys() == {name for line in lines for name in line}

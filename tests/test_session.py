@@ -3,31 +3,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milter64.address import Translator
-from milter64.session import Envelope, Session, mailbox, split
+from milter64.session import Envelope, Session, split
 
 
 def envelope(sender: str, helo: str | None) -> Envelope:
     session = Session(token="t", client=Translator().client("192.0.2.1"), port=25, helo=helo, mta="mx.example.org")
     return Envelope(session=session, sender=sender, login="")
-
-
-@pytest.mark.parametrize(
-    ("path", "address"),
-    [
-        pytest.param("<user@example.org>", "user@example.org", id="RFC 5321 4.1.2: a path has brackets"),
-        pytest.param("user@example.org", "user@example.org", id="some clients send none"),
-        pytest.param(" <user@example.org> ", "user@example.org", id="blanks around it"),
-        pytest.param("<>", "", id="RFC 5321 4.5.5: the null sender"),
-        pytest.param("", "", id="nothing at all"),
-        pytest.param("<@relay.example:user@example.org>", "user@example.org", id="RFC 5321 4.1.2: a source route"),
-        pytest.param("<@a.example,@b.example:user@example.org>", "user@example.org", id="a source route of two"),
-        pytest.param('<"<a:b>"@example.org>', '"<a:b>"@example.org', id="brackets and colon in a quoted local part"),
-        pytest.param("<postmaster>", "postmaster", id="RFC 5321 4.5.1: bare postmaster"),
-        pytest.param("<User@Example.ORG>", "User@Example.ORG", id="letters stay as they are"),
-    ],
-)
-def test_a_path_becomes_its_address(path: str, address: str) -> None:
-    assert mailbox(path) == address
 
 
 @pytest.mark.parametrize(
@@ -49,9 +30,8 @@ def test_an_address_splits_into_local_part_and_domain(address: str, local: str, 
 
 
 @given(st.text(), st.text(st.characters(min_codepoint=33, max_codepoint=126).filter(lambda char: char not in "@.")))
-def test_no_address_is_too_strange_to_be_read(local: str, domain: str) -> None:
+def test_no_local_part_is_too_strange_to_be_split_off(local: str, domain: str) -> None:
     assert split(f"{local}@{domain}") == (local, domain.lower())
-    assert isinstance(mailbox(local), str)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ python3Packages.buildPythonApplication {
   build-system = [ python3Packages.hatchling ];
   dependencies = with python3Packages; [
     dnspython
+    idna
     netaddr
     prometheus-client
     publicsuffix2

@@ -16,6 +16,7 @@ from typing import Any
 
 import Milter
 
+from milter64 import mailbox
 from milter64.address import Client, Translator
 from milter64.engine import Engine
 from milter64.headers import (
@@ -28,7 +29,7 @@ from milter64.headers import (
     received_spf,
 )
 from milter64.reply import NOT_READY, trouble
-from milter64.session import Envelope, Session, mailbox
+from milter64.session import Envelope, Session
 from milter64.telemetry import Telemetry
 from milter64.transaction import Transaction
 from milter64.verdict import Reply
@@ -97,7 +98,13 @@ class Callbacks:
         if self._client:
             session = Session(token=self._token, client=self._client, port=self._port, helo=self._helo, mta=self._mta)
             login = self._macro("{auth_authen}")
-            envelope = Envelope(session=session, sender=mailbox(sender.decode(*_UTF_8)), login=login)
+            reading = mailbox.read(sender, self._reading("{mail_addr}"))
+            envelope = Envelope(
+                session=session,
+                sender=sender.decode(*_UTF_8) if reading is None else reading,
+                login=login,
+                readable=reading is not None,
+            )
             self._context.notice(envelope)
             self._transaction = self._engine.begin(envelope)
 
@@ -105,7 +112,9 @@ class Callbacks:
         """Judge a recipient."""
         if not self._transaction:
             return self.refuse(NOT_READY)
-        reply = self._engine.judge(self._transaction, mailbox(recipient.decode(*_UTF_8)))
+        reading = mailbox.read(recipient, self._reading("{rcpt_addr}"))
+        text = recipient.decode(*_UTF_8) if reading is None else reading
+        reply = self._engine.judge(self._transaction, text, readable=reading is not None)
         return self.refuse(reply) if reply else _CONTINUE
 
     def header(self, _name: str, _value: bytes) -> None:
@@ -146,10 +155,15 @@ class Callbacks:
 
     def _macro(self, name: str) -> str:
         """Return a macro's value, "" if the mail server gave none, and "?" if pymilter can't read it."""
+        return self._reading(name) or ""
+
+    def _reading(self, name: str) -> str | None:
+        """Return the mail server's word, None if it gave none, and "?" if pymilter can't read it."""
         try:
-            return self._ctx.getsymval(name) or ""
+            reading: str | None = self._ctx.getsymval(name)
         except UnicodeDecodeError:
             return "?"
+        return reading
 
     def _set_headers(self, transaction: Transaction) -> None:
         """Add what we found, on top; of a client that is exempt from judgement nothing was asked."""

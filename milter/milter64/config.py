@@ -10,7 +10,7 @@ from typing import Literal
 
 from milter64 import address, store
 from milter64.address import Origin, Prefix, Translator
-from milter64.checks import helo, iprev, spf
+from milter64.checks import helo, iprev, path, spf
 from milter64.checks.helo import Settings as HeloSettings
 from milter64.checks.iprev import Settings as IprevSettings
 from milter64.checks.spf import Settings as SpfSettings
@@ -71,6 +71,7 @@ class Settings:
         for origin in Origin:
             for key, actions in self._actions(origin).items():
                 table |= {(*key, result, origin): action for result, action in actions.items()}
+            table |= {(path.NAME, of, path.UNREADABLE, origin): Action.REJECT for of in (path.SENDER, path.RECIPIENT)}
         # An enabled check is asked even if nothing follows, for the header; where a HELO name leads stands in none.
         helo_leads = not self.helo.actions.keys().isdisjoint(_BY_DNS[_HELO])
         asked = {_SPF_HELO: self.spf.enabled, _SPF: self.spf.enabled, _IPREV: self.iprev.enabled, _HELO: helo_leads}

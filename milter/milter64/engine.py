@@ -7,18 +7,18 @@ and is never used by two threads at once.
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
-from operator import attrgetter
 
-from milter64 import greylist, groups
+from milter64 import exempt, greylist, groups
 from milter64.address import Origin
 from milter64.backlog import Backlog
+from milter64.checks import path
 from milter64.config import Settings
 from milter64.dns import Resolver
 from milter64.familiar import Familiar
 from milter64.inquiry import Inquiry
-from milter64.policy import EXEMPT, Evidence, Rules, Trust, Verdict, decide, wanted, weigh
-from milter64.reply import reply
-from milter64.session import Envelope, split
+from milter64.policy import EXEMPT, Evidence, Rules, Verdict, decide, wanted, weigh
+from milter64.reply import one_at_a_time, reply
+from milter64.session import Envelope
 from milter64.store import Store, StoreGone
 from milter64.telemetry import Telemetry
 from milter64.transaction import Transaction
@@ -57,7 +57,7 @@ class Engine:
         self._tally = telemetry.tally
         self._settings = settings
         self._policy = settings.policy()
-        self._exempt_host = lru_cache(_HOSTS)(partial(_exempt_host, settings.trust))
+        self._exempt_host = lru_cache(_HOSTS)(partial(exempt.host, settings.trust))
         self._store = store
         self._telemetry = telemetry
         self._inquiry = Inquiry(resolver, lambda where: telemetry.exception("fault", where=where), on_wait, self._tally)
@@ -69,28 +69,38 @@ class Engine:
 
     def begin(self, envelope: Envelope) -> Transaction:
         """Return a new transaction, with all that is known about it without asking."""
-        if exempt := self._exempt(envelope):
-            return Transaction(envelope, weigh({EXEMPT: exempt}, self._rules(envelope)), exempt)
+        if why := self._exempt(envelope):
+            return Transaction(envelope, weigh({EXEMPT: why}, self._rules(envelope)), why)
         return Transaction(envelope, self._familiar.evidence(envelope))
 
-    def judge(self, transaction: Transaction, recipient: str) -> Reply | None:
+    def judge(self, transaction: Transaction, recipient: str, *, readable: bool = True) -> Reply | None:
         """Return what the client is told about a recipient, None if that is nothing but yes.
 
-        The null sender's verdict is given at end of message, so that other servers' callouts are not hurt.
+        One who is not `readable` can't be told: `recipient` is what the client wrote. The verdict on the null sender's
+        first recipient is given at end of message, so that other servers' callouts, which name no second one, are not
+        hurt. There it is for all: who would be accepted beside somebody who isn't is to be sent to separately.
         """
         transaction.deadline = None
-        if transaction.envelope.sender and (answer := self._answer(transaction, [recipient])):
-            return answer
+        if transaction.envelope.sender or transaction.recipients or not readable:
+            verdict = self._judge(transaction, recipient, readable=readable)
+            if answer := self._answer(transaction, recipient, verdict) or self._beside(transaction, recipient):
+                return answer
         transaction.recipients.append(recipient)
         return None
 
     def end(self, transaction: Transaction) -> Reply | None:
         """Judge at end of message what was put off until then, and ask what the header still lacks."""
         transaction.deadline = None
-        if not transaction.envelope.sender and (answer := self._answer(transaction, transaction.recipients)):
-            return answer
+        if not transaction.envelope.sender and transaction.recipients:
+            first = transaction.recipients[0]
+            if answer := self._answer(transaction, first, self._put_off(transaction)):
+                return answer
         headers = self._settings.headers
-        if not transaction.exempt and (headers.authentication_results or headers.received_spf):
+        if (
+            not transaction.exempt
+            and transaction.envelope.readable
+            and (headers.authentication_results or headers.received_spf)
+        ):
             self._ask(transaction, transaction.evidence.unanswered)
         return None
 
@@ -128,43 +138,57 @@ class Engine:
         A gateway's address is nobody's to be trusted by, be it 127.0.0.1.
         """
         client = envelope.session.client
-        if client.origin is not Origin.MASKED and (exempt := self._exempt_host(client.wire_packed)):
-            return exempt
+        if client.origin is not Origin.MASKED and (why := self._exempt_host(client.wire_packed)):
+            return why
         if envelope.login and self._settings.trust.authenticated:
-            return _exemption("authenticated", "it has authenticated")
+            return exempt.authenticated()
         return None
 
     def _rules(self, envelope: Envelope, *, greylisting: bool = True) -> Rules:
         return self._policy.rules(envelope.session.client, greylisting=greylisting)
 
-    def _evidence(self, transaction: Transaction, recipient: str) -> Evidence:
+    def _evidence(self, transaction: Transaction, recipient: str, *, readable: bool) -> Evidence:
         """Return what is known of the transaction, as it weighs for this recipient."""
         if not transaction.exempt:
-            if exempt := _postmaster(recipient):
-                return weigh({EXEMPT: exempt}, transaction.evidence.rules)
+            if not readable:
+                finding = path.recipient(recipient)
+                return weigh({**transaction.known, finding.key: finding}, transaction.evidence.rules)
+            if why := exempt.recipient(recipient):
+                return weigh({EXEMPT: why}, transaction.evidence.rules)
             if self._settings.greylist.skips(recipient):
                 return weigh(transaction.known, self._rules(transaction.envelope, greylisting=False))
         return transaction.evidence
 
-    def _answer(self, transaction: Transaction, recipients: Sequence[str]) -> Reply | None:
-        """Judge recipients together, log a refusal and return its reply, unless we only observe.
+    def _put_off(self, transaction: Transaction) -> Verdict:
+        """Return the verdict on the null sender's first recipient."""
+        if not transaction.put_off:
+            transaction.put_off = self._judge(transaction, transaction.recipients[0])
+        return transaction.put_off
 
-        Together they get the mildest of their verdicts: a message at its end passes if one recipient's does.
-        """
-        started = time.monotonic()
-        verdict = self._judge(transaction, recipients[0])
-        for recipient in recipients[1:]:
-            verdict = min(verdict, self._judge(transaction, recipient), key=_ACTION)
-        transaction.seconds += time.monotonic() - started
-        transaction.verdicts.append(verdict)
-        answer = reply(verdict, transaction.envelope)
-        if not answer:
-            transaction.acceptance = verdict
+    def _beside(self, transaction: Transaction, recipient: str) -> Reply | None:
+        """Put off a recipient of the null sender who is accepted, and would lose the message with the first one."""
+        if transaction.envelope.sender or not transaction.recipients:
             return None
+        first = self._put_off(transaction)
+        if first.action is Action.ACCEPT or self._settings.mode == "observe":
+            return None
+        verdict = Verdict(action=Action.TEMPFAIL, because=first.because, standing=first.standing)
+        return self._refuse(transaction, recipient, verdict, one_at_a_time(transaction.envelope.session.token))
+
+    def _answer(self, transaction: Transaction, recipient: str, verdict: Verdict) -> Reply | None:
+        """Return the reply that a verdict means, None for yes."""
+        transaction.verdicts.append(verdict)
+        if answer := reply(verdict, transaction.envelope):
+            return self._refuse(transaction, recipient, verdict, answer)
+        transaction.acceptance = verdict
+        return None
+
+    def _refuse(self, transaction: Transaction, recipient: str, verdict: Verdict, answer: Reply) -> Reply | None:
+        """Log a refusal and return its reply, unless we only observe."""
         observe = self._settings.mode == "observe"
         self._telemetry.refused(
             transaction.envelope,
-            recipients,
+            [recipient],
             transaction.known,
             verdict,
             answer,
@@ -173,15 +197,16 @@ class Engine:
         )
         return None if observe else answer
 
-    def _judge(self, transaction: Transaction, recipient: str) -> Verdict:
+    def _judge(self, transaction: Transaction, recipient: str, *, readable: bool = True) -> Verdict:
         """Decide on one recipient, fetch what that takes, and keep the rows that it moves."""
-        envelope, evidence = transaction.envelope, self._evidence(transaction, recipient)
+        started = time.monotonic()
+        envelope, evidence = transaction.envelope, self._evidence(transaction, recipient, readable=readable)
         pair, now = groups.pair(envelope.sender, recipient), self._now()
         standing = None
         while isinstance(step := decide(evidence, standing), Need):
             if step is Need.DNS:
                 self._ask(transaction, wanted(evidence, standing), pair)
-                evidence = self._evidence(transaction, recipient)
+                evidence = self._evidence(transaction, recipient, readable=readable)
             else:
                 standing = self._attempt(envelope, evidence.known, pair, now, complete=not evidence.unanswered)
         if step.standing:
@@ -190,6 +215,7 @@ class Engine:
                 self._tally.attempted(envelope.session.client.origin, step.standing)
             if step.action is Action.GREYLIST and not step.standing.complete:
                 self._learn(envelope, evidence, pair, now)
+        transaction.seconds += time.monotonic() - started
         return step
 
     def _ask(self, transaction: Transaction, keys: Sequence[Key], pair: str = "") -> None:
@@ -258,28 +284,3 @@ class Engine:
             self._familiar.forget(envelope)
 
         self._backlog.put(renew)
-
-
-_ACTION = attrgetter("action")
-
-
-def _exempt_host(trust: Trust, wire: bytes) -> Finding | None:
-    if wire in trust.networks:
-        return _exemption("trusted", "its address is in trust.networks")
-    if wire in trust.relays:
-        return _exemption("relay", "its address is in trust.relays")
-    return None
-
-
-def _exemption(result: str, reason: str) -> Finding:
-    return Finding(check=EXEMPT[0], property=EXEMPT[1], result=result, reason=reason)
-
-
-def _postmaster(recipient: str) -> Finding | None:
-    """Return why a recipient must always be reachable (RFC 5321 4.5.1, RFC 2142), if so."""
-    if recipient[:10].lower() != "postmaster" and recipient[:6].lower() != "abuse@":  # most, and cheaper than a split
-        return None
-    local, domain = split(recipient)
-    if local.lower() == "postmaster" or (domain and local.lower() == "abuse"):
-        return _exemption("postmaster", "postmaster and abuse can always be reached")
-    return None

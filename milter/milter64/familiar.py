@@ -79,13 +79,14 @@ class Familiar:
         rules = self._policy.rules(envelope.session.client)
         said = [finding for check in LOCAL if (finding := check(envelope, self._own_names))]
         known = {finding.key: finding for finding in said}
-        recalled, until = self._inquiry.recall(envelope, [key for key in rules.asked if key not in known])
+        asked = rules.asked if envelope.readable else ()  # who can't be told has nobody's findings
+        recalled, until = self._inquiry.recall(envelope, [key for key in asked if key not in known])
         evidence, left = weigh({**known, **recalled}, rules), until - now
         renew_at = until - max(left * _LAST, min(_EARLY, left / 2)) if recalled else inf
         return _Kept(evidence=evidence, recalled=tuple(recalled), until=until, renew_at=renew_at)
 
 
-_Facts = tuple[str | None, ...]
+_Facts = tuple[str | bool | None, ...]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -101,4 +102,4 @@ class _Kept:
 def _facts(envelope: Envelope) -> _Facts:
     """Return all that evidence follows from."""
     session = envelope.session
-    return session.client.wire, session.client.origin, session.helo, session.mta, envelope.sender
+    return session.client.wire, session.client.origin, session.helo, session.mta, envelope.sender, envelope.readable

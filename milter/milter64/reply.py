@@ -37,6 +37,12 @@ def trouble(token: str) -> Reply:
     return Reply(code="451", status="4.3.0", text=f"Temporary trouble, please try again (milter64 {token})")
 
 
+def one_at_a_time(token: str) -> Reply:
+    """Return the reply that has a recipient sent to in a message of his own (RFC 5321 4.5.3.1.10)."""
+    text = f"Too many recipients of a message from <>, please send to this one separately (milter64 {token})"
+    return Reply(code="452", status="4.5.3", text=text)
+
+
 NOT_READY = Reply(code="451", status="4.7.0", text="The session's beginning was not seen, please try again (milter64)")
 """For a recipient without a CONNECT or a MAIL before it."""
 
@@ -48,11 +54,13 @@ def _subject(finding: Finding) -> str:
             return "7.24" if finding.result in _SPF_TROUBLE else "7.23"
         case "iprev":
             return "7.25"
+        case "path":
+            return "1.7" if finding.property == "smtp.mailfrom" else "1.3"  # RFC 3463 3.2
         case _:
             return "7.1"
 
 
-_TITLES = {"spf": "SPF", "iprev": "Reverse DNS", "helo": "HELO"}
+_TITLES = {"spf": "SPF", "iprev": "Reverse DNS", "helo": "HELO", "path": "Address"}
 
 
 def _names(findings: tuple[Finding, ...]) -> str:

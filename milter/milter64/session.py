@@ -25,28 +25,20 @@ class Session:
 class Envelope:
     """A transaction: its session and what MAIL said.
 
-    `sender` is the MAIL FROM address without angle brackets, empty for the null sender. `login` is the name that the
+    `sender` is the MAIL FROM address as `mailbox.read` gives it, empty for the null sender. `readable` is False where
+    that could not be read: `sender` is then what the client wrote, and nobody's identity. `login` is the name that the
     client has authenticated as, empty if it has not.
     """
 
     session: Session
     sender: str
     login: str
+    readable: bool = True
 
     @property
     def identity(self) -> str:
         """The MAIL FROM identity of SPF: the sender, or postmaster@HELO for the null sender (RFC 7208 2.4)."""
         return self.sender or f"postmaster@{self.session.helo or ''}"
-
-
-def mailbox(path: str) -> str:
-    """Return the address in "<@relay:user@example.org>": no brackets, and no source route (RFC 5321 4.1.2)."""
-    if path[:1] == "<" and path[-1:] == ">" and path[1:2] != "@":
-        return path[1:-1]
-    address = path.strip().removeprefix("<").removesuffix(">")
-    if address.startswith("@"):
-        address = address.partition(":")[2]
-    return address
 
 
 @lru_cache(maxsize=1024)  # a transaction asks half a dozen times

@@ -6,6 +6,8 @@ line: HELO names, PTR names, SPF explanations, addresses.
 
 import re
 
+import idna
+
 _UNPRINTABLE = re.compile(r"(\s+)|[^\s!-~]+", re.ASCII)
 
 
@@ -19,3 +21,15 @@ def clean(text: str, limit: int = 255) -> str:
         return text  # nearly every name and address
     line = _UNPRINTABLE.sub(lambda run: " " if run[1] else "?", text).strip(" ")
     return line if len(line) <= limit else line[: limit - 3].rstrip(" ") + "..."
+
+
+def ascii_domain(domain: str) -> str:
+    """Return a domain in lower case and of A-labels, as a mail server looks it up (UTS #46, not transitional).
+
+    Raises:
+        ValueError: it has a character that no domain has.
+    """
+    if domain.isascii():
+        return domain.lower()
+    labels = idna.uts46_remap(domain, std3_rules=False, transitional=False).split(".")
+    return ".".join(label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels)

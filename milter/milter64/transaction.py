@@ -16,6 +16,7 @@ class Transaction:
         "evidence",
         "exempt",
         "lookups",
+        "put_off",
         "recipients",
         "seconds",
         "verdicts",
@@ -28,6 +29,8 @@ class Transaction:
         self.exempt = exempt
         self.lookups: dict[Key, Lookup] = {}
         """How the findings came about, for those who want to know."""
+        self.put_off: Verdict | None = None
+        """On the null sender's first recipient, where another one asked for it before end of message."""
         self.recipients: list[str] = []
         """Those that the client was not told to give up."""
         self.verdicts: list[Verdict] = []

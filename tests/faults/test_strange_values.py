@@ -17,6 +17,7 @@ from rig.world import HONEST, NAMELESS, RECORDS, STRANGER, behind
 NO_UTF8 = b"\xff\xfe\x80"
 EVIL = "a\r\nEvil: yes\x1b[31m\x07"
 PLACES = ["name", "helo", "sender", "recipient", "parameter", "field", "value", "results", "j", "auth_authen", "i"]
+UNTOLD = {"sender": "550 5.1.7 Address unreadable: ", "recipient": "550 5.1.3 Address unreadable: "}
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +58,15 @@ def send(milter: Milter64, **strange: bytes) -> list[Reply]:
         pytest.param(b"x" * 60_000, id="long"),
     ],
 )
-def test_a_strange_value_is_answered_and_refuses_nobody(milter: Milter64, place: str, value: bytes) -> None:
+def test_a_strange_value_is_answered_and_refuses_nobody_whose_addresses_can_be_told(
+    milter: Milter64, place: str, value: bytes
+) -> None:
     before = children(milter.pid)
     *_, last = send(milter, **{place: value})
     if place == "name" and value == NO_UTF8:  # pymilter calls nobody, and so we haven't seen the client
         assert last.text.startswith("451 4.7.0")
+    elif place in UNTOLD:
+        assert last.text.startswith(UNTOLD[place])
     else:
         assert last.action == "continue"
     for name, field in last.headers:
@@ -97,12 +102,12 @@ def test_what_a_strangers_dns_says_reaches_reply_header_and_log_as_plain_text(la
     with DnsServer(records) as dns:
         settings = f'{MEMORY}\n[dns]\nnameservers = ["{dns.address}"]\n[headers]\nreceived_spf = true\n'
         milter = lab.start(Milter64, settings)
-        forged = Message(address=behind(STRANGER), sender=f"{EVIL}@evil.example", helo=EVIL).offer(milter)
+        forged = Message(address=behind(STRANGER), sender='"a Evil: yes"@evil.example', helo=EVIL).offer(milter)
         raw = Message(address=behind(STRANGER), sender="a@raw.example", helo="stranger.example").offer(milter)
         odd = Message(address=behind(STRANGER), sender="a@odd.example", helo="stranger.example").offer(milter)
         named = Message(address=behind(NAMELESS), sender="a@none.example", helo="none.example").send(milter)
         assert judges_rightly(milter)
-    assert "; evil.example explains: a Evil: yes?[31m?@evil.example by a Evil: yes?[31m?, 100%% (m" in forged.text
+    assert '; evil.example explains: "a Evil: yes"@evil.example by a Evil: yes?[31m?, 100%% (m' in forged.text
     assert "is not permitted by raw.example (-all) (milter64 " in raw.text  # RFC 7208 6.2: ignored if it is malformed
     assert odd.text.startswith("450 4.7.1 Greylisted (SPF permerror)")
     assert named.action == "continue"

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 
-from milter64.checks import helo, iprev, spf
+from milter64.checks import helo, iprev, path, spf
 from milter64.dns import Lookup
 from milter64.session import Envelope
 from milter64.verdict import Finding, Key
 
-LOCAL = (helo.local,)
+LOCAL = (helo.local, path.sender)
 """Checks that take no asking."""
 
 REMOTE: Mapping[Key, Callable[[Envelope, Lookup], Finding]] = {

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
-from milter64 import telemetry
+from milter64 import mailbox, telemetry
 from milter64.address import Client, Origin
 from milter64.checks import helo, iprev, spf
 from milter64.cli.screen import Screen
@@ -18,7 +18,7 @@ from milter64.engine import Engine
 from milter64.greylist import Record, RecordKind
 from milter64.headers import authentication_results
 from milter64.networks import pack, unpack
-from milter64.session import Envelope, Session, mailbox
+from milter64.session import Envelope, Session
 from milter64.store import Store, open_store, parse
 from milter64.telemetry import Telemetry
 from milter64.text import clean
@@ -35,8 +35,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("address", type=_address, metavar="ADDRESS", help="the client's, as it is on the wire")
     parser.add_argument("--helo", metavar="NAME")
-    parser.add_argument("--from", dest="sender", default="", metavar="ADDRESS", help="default: the null sender")
-    parser.add_argument("--to", required=True, metavar="ADDRESS")
+    parser.add_argument(
+        "--from", dest="sender", type=_mailbox, default="", metavar="ADDRESS", help="default: the null sender"
+    )
+    parser.add_argument("--to", type=_mailbox, required=True, metavar="ADDRESS")
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
@@ -45,6 +47,12 @@ def _address(text: str) -> str:
         return unpack(pack(text))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _mailbox(text: str) -> str:
+    if (address := mailbox.read(text.encode() or b"<>", None)) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as user@example.org (RFC 5321 4.1.2)")
+    return address
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -94,8 +102,8 @@ def _judge(
     quiet = Telemetry(telemetry.Settings(level="error"))
     resolver = Resolver(settings.dns, translator)
     with closing(Engine(replace(settings, mode="enforce"), resolver, store, quiet)) as engine:
-        transaction = engine.begin(Envelope(session=session, sender=mailbox(arguments.sender), login=""))
-        reply = engine.judge(transaction, mailbox(arguments.to)) or engine.end(transaction)
+        transaction = engine.begin(Envelope(session=session, sender=arguments.sender, login=""))
+        reply = engine.judge(transaction, arguments.to) or engine.end(transaction)
     return transaction, reply
 
 
@@ -114,7 +122,7 @@ def _report(settings: Settings, transaction: Transaction, reply: Reply | None, r
             "why": _ORIGINS[client.origin].format(via=client.via) + _privacy(client, settings),
             "network": client.network(settings.greylist.ipv4_prefix, settings.greylist.ipv6_prefix),
         },
-        "envelope": {"helo": envelope.session.helo, "from": envelope.sender, "to": mailbox(recipient)},
+        "envelope": {"helo": envelope.session.helo, "from": envelope.sender, "to": recipient},
         "dns": [
             {"check": " ".join(key), **_question(question)}
             for key, lookup in transaction.lookups.items()

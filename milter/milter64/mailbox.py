@@ -1,0 +1,93 @@
+"""Whose mailbox the argument of MAIL or RCPT names: the one that the mail server delivers or bounces to.
+
+The client's words are read twice, by the mail server and by us, and where the two read differently, a stranger can have
+one sender judged and another delivered. So our own reading counts only where the words are strictly RFC 5321's (4.1.2;
+beyond ASCII RFC 6531's, 3.3) and where the mail server's own, the macro {mail_addr} or {rcpt_addr}, agrees but for
+case. Else the macro counts. It can't do so always: Postfix has folded its case by Unicode's rules, by which
+straße.example becomes strasse.example, another domain, and delivers what was not folded.
+"""
+
+import re
+from functools import lru_cache
+
+from milter64.text import ascii_domain
+
+_MORE = r"\u0080-\ud7ff\ue000-\U0010ffff"
+"""What RFC 6531 adds to ASCII. What is not UTF-8 is decoded to surrogates, which are not in it."""
+_ATOM = rf"[0-9A-Za-z!#$%&'*+/=?^_`{{|}}~{_MORE}-]+"
+_DOT_STRING = rf"{_ATOM}(?:\.{_ATOM})*"
+_QUOTED_STRING = rf'"(?:[ !#-\[\]-~{_MORE}]|\\[ -~])*"'
+_NAME = rf"[0-9A-Za-z._{_MORE}-]+"
+_MAILBOX = rf"(?:{_DOT_STRING}|{_QUOTED_STRING})@(?:{_NAME}|\[[!-Z^-~]+])"
+_PATH = re.compile(
+    rf"<(?:(?:@{_NAME}(?:,@{_NAME})*:)?(?P<path>{_MAILBOX})|(?P<bare>(?ai:postmaster)))>|(?P<mailbox>{_MAILBOX})"
+)
+"""A path, whose source route means nothing (RFC 5321 4.1.1.3); some clients leave the brackets out."""
+_UNQUOTABLE = re.compile(_DOT_STRING)
+_QUOTED = re.compile(_QUOTED_STRING)
+_DOMAIN = re.compile(r"[0-9a-z_-]+(?:\.[0-9a-z_-]+)*|\[[!-Z^-~]+]")
+_LONGEST_KEPT = 320
+"""Octets: of a local part, an at sign and a domain (RFC 5321 4.5.3.1)."""
+
+_Mailbox = tuple[str, str]
+"""Local part, without quotes, and domain; both as they were written."""
+
+
+def read(argument: bytes, macro: str | None) -> str | None:
+    """Return the mailbox in an argument such as b"<user@example.org>"; None if it can't be told for sure.
+
+    `macro` is the mail server's reading, None if it gives none. In the result the local part has no quotes but those
+    that it needs (RFC 5321 4.1.2), and the domain is in lower case and of A-labels; it is missing where the mail server
+    means a mailbox of its own. The null sender is "".
+    """
+    return (_kept if len(argument) <= _LONGEST_KEPT else _read)(argument, macro)
+
+
+def _read(argument: bytes, macro: str | None) -> str | None:
+    ours = _strictly(argument.decode(errors="surrogateescape"))
+    if macro is None:
+        return ours and _text(*ours)
+    if not macro:
+        return ""
+    theirs = _parts(macro)
+    if ours and (written := _text(*ours)) and (_folded(ours) == _folded(theirs) or not theirs[1]):
+        return written
+    # Beyond ASCII, what is delivered can't be told from what was folded.
+    return _text(*theirs) if argument.isascii() else None
+
+
+_kept = lru_cache(maxsize=4096)(_read)  # mail comes from and to the same ones
+
+
+def _strictly(path: str) -> _Mailbox | None:
+    """Read a path by the RFC's grammar."""
+    if path == "<>":
+        return "", ""
+    match = _PATH.fullmatch(path)
+    return _parts(match["path"] or match["bare"] or match["mailbox"]) if match else None
+
+
+def _parts(address: str) -> _Mailbox:
+    local, at, domain = address.rpartition("@")
+    if not at:
+        local, domain = domain, ""
+    if _QUOTED.fullmatch(local):
+        local = re.sub(r"\\(.)", r"\1", local[1:-1])
+    return local, domain
+
+
+def _folded(mailbox: _Mailbox) -> str:
+    return "@".join(mailbox).casefold()
+
+
+def _text(local: str, domain: str) -> str | None:
+    """Write a mailbox; None where the domain is none."""
+    if not _UNQUOTABLE.fullmatch(local) and (local or domain):
+        local = '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'
+    if not domain:
+        return local
+    try:
+        domain = ascii_domain(domain)
+    except ValueError:
+        return None
+    return f"{local}@{domain}" if _DOMAIN.fullmatch(domain) else None
