@@ -17,6 +17,7 @@ def envelope(sender: str, helo: str | None) -> Envelope:
         pytest.param("user@example.org", "user", "example.org", id="plain"),
         pytest.param("User@Example.ORG.", "User", "example.org", id="RFC 5321 2.4: only the domain ignores case"),
         pytest.param('"a@b"@example.org', '"a@b"', "example.org", id="the last at sign divides"),
+        pytest.param("user@Bücher。example", "user", "xn--bcher-kva.example", id="RFC 6531 3.3: U-labels"),
         pytest.param("user@[192.0.2.1]", "user", "[192.0.2.1]", id="an address literal"),
         pytest.param("postmaster", "postmaster", "", id="a bare local part"),
         pytest.param("Example.ORG.", "Example.ORG.", "", id="a bare local part that looks like a domain"),

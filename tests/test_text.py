@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milter64.text import clean
+from milter64.text import ascii_domain, clean
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,37 @@ def test_whatever_comes_in_what_goes_out_can_stand_anywhere(text: str, limit: in
     assert cleaned == cleaned.strip(" ")
     assert "  " not in cleaned
     assert clean(cleaned, limit) == cleaned
+
+
+@pytest.mark.parametrize(
+    ("domain", "known"),
+    [
+        pytest.param("Mail.Example.ORG.", "mail.example.org", id="RFC 1035 2.3.3: case and the final dot say nothing"),
+        pytest.param("bücher.example", "xn--bcher-kva.example", id="RFC 5890 2.3.2.1: a U-label becomes an A-label"),
+        pytest.param("BÜCHER.Example", "xn--bcher-kva.example", id="in capitals"),
+        pytest.param("bu\u0308cher.example", "xn--bcher-kva.example", id="RFC 5891 5.2: not normalised"),
+        pytest.param("XN--BCHER-kva.example", "xn--bcher-kva.example", id="an A-label in capitals"),
+        pytest.param("bücher\u3002example\uff0eorg\uff61", "xn--bcher-kva.example.org", id="UTS 46 4: other dots"),
+        pytest.param("Straße.example", "xn--strae-oqa.example", id="RFC 5892 2.6: sharp s is a letter of its own"),
+        pytest.param("STRAẞE.example", "xn--strae-oqa.example", id="in capitals, too"),
+        pytest.param("ΒΌΛΟΣ.example", "xn--nxasmq6b.example", id="a capital sigma is no final one"),
+        pytest.param("βόλος.example", "xn--nxasmm1c.example", id="RFC 5892 2.6: a final sigma is"),
+        pytest.param("\uff45\uff58\uff21mple.org", "example.org", id="UTS 46 4: full-width letters"),
+        pytest.param("ex\u00adample.org", "example.org", id="UTS 46 4: a soft hyphen is nothing"),
+        pytest.param("💩.example", "xn--ls8h.example", id="RFC 5892 3 allows no emoji, and they are used"),
+        pytest.param("\U000e0080Ä.example", "xn--4ca12954p.example", id="UTS 46 4: what nobody has assigned yet"),
+        pytest.param("ü" * 64 + ".example", "ü" * 64 + ".example", id="RFC 1035 2.3.4: too long for a label"),
+        pytest.param("\udcfcber.example", "\udcfcber.example", id="a byte that is no UTF-8"),
+        pytest.param("[192.0.2.1]", "[192.0.2.1]", id="an address literal"),
+        pytest.param("", "", id="nothing"),
+    ],
+)
+def test_a_domain_is_written_as_dns_knows_it(domain: str, known: str) -> None:
+    assert ascii_domain(domain) == known
+
+
+@given(st.text(max_size=80) | st.text("aAßẞςΣ.\u3002ü\u0308\udcff", max_size=80))
+def test_a_domain_that_dns_knows_stays(domain: str) -> None:
+    known = ascii_domain(domain).removesuffix(".")
+    assert known.removesuffix(".") == ascii_domain(known)
+    assert all(label.isascii() or len(label) > 63 or "\udcff" in label for label in known.split("."))

@@ -20,6 +20,7 @@ import dns.rcode
 from milter64.address import Translator
 from milter64.exchange import nameservers
 from milter64.nameservers import Nameservers, Unanswered
+from milter64.text import ascii_domain
 
 __all__ = ["Answer", "Asker", "Lookup", "Question", "Resolver", "Settings", "Unanswered"]
 
@@ -178,13 +179,13 @@ class Resolver:
     def ask(self, name: str, rdtype: str, deadline: float, lasting: float = 0.0) -> Answer:
         """Return what DNS says about a name: A, AAAA, CNAME, MX, NS, PTR, SPF or TXT records.
 
-        A name that can't be one in DNS (over-long, an empty label) does not exist. Beyond ASCII, IDNA applies. What the
-        cache has for no more than `lasting` seconds is asked anew; it goes on to serve others.
+        A name that can't be one in DNS (over-long, an empty label) does not exist. U-labels become A-labels. What
+        the cache has for no more than `lasting` seconds is asked anew; it goes on to serve others.
 
         Raises:
             Unanswered: there is no usable answer before `deadline`, a value of the clock.
         """
-        key = name.removesuffix(".").lower(), rdtype
+        key = ascii_domain(name), rdtype
         while True:
             with self._lock:
                 if (answer := self._cached(key, lasting)) is not None:

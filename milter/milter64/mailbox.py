@@ -77,7 +77,8 @@ def _parts(address: str) -> _Mailbox:
 
 
 def _folded(mailbox: _Mailbox) -> str:
-    return "@".join(mailbox).casefold()
+    local, domain = mailbox
+    return f"{local}@{domain.removesuffix('.')}".casefold()
 
 
 def _text(local: str, domain: str) -> str | None:
@@ -86,8 +87,5 @@ def _text(local: str, domain: str) -> str | None:
         local = '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'
     if not domain:
         return local
-    try:
-        domain = ascii_domain(domain)
-    except ValueError:
-        return None
+    domain = ascii_domain(domain)
     return f"{local}@{domain}" if _DOMAIN.fullmatch(domain) else None

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 from milter64.address import Client
 from milter64.frozen import frozen
+from milter64.text import ascii_domain
 
 
 @frozen
@@ -43,6 +44,6 @@ class Envelope:
 
 @lru_cache(maxsize=1024)  # a transaction asks half a dozen times
 def split(address: str) -> tuple[str, str]:
-    """Return local part and domain, lower case and without a final dot; a bare local part has the domain ""."""
+    """Return local part and domain, as DNS knows it and without final dots; a bare local part has the domain ""."""
     local, at, domain = address.rpartition("@")
-    return (local, domain.lower().rstrip(".")) if at else (address, "")
+    return (local, ascii_domain(domain).rstrip(".")) if at else (address, "")

@@ -1,13 +1,18 @@
-"""The one sanitiser of strangers' text.
+"""The one sanitiser of strangers' text, and the one way to write a domain.
 
 Whatever a client, a DNS server or a header said passes through here before it goes into a reply, a header or a log
 line: HELO names, PTR names, SPF explanations, addresses.
 """
 
 import re
+import unicodedata
+from functools import lru_cache
 
 import idna
 
+_LONGEST_LABEL = 63
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""What stands for a byte that is no UTF-8."""
 _UNPRINTABLE = re.compile(r"(\s+)|[^\s!-~]+", re.ASCII)
 
 
@@ -24,12 +29,26 @@ def clean(text: str, limit: int = 255) -> str:
 
 
 def ascii_domain(domain: str) -> str:
-    """Return a domain in lower case and of A-labels, as a mail server looks it up (UTS #46, not transitional).
+    """Return a domain as DNS knows it: A-labels in lower case (RFC 5890 2.3.2.1), no final dot.
 
-    Raises:
-        ValueError: it has a character that no domain has.
+    U-labels are mapped as mail servers and browsers do it (UTS 46, nontransitional: ß stays ß), so that a full-width
+    letter or dot is what its readers take it for. What UTS 46 knows no name for, such as letters younger than its
+    tables, is encoded as it is; what is too long for a label, or no text, stays.
     """
-    if domain.isascii():
-        return domain.lower()
-    labels = idna.uts46_remap(domain, std3_rules=False, transitional=False).split(".")
-    return ".".join(label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels)
+    return (domain.lower() if domain.isascii() else _mapped(domain)).removesuffix(".")
+
+
+@lru_cache(maxsize=1024)
+def _mapped(domain: str) -> str:
+    try:
+        domain = idna.uts46_remap(domain, std3_rules=False)
+    except idna.IDNAError:
+        domain = unicodedata.normalize("NFC", domain.lower())
+    return ".".join(map(_a_label, domain.split(".")))
+
+
+def _a_label(label: str) -> str:
+    """Return a label's punycode, whose cost is the square of its length."""
+    if label.isascii() or len(label) > _LONGEST_LABEL or _SURROGATE.search(label):
+        return label
+    return f"xn--{label.encode('punycode').decode()}"

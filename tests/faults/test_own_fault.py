@@ -24,7 +24,7 @@ class Broken:
     def __getattr__(self, method: str) -> Any:  # noqa: ANN401  it has every method there is
         return partial(self._call, method)
 
-    def _call(self, method: str, *_: object) -> object:
+    def _call(self, method: str, *_: object, **__: object) -> object:
         if method == self._broken:
             self._broken = ""
             raise ZeroDivisionError("of our own making")

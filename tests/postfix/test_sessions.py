@@ -24,9 +24,9 @@ def test_10_the_null_sender_hears_of_the_greylist_at_end_of_message_only(stage: 
     assert accepted["to"] == ",".join(f"<{recipient}>" for recipient in recipients)
 
 
-def test_10b_nobody_is_forged_mail_from_the_null_sender_because_postmaster_is_named_beside_him(stage: Stage) -> None:
+def test_10b_nobody_is_forged_mail_from_the_null_sender_because_abuse_is_named_beside_him(stage: Stage) -> None:
     replies = []
-    for recipients in (["postmaster", "victim"], ["victim", "postmaster"]):
+    for recipients in (["abuse", "victim"], ["victim", "abuse"]):
         with Smtp("127.0.0.1", stage.postfix.port) as client:
             client.xclient(addr=behind(STRANGER))
             client.ehlo("mail.honest.example")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from milter64.checks.rfc7208 import CheckHost, Directive
 from milter64.dns import Lookup
 from milter64.session import Envelope, split
-from milter64.text import clean
+from milter64.text import ascii_domain, clean
 from milter64.verdict import Action, Finding
 
 NAME = "spf"
@@ -80,12 +80,8 @@ _DOMAIN_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)+(?![0-9]+\Z){_LABEL}
 
 
 def _domain_name(text: str) -> str:
-    """Return a name as DNS knows it, or "" for an address literal, a single label, and what else is none (4.3).
-
-    An internationalised label becomes an A-label; SMTP carries it in lower case and normalised (RFC 5891 5).
-    """
-    labels = text.lower().removesuffix(".").split(".")
-    name = ".".join(label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels)
+    """Return a name as DNS knows it, or "" for an address literal, a single label, and what else is none (4.3)."""
+    name = ascii_domain(text)
     return name if _DOMAIN_NAME.fullmatch(name) else ""
 
 
