@@ -7,6 +7,7 @@
 # make demo         the real path for the eyes: translator, Postfix, DNS and milter in network namespaces
 # make bench        how fast it is, beside milters that do nothing and beside its peers; ROUNDS=3 for a quick look,
 #                   LOADS=hot for one load
+# make fuzz         100,000 mutations of sessions, zones and header fields; CASES and SEED choose others
 #
 # Each does all of its own set-up: Debian's packages by apt, Python's into .venv.
 
@@ -25,7 +26,7 @@ unexport PYTHONPATH
 # Most tests wait for their servers most of the time. Those of a file stay together, and share what they have started.
 SIDE_BY_SIDE := --numprocesses 6 --dist loadfile
 
-.PHONY: venv run lint test test-slow test-oldest test-all deb demo bench clean
+.PHONY: venv run lint test test-slow test-oldest test-all deb demo bench fuzz clean
 
 venv: .venv/.done
 
@@ -91,6 +92,9 @@ demo: .venv/.test
 
 bench: .venv/.bench
 	cd tests && ../.venv/bin/python -m bench.bench
+
+fuzz: .venv/.done
+	cd tests && ../.venv/bin/python -m fuzz.fuzz
 
 clean:
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
