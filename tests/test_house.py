@@ -29,7 +29,7 @@ ORDER = [
     ),
     *("response", "exchange", "nameservers", "dns"),
     *("store.protocol", "store.quota", "store.memory", "store.file", "store.table", "store.sqlite", "store"),
-    *("checks.path", "checks.iprev", "checks.helo", "checks.rfc7208", "checks.spf", "checks"),
+    *("checks.path", "checks.iprev", "checks.helo", "checks.macros", "checks.rfc7208", "checks.spf", "checks"),
     *(
         "findings",
         "metrics",

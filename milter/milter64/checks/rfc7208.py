@@ -5,38 +5,36 @@ results. All of its look-ups go through `dns()` and so to our `Lookup`: its own 
 see no use. A record is first read whole, then its terms are taken from left to right, and a term's macros are expanded
 and its names asked for when it is reached and no sooner. pyspf mixes the two, which is why `check0` is written anew.
 
+The records are strangers', so what they can order is bounded beyond 4.6.4: how much text is read as records, how many
+values are looked at, how much of an expansion is built. Who overdoes it gets a permerror. What the client itself has a
+say in, its PTR names and theirs, must not lead to one, or it could talk its way out of a fail: there, what is too much
+is left out.
+
 The numbers in parentheses are RFC 7208's sections.
 """
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 import spf
 
+from milter64.checks.macros import DOMAIN_SPEC, EXPLAIN_STRING, MACRO_STRING, Macros
 from milter64.dns import Lookup, Unanswered
 from milter64.networks import pack
 from milter64.session import Session
 
 _VERSION = re.compile(rb"v=spf1(?: |\Z)", re.IGNORECASE)
 
-# 7.1. No name has a thousand labels, so three digits will do; none of them may be 0 (7.3).
-_MACRO = r"%(?:[%_-]|\{([slodiphvcrt])((?!0+[^0-9])[0-9]{1,3})?r?[-.+,/_=]*\})"
-_ANY = re.sub(r"\((?!\?)", "(?:", _MACRO)
-_IN_TERMS = _ANY.replace("crt", "")  # 7.2: those are for explanations alone
-_TOPLABEL = r"(?![0-9]+\.?\Z)[0-9a-z](?:[0-9a-z-]*[0-9a-z])?"
-_DOMAIN_SPEC = re.compile(rf"(?:[!-$&-~]|{_IN_TERMS})*(?:\.{_TOPLABEL}\.?|{_IN_TERMS})", re.IGNORECASE)
-_MACRO_STRING = re.compile(rf"(?:[!-$&-~]|{_ANY})*", re.IGNORECASE)
-_EXPLAIN_STRING = re.compile(rf"(?:[ -$&-~]|{_ANY})*", re.IGNORECASE)
-_EXPAND = re.compile(_MACRO, re.IGNORECASE)
-_ESCAPES = {"%%": "%", "%_": " ", "%-": "%20"}
-
 _IMPLIED = " "
 """The domain-spec of a directive that has none (4.8); no term can hold a blank."""
 
-_LONGEST_NAME = 253
+_MOST_OCTETS = 16_384
+"""Of records in one evaluation: three times what eleven of the length have that 3.4 recommends."""
+_MOST_VALUES = 2_000
+"""Of all answers in one evaluation: ten MX hosts in each of ten terms may have 20 addresses each."""
 _LABEL = r"[ -\-/-\[\]-~]{1,63}"  # ASCII but for the dot, and the backslash: to a resolver it begins an escape
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
@@ -61,8 +59,7 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
     """One evaluation of check_host(); `check()` runs it.
 
     Afterwards `matched` is the innermost directive that decided, inside includes and redirects too, and `mechanism`,
-    pyspf's attribute, the text of the outermost; None if no directive matched. `local_part` is whether the local part
-    had a say.
+    pyspf's attribute, the text of the outermost; None if no directive matched.
     """
 
     # The macros of those names, as pyspf sets them.
@@ -81,10 +78,18 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
         self.i = self.i.lower()  # 7.4
         self.lookup = lookup
         self.matched: Directive | None = None
-        self.local_part = False
-        self._number = int.from_bytes(pack(self.c))
+        self.macros = Macros(lambda letter: self.getp() if letter == "p" else getattr(self, letter))
+        self._address = session.client.address
+        self._number = int.from_bytes(session.client.packed)
         self._void_terms: set[int] = set()
+        self._octets = self._values = 0
+        self._answers: dict[tuple[str, str], tuple[Any, ...]] = {}
         self._p: dict[tuple[int, str], str] = {}
+
+    @property
+    def local_part(self) -> bool:
+        """Whether the local part has had a say."""
+        return not self.macros.used.isdisjoint("sl")
 
     # Records (sections 4.3 to 4.7)
 
@@ -95,7 +100,12 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
         records = [text for text in self.dns_txt(domain) if _VERSION.match(text)]
         if len(records) > 1:
             raise spf.PermError("more than one SPF record", domain)
-        return str(spf.to_ascii(records[0])) if records else None
+        if not records:
+            return None
+        self._octets += len(records[0])
+        if self._octets > _MOST_OCTETS:
+            raise spf.PermError(f"more than {_MOST_OCTETS} octets of SPF records", domain)
+        return str(spf.to_ascii(records[0]))
 
     def check0(self, record: str | None, recursion: int) -> _Answer:
         """Evaluate the record of the domain `self.d`."""
@@ -120,16 +130,17 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
             raise spf.PermError("control character in the record", self.d)
         directives: list[Directive] = []
         modifiers: dict[str, str] = {}
+        validate = cache(self.validate_mechanism)  # a record may say one thing eight thousand times
         for term in record.split()[1:]:
             if not (modifier := spf.RE_MODIFIER.match(term)):
-                directives.append(self.validate_mechanism(term))
+                directives.append(validate(term))
                 continue
             name, value = modifier[1].lower(), term[modifier.end() :]
             if name in modifiers:
                 raise spf.PermError(f"{name}= more than once", term)  # 6
             if name in {"redirect", "exp"}:
                 modifiers[name] = self.expand_domain(value)
-            elif not _MACRO_STRING.fullmatch(value):
+            elif not MACRO_STRING.fullmatch(value):
                 raise spf.PermError("invalid macro", term)
         return directives, modifiers
 
@@ -145,11 +156,16 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
 
     def expand_domain(self, arg: str) -> str:
         """Return a domain-spec as it is, once its syntax is found right (7.1)."""
-        if arg != _IMPLIED and not _DOMAIN_SPEC.fullmatch(arg):
+        if arg != _IMPLIED and not DOMAIN_SPEC.fullmatch(arg):
             raise spf.PermError("invalid domain", arg)
         return arg
 
     # Terms (sections 5 and 6)
+
+    def check_lookups(self) -> None:
+        """Count a term that asks DNS, and see whether there is time for it (4.6.4)."""
+        super().check_lookups()
+        self._look_at_the_clock()
 
     def _matches(self, directive: Directive, recursion: int) -> bool:
         _, mechanism, argument, prefix, _, _ = directive
@@ -158,7 +174,7 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
         if family := _FAMILIES.get(mechanism):
             return family == self.v and self.cidrmatch([argument], prefix)
         self.check_lookups()
-        target = self.d if argument == _IMPLIED else self.expand(argument)
+        target = self.d if argument == _IMPLIED else self.macros.name(argument)
         if not target.isascii():
             return False  # RFC 8616 4, of macros of a local part
         return self._leads_to_client(mechanism, target, prefix, recursion)
@@ -184,7 +200,7 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
 
     def _redirect(self, argument: str, recursion: int) -> _Answer:
         self.check_lookups()
-        target = self.expand(argument)
+        target = self.macros.name(argument)
         record = self.dns_spf(target)
         if record is None:
             raise spf.PermError("no SPF record to redirect to", target)
@@ -195,30 +211,16 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
         """Return the explanation of a fail, empty if anything is wrong with it (6.2); it counts for nothing (4.6.4)."""
         self._void_terms.clear()
         try:
-            texts = self.dns_txt(self.expand(spec))
-            text = str(spf.to_ascii(texts[0])) if len(texts) == 1 else ""
-            return self.expand(text, stripdot=False) if _EXPLAIN_STRING.fullmatch(text) else ""
+            self._look_at_the_clock()
+            texts = self.dns_txt(self.macros.name(spec))
+            if len(texts) != 1 or len(texts[0]) > _MOST_OCTETS:
+                return ""
+            text = str(spf.to_ascii(texts[0]))
+            return self.macros.text(text) if EXPLAIN_STRING.fullmatch(text) else ""
         except (spf.TempError, spf.PermError):
             return ""
 
     # Macros (section 7)
-
-    def expand(self, s: str, stripdot: bool = True) -> str:  # noqa: FBT001, FBT002  pyspf's signature
-        """Expand macros; what is to be a name (`stripdot`) loses labels from the left until it fits (7.3)."""
-        text = _EXPAND.sub(self._expand_one, s)
-        if not stripdot:
-            return text
-        name = text.removesuffix(".")
-        return name if len(name) <= _LONGEST_NAME else name[name.find(".", len(name) - _LONGEST_NAME - 1) + 1 :]
-
-    def _expand_one(self, macro: re.Match[str]) -> str:
-        if not macro[1]:
-            return _ESCAPES[macro[0]]
-        letter = macro[1].lower()
-        self.local_part = self.local_part or letter in "sl"
-        value: str = self.getp() if letter == "p" else getattr(self, letter)
-        value = spf.expand_one(value, macro[0][3:-1].lower(), ".")
-        return value if letter == macro[1] else quote(value, safe="", errors="replace")
 
     def getp(self) -> str:
         """Return %{p}: of the validated names <domain> itself, or one below it, or any, or else "unknown" (7.3)."""
@@ -238,19 +240,22 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
 
     def _names(self) -> list[str]:
         """Return the client's PTR names, the first ten (4.6.4), none if DNS doesn't answer (5.5)."""
-        return self._unless_unanswered(self.dns_ptr, self.i)[: spf.MAX_PTR]
+        return list(self._unless_unanswered(f"{spf.reverse_dots(self.i)}.{self.v}.arpa", "PTR")[: spf.MAX_PTR])
 
     def _validated(self, name: str) -> bool:
         """Whether a PTR name leads back to the client; one about which DNS doesn't answer is skipped (5.5)."""
-        return self.cidrmatch(self._unless_unanswered(self.dns_a, name, self.A), self.cidrmax)
+        return self._address in self._unless_unanswered(name, self.A)
 
-    def _unless_unanswered(self, ask: Callable[..., list[str]], *question: str) -> list[str]:
+    def _unless_unanswered(self, name: str, qtype: str) -> tuple[Any, ...]:
         try:
-            return ask(*question)
+            return self._ask(name, qtype)
         except spf.TempError:
-            if time.monotonic() >= self.lookup.deadline:
-                raise  # the time for check_host() as a whole is over (4.6.4)
-            return []
+            self._look_at_the_clock()
+            return ()
+
+    def _look_at_the_clock(self) -> None:
+        if time.monotonic() >= self.lookup.deadline:
+            raise spf.TempError("the time for check_host() is over")  # 4.6.4
 
     # DNS
 
@@ -260,18 +265,28 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
         if len(hosts) > spf.MAX_MX:
             raise spf.PermError(f"more than {spf.MAX_MX} MX records", domainname)
         for _, host in hosts:
+            self._look_at_the_clock()
             yield from self.dns_a(host, self.A)
 
     def dns(self, name: str, qtype: str, cnames: object = None, ignore_void: bool = False) -> list[Any]:  # noqa: ARG002, FBT001, FBT002  pyspf's signature
-        """Return a name's records, none if it is malformed (4.8); count the terms with void look-ups (4.6.4)."""
+        """Return records that the domain chose, none if the name is malformed (4.8)."""
+        values = self._ask(name, qtype)
+        self._values += len(values)
+        if self._values > _MOST_VALUES:
+            raise spf.PermError(f"more than {_MOST_VALUES} records in all", name)
+        return [(value,) for value in values] if qtype == "TXT" else list(values)
+
+    def _ask(self, name: str, qtype: str) -> tuple[Any, ...]:
+        """Return a name's records, asked for once; count the terms with void look-ups (4.6.4)."""
         if not _NAME.fullmatch(name):
-            return []
-        try:
-            values = self.lookup.ask(name, qtype).values
-        except Unanswered as error:
-            raise spf.TempError(f"{qtype} {name}: {error}") from error
+            return ()
+        if (values := self._answers.get((name, qtype))) is None:
+            try:
+                values = self._answers[name, qtype] = self.lookup.ask(name, qtype).values
+            except Unanswered as error:
+                raise spf.TempError(f"{qtype} {name}: {error}") from error
         if not values:
             self._void_terms.add(self.lookups)  # this term's ordinal
             if len(self._void_terms) > spf.MAX_VOID_LOOKUPS:
                 raise spf.PermError(f"more than {spf.MAX_VOID_LOOKUPS} terms with void look-ups", name)
-        return [(value,) for value in values] if qtype == "TXT" else list(values)
+        return values
