@@ -1,9 +1,10 @@
 """The nameservers that are asked, in turn, and whether any of them answers at all.
 
-Two things are told apart. A name that times out while the nameservers answer about others is marked, and nobody waits
-for it again for a minute. Nameservers that answer about nothing open the breaker, and nobody waits for any name till
-one of them is heard of again. To be sure which it is, the last second of the silence belongs to a question that every
-nameserver can answer; the same question, asked every second, finds out when the silence ends.
+Two things are told apart. A question that times out while the nameservers answer others is marked, and nobody waits for
+it again for a minute: for that name and type, as there are servers that are silent about one type alone. Nameservers
+that answer about nothing open the breaker, and nobody waits for any name till one of them is heard of again. To be sure
+which it is, the last second of the silence belongs to a question that every nameserver can answer; the same question,
+asked every second, finds out when the silence ends.
 """
 
 import math
@@ -23,9 +24,9 @@ SILENCE = 5.0
 PROBE_EVERY = 1.0
 """Seconds from one probe to the next."""
 MARK_LASTS = 60.0
-"""Seconds for which a name that timed out is not asked about."""
+"""Seconds for which a question that timed out is not asked."""
 MARKS = 1000
-"""The most names that are marked at a time."""
+"""The most questions that are marked at a time."""
 
 _USABLE = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
 
@@ -36,6 +37,10 @@ class Unanswered(Exception):  # noqa: N818  it says what came of the question; n
 
 class TimedOut(Unanswered):
     """No nameserver answered in time."""
+
+
+_Question = tuple[dns.name.Name, str]
+"""A name, and a type."""
 
 
 class Nameservers:
@@ -64,7 +69,7 @@ class Nameservers:
         self._answered = Event()
         self._silent_since: float | None = None
         """When the first question after the last answer was asked."""
-        self._marks: dict[dns.name.Name, float] = {}
+        self._marks: dict[_Question, float] = {}
 
     @property
     def down(self) -> bool:
@@ -73,7 +78,7 @@ class Nameservers:
 
     @property
     def marks(self) -> int:
-        """How many names are marked."""
+        """How many questions are marked."""
         return len(self._marks)
 
     def answer_at_all(self, deadline: float) -> bool:
@@ -86,29 +91,30 @@ class Nameservers:
         Raises:
             Unanswered: nobody said anything usable before `deadline`, or the question was not asked at all.
         """
-        asked, answers = self._admit(name)
+        question = name, rdtype
+        asked, answers = self._admit(question)
         try:
             return self._ask_in_turn(Query(name, rdtype), deadline)
         except TimedOut:
             with self._lock:
                 if self._answers != answers and self._clock() - asked >= self._timeout:
-                    self._mark(name)
+                    self._mark(question)
             raise
 
-    def _admit(self, name: dns.name.Name) -> tuple[float, int]:
-        """Return the time and how many answers there have been, unless the name has timed out lately."""
+    def _admit(self, question: _Question) -> tuple[float, int]:
+        """Return the time and how many answers there have been, unless the question has timed out lately."""
         with self._lock:
             now = self._clock()
-            if now - self._marks.get(name, -math.inf) < MARK_LASTS:
+            if now - self._marks.get(question, -math.inf) < MARK_LASTS:
                 raise Unanswered("timed out a moment ago")
             if self._silent_since is None:
                 self._silent_since = now
             return now, self._answers
 
-    def _mark(self, name: dns.name.Name) -> None:
+    def _mark(self, question: _Question) -> None:
         if len(self._marks) >= MARKS:
             del self._marks[next(iter(self._marks))]
-        self._marks[name] = self._clock()
+        self._marks[question] = self._clock()
 
     def _ask_in_turn(self, query: Query, deadline: float) -> Response:
         """Ask one nameserver after the other, and those that kept silent once more: a datagram may have been lost."""

@@ -129,6 +129,14 @@ def test_a_name_that_timed_out_beside_answers_is_not_asked_about_for_a_minute(
     assert asked.exchange(SLOW).answer
 
 
+def test_silence_about_one_type_says_nothing_of_another(server: DnsServer, make: Callable[..., Asked]) -> None:
+    asked = make(server.address)
+    time_out_beside_an_answer(asked, server, SLOW)
+    del server.faults[SLOW]
+    assert asked.fails(SLOW) == "timed out a moment ago"
+    assert asked.exchange(SLOW, rdtype="TXT")
+
+
 def test_a_name_that_timed_out_when_nothing_else_was_answered_is_asked_about_again(
     server: DnsServer, make: Callable[..., Asked]
 ) -> None:

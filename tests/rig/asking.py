@@ -32,8 +32,8 @@ class Asked:
             [nameserver(server) for server in servers], timeout, on_breaker=self.news.put, clock=clock
         )
 
-    def exchange(self, name: str, seconds: float = PATIENCE) -> Response:
-        return self._nameservers.exchange(dns.name.from_text(name), "A", self._clock() + seconds)
+    def exchange(self, name: str, seconds: float = PATIENCE, rdtype: str = "A") -> Response:
+        return self._nameservers.exchange(dns.name.from_text(name), rdtype, self._clock() + seconds)
 
     def fails(self, name: str, seconds: float = PATIENCE) -> str:
         """Say why there is no answer."""
