@@ -28,7 +28,8 @@ ORDER = [
         "headers",
     ),
     *("response", "exchange", "nameservers", "dns"),
-    *("store.protocol", "store.quota", "store.memory", "store.file", "store.table", "store.sqlite", "store"),
+    *("store.protocol", "store.quota", "store.precedence", "store.memory"),
+    *("store.file", "store.table", "store.sqlite", "store"),
     *("checks.path", "checks.iprev", "checks.helo", "checks.macros", "checks.rfc7208", "checks.spf", "checks"),
     *(
         "findings",

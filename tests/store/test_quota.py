@@ -128,12 +128,35 @@ def test_the_newest_of_a_networks_waiting_rows_go(make: Make) -> None:
 def test_of_passed_rows_beyond_their_share_those_next_to_expire_go(make: Make) -> None:
     store = make(10)
     for number in range(10):
-        store.merge(f"passed {number}", {"net:a": Record(generation=0, first_seen=0.0, passed_at=100.0 - number)})
+        store.merge(f"passed {number}", {"net:a": Record(generation=0, first_seen=0.0, passed_at=90.0 + number)})
     store.merge("newcomer", {"net:a": seen(100.0)})
     rows = settled(store, 10)
     assert rows in (9, 10)
     assert store.read("newcomer") == {"net:a": seen(100.0)}
-    assert [number for number in range(10) if store.read(f"passed {number}")] == list(range(rows - 1))
+    assert [number for number in range(10) if store.read(f"passed {number}")] == list(range(11 - rows, 10))
+
+
+@pytest.mark.parametrize("stranger", ["net:2001:{0:x}::/64", "net:{0}.0.0.0/24", "spf:d{0}.example"])
+def test_of_strangers_with_one_row_each_for_a_pair_the_newest_go(make: Make, stranger: str) -> None:
+    store = make(100_000)
+    store.merge("pair", {"net:192.31.196.0/24": seen(100.0)})
+    for number in range(1, 141):
+        store.merge("pair", {stranger.format(number): seen(100.0 + number)})
+    settled(store, MAX_GROUPS)
+    kept = [row.first_seen for row in store.read("pair").values()]
+    assert sorted(kept)[:80] == [100.0 + number for number in range(80)]
+    store.expire(10_000.0)
+    until(lambda: store.sizes()["rows"] == 0)
+
+
+@pytest.mark.parametrize("networks", [range(250), range(250, 0, -1)], ids=["upwards", "downwards"])
+def test_of_strangers_with_one_row_each_in_a_store_the_newest_go(make: Make, networks: range) -> None:
+    store = make(CAP)
+    for number, network in enumerate(networks):
+        store.merge(f"pair {number}", {f"net:{network}.0.0.0/24": seen(100.0 + number)})
+        if number % 10 == 0:
+            settled(store, CAP)
+    assert [number for number in range(250) if store.read(f"pair {number}")][:170] == list(range(170))
 
 
 def test_a_pair_with_many_groups_keeps_the_few_of_those_that_hold_few(make: Make) -> None:

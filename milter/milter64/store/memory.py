@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from threading import Lock
+from time import sleep
 from typing import Generic
 
+from milter64.store.precedence import Entry, Precedence
 from milter64.store.protocol import Kind, Row
-from milter64.store.quota import cut, united
+from milter64.store.quota import united
 
 MAX_ROWS = 100_000
+_CHUNK = 100
+"""Rows that are forgotten while the others wait, about."""
 
 
 class Rows(Generic[Row]):
@@ -74,6 +78,8 @@ class MemoryStore(Generic[Row]):
         self._max_rows = max_rows
         self._lock = Lock()
         self._rows = Rows(kind)
+        self._precedence = Precedence()
+        self._latest: float | None = None
         self._dropped = 0
 
     def read(self, key: str) -> Mapping[str, Row]:
@@ -82,23 +88,40 @@ class MemoryStore(Generic[Row]):
             return self._rows.of(key)
 
     def merge(self, key: str, rows: Mapping[str, Row]) -> None:
-        """Merge rows into those of a key; those of the networks that hold the most make room, many at a time."""
+        """Merge rows into those of a key; where there are too many, those of the networks that hold the most go."""
+        kind, precedence = self._kind, self._precedence
         with self._lock:
+            old = self._rows.of(key)
             self._rows.merge(key, rows)
-            if len(self._rows) > self._max_rows:
-                gone = cut(self._kind, {(key, group): row for key, group, row in self._rows.rows()}, self._max_rows)
-                self._remove(gone)
-                self._dropped += len(gone)
+            merged = self._rows.of(key)
+            for group in old.keys() - merged.keys():
+                precedence.drop((key, group))
+            for group in rows.keys() & merged.keys():
+                row = merged[group]
+                self._latest = max(kind.touched(row), self._latest or 0.0)
+                if kind.waits(row):
+                    precedence.wait((key, group), kind.block(group))
+                elif row != old.get(group):
+                    precedence.passed((key, group))
+            while len(self._rows) > self._max_rows:
+                self._forget(precedence.last(self._max_rows))
+                self._dropped += 1
 
     def expire(self, now: float) -> None:
-        """Forget the rows that have expired."""
-        with self._lock:
-            self._remove([(key, group) for key, group, row in self._rows.rows() if self._kind.expires(row) < now])
+        """Forget the rows that have expired; the lock is let go of in between."""
+        while True:
+            with self._lock:
+                for _ in range(_CHUNK):
+                    expired = [entry for entry in self._precedence.first() if self._expires(entry) < now]
+                    for entry in expired:
+                        self._forget(entry)
+                    if not expired:
+                        return
+            sleep(0)  # whoever waits for the lock would not get it otherwise
 
     def latest(self) -> float | None:
-        """Return the latest time in any row."""
-        with self._lock:
-            return max((self._kind.touched(row) for _, _, row in self._rows.rows()), default=None)
+        """Return the latest time in any row that ever was."""
+        return self._latest
 
     def sizes(self) -> Mapping[str, int]:
         """Return how many rows there are; nothing is cached or pending."""
@@ -122,6 +145,10 @@ class MemoryStore(Generic[Row]):
     def close(self) -> None:
         """Forget nothing: whoever still holds the store may go on using it."""
 
-    def _remove(self, entries: list[tuple[str, str]]) -> None:
-        for key, group in entries:
-            self._rows.remove(key, group)
+    def _expires(self, entry: Entry) -> float:
+        key, group = entry
+        return self._kind.expires(self._rows.of(key)[group])
+
+    def _forget(self, entry: Entry) -> None:
+        self._rows.remove(*entry)
+        self._precedence.drop(entry)

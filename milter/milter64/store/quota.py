@@ -15,7 +15,7 @@ MAX_GROUPS = 128
 """Rows of one key: all of them are read at once."""
 _KEPT_GROUPS = 96
 """What a key with too many rows is cut to: room for some time, as finding out who gives way takes time."""
-_PASSED_SHARE = 0.9
+PASSED_SHARE = 0.9
 """The part of a store that passed rows may fill, so that there is always room for somebody new."""
 
 
@@ -56,7 +56,7 @@ class Quota:
 def excess(counts: Mapping[int, int], surplus: int) -> dict[int, int]:
     """Return what counts have to lose for them all to lie at one level at most, `surplus` in all.
 
-    Where that doesn't come out even, the last ones keep one more.
+    Where that doesn't come out even, the last ones keep one more: who is to be spared stands last.
     """
     sizes = sorted(counts.values(), reverse=True)
     surplus = min(surplus, sum(sizes))
@@ -82,7 +82,7 @@ def surpluses(rows: int, waiting: int, max_rows: int) -> tuple[int, int]:
     if rows <= max_rows:
         return 0, 0
     passed = rows - waiting
-    over = min(rows - max_rows, passed - int(max_rows * _PASSED_SHARE))
+    over = min(rows - max_rows, passed - int(max_rows * PASSED_SHARE))
     passed_surplus = over + max_rows // 100 if over > 0 else 0
     surplus = min(waiting, max(0, rows - passed_surplus - max_rows))
     return passed_surplus, surplus + (waiting - surplus) // 10 if surplus else 0
@@ -91,6 +91,7 @@ def surpluses(rows: int, waiting: int, max_rows: int) -> tuple[int, int]:
 def cut(kind: Kind[Row], rows: Mapping[tuple[str, str], Row], max_rows: int) -> list[tuple[str, str]]:
     """Return which of some rows, by key and group, have to go."""
     waiting = [(kind.touched(row), kind.block(entry[1]), entry) for entry, row in rows.items() if kind.waits(row)]
+    waiting.sort(reverse=True)  # of networks that hold alike, too, the newest come first to lose
     passed_surplus, waiting_surplus = surpluses(len(rows), len(waiting), max_rows)
     gone: list[tuple[str, str]] = []
     if passed_surplus:
@@ -99,7 +100,7 @@ def cut(kind: Kind[Row], rows: Mapping[tuple[str, str], Row], max_rows: int) -> 
     if waiting_surplus:
         quota = Quota(Counter(wide(block) for _, block, _ in waiting), waiting_surplus)
         quota.narrow(Counter(block for _, block, _ in waiting))
-        gone += [entry for _, block, entry in sorted(waiting, reverse=True) if quota.takes(block)]
+        gone += [entry for _, block, entry in waiting if quota.takes(block)]
     return gone
 
 

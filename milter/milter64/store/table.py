@@ -156,7 +156,8 @@ class Table(Generic[Row]):
 
     def _counts(self, block: str, condition: str, *values: str) -> Generator[int, None, Mapping[int, int]]:
         """Return how many rows there are in each block, newest blocks first; yield 0 now and then."""
-        statement = f"SELECT {block}, count(*) FROM rows WHERE id > ? AND id <= ? AND {condition} GROUP BY 1"  # noqa: S608  ours
+        statement = f"SELECT {block}, count(*) FROM rows WHERE id > ? AND id <= ? AND {condition}"  # noqa: S608  ours
+        statement += " GROUP BY 1 ORDER BY max(id) DESC"
         counts: dict[int, int] = {}
         [(last,)] = self._all("SELECT ifnull(max(id), 0) FROM rows")
         for start in range(last, 0, -_SCANNED):
