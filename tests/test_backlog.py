@@ -1,5 +1,6 @@
 import os
 import time
+from collections.abc import Callable
 from contextlib import closing
 from threading import Event, get_native_id
 
@@ -7,40 +8,76 @@ import pytest
 
 from milter64 import backlog
 from milter64.backlog import Backlog
+from rig.envelopes import TRANSLATOR
 from rig.process import until
+
+CLIENT, OTHER = map(TRANSLATOR.client, ("192.31.196.10", "198.51.100.7"))
 
 
 def test_a_task_is_done_at_the_lowest_priority_and_those_that_put_it_keep_theirs() -> None:
     priorities: list[int] = []
     with closing(Backlog(lambda: None)) as behind:
-        behind.put(lambda: priorities.append(os.getpriority(os.PRIO_PROCESS, get_native_id())))
+        behind.put(CLIENT, lambda: priorities.append(os.getpriority(os.PRIO_PROCESS, get_native_id())))
         until(lambda: priorities == [19], "the task")
     assert os.getpriority(os.PRIO_PROCESS, get_native_id()) < 19
 
 
-def test_too_many_tasks_are_left_undone_and_a_place_that_is_free_again_is_taken(
+class Held:
+    """Tasks that are done when their gate is open, with the numbers of those begun and done."""
+
+    def __init__(self) -> None:
+        self.gate = Event()
+        self.begun: list[int] = []
+        self.done: list[int] = []
+
+    def task(self, number: int) -> Callable[[], None]:
+        def task() -> None:
+            self.begun.append(number)
+            assert self.gate.wait(60)
+            self.done.append(number)
+
+        return task
+
+
+def test_too_many_tasks_of_one_network_are_left_undone_and_others_get_theirs_done_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(backlog, "_MOST", 5)
-    done: list[int] = []
-    gate = Event()
-
-    def task(number: int) -> None:
-        assert gate.wait(60)
-        done.append(number)
-
+    monkeypatch.setattr(backlog, "_THREADS", 4)
+    monkeypatch.setattr(backlog, "_MOST", 8)
+    held, others = Held(), list[int]()
     with closing(Backlog(lambda: None)) as behind:
-        for number in range(8):
-            behind.put(lambda number=number: task(number))  # type: ignore[misc]  # mypy sees no defaults
-        gate.set()
-        until(lambda: len(done) == 5, "the tasks")
+        for number in range(12):
+            behind.put(CLIENT, held.task(number))
+        assert behind.bound() == (4, 8)
+        until(lambda: len(held.begun) == 2, "what may be done at once of one network")
+        for number in range(12, 15):
+            behind.put(OTHER, lambda number=number: others.append(number))  # type: ignore[misc]  # mypy sees no defaults
+        until(lambda: others == [12, 13, 14], "the tasks of another network")
+        held.gate.set()
+        until(lambda: len(held.done) == 6, "the tasks that had a place")
 
         def another() -> bool:
-            behind.put(lambda: done.append(9))
-            return 9 in done
+            behind.put(CLIENT, lambda: held.done.append(99))
+            return 99 in held.done
 
         until(another, "one more task")
-    assert sorted(set(done)) == [0, 1, 2, 3, 4, 9]
+    assert sorted(set(held.done)) == [0, 1, 2, 3, 4, 5, 99]
+
+
+def test_a_task_whose_name_is_that_of_one_still_due_is_not_put_in_again() -> None:
+    held = Held()
+    with closing(Backlog(lambda: None)) as behind:
+        for name in ("one", "one", "other", None, None):
+            behind.put(CLIENT, held.task(0), name)
+        until(lambda: len(held.begun) == 4, "the tasks to begin")
+        held.gate.set()
+
+        def again() -> bool:
+            behind.put(CLIENT, held.task(1), "one")
+            return 1 in held.done
+
+        until(again, "the name to be free again")
+    assert held.done.count(0) == 4
 
 
 def test_a_thread_rests_much_longer_than_it_works_unless_all_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +97,7 @@ def test_a_thread_rests_much_longer_than_it_works_unless_all_ends(monkeypatch: p
 
     with closing(Backlog(lambda: None)) as behind:
         for _ in range(3):
-            behind.put(task)
+            behind.put(CLIENT, task)
         until(lambda: len(rests) == 3, "the rests")
     assert min(rests) >= 0.8
 
@@ -74,7 +111,7 @@ def test_a_fault_is_told_and_ends_no_thread() -> None:
 
     with closing(Backlog(lambda: faults.append("fault"))) as behind:
         for _ in range(10):
-            behind.put(task)
-        behind.put(done.set)
+            behind.put(CLIENT, task)
+        behind.put(CLIENT, done.set)
         assert done.wait(60)
         until(lambda: len(faults) == 10, "the faults")

@@ -10,7 +10,7 @@ from milter64.engine import RowClock
 from milter64.greylist import State
 from milter64.transaction import Transaction
 from milter64.verdict import Action
-from rig.court import AT_ONCE, HONEST, PATIENT, STRANGER, ZONE, Court
+from rig.court import AT_ONCE, PATIENT, STRANGER, ZONE, Court
 from rig.process import until
 from rig.records import Records
 
@@ -197,16 +197,6 @@ def test_without_a_store_nobody_is_greylisted_and_a_forger_is_refused_all_the_sa
     assert standing
     assert standing.state is State.UNKEPT
     assert court.offer("a@honest.example") == "550 5.7.23"
-
-
-def test_an_expired_finding_serves_a_pair_that_has_passed_and_no_other() -> None:
-    dns = Records(ZONE, ttl=0)
-    court = Court(f'{AT_ONCE}[spf.actions]\nsoftfail = "greylist"\ntemperror = "tempfail"\n', records=dns)
-    assert [court.offer("a@soft.example"), court.offer("a@soft.example")] == ["450 4.7.1", "yes"]
-    dns.down = True
-    assert court.offer("a@soft.example") == "yes"
-    assert court.offer("a@soft.example", "other@lab.example") == "451 4.7.24"
-    assert court.offer("a@soft.example", address=HONEST) == "451 4.7.24"
 
 
 def test_while_no_nameserver_answers_nobody_is_greylisted_for_it() -> None:

@@ -32,6 +32,7 @@ class Remembered:
     def __init__(self, *keys: Key) -> None:
         self.findings: Findings = {key: finding(key) for key in keys}
         self.until = 100.0
+        self.generation = 0
         self.asked = 0
         self.renewed: list[tuple[set[Key], float]] = []
 
@@ -105,6 +106,31 @@ def test_what_has_been_found_out_since_counts(clock: SimpleNamespace) -> None:
     inquiry.findings = {SPF: finding(SPF), IPREV: finding(IPREV)}
     kept.forget(FIRST)
     assert kept.evidence(FIRST).unanswered == ()
+
+
+def test_what_is_kept_ready_ends_with_the_generation_of_answers_behind_it(clock: SimpleNamespace) -> None:
+    inquiry = Remembered(SPF)
+    kept = familiar(inquiry, clock)
+    assert SPF in kept.evidence(FIRST).known
+    inquiry.findings = {}
+    inquiry.generation += 1
+    assert SPF not in kept.evidence(FIRST).known
+
+
+def test_what_is_gathered_while_a_generation_ends_is_of_the_old_one(clock: SimpleNamespace) -> None:
+    inquiry = Remembered(SPF)
+    recall = inquiry.recall
+
+    def slowly(_envelope: Envelope, keys: list[Key]) -> tuple[Findings, float]:
+        found = recall(_envelope, keys)
+        inquiry.generation += 1
+        inquiry.findings = {}
+        return found
+
+    inquiry.recall = slowly  # type: ignore[method-assign]  # for once
+    kept = familiar(inquiry, clock)
+    assert SPF in kept.evidence(FIRST).known
+    assert SPF not in kept.evidence(FIRST).known
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ class Clock:
         (SPF_LOCAL, envelope(), True),
         (SPF_LOCAL, envelope(sender="b@example.org"), False),
         (HELO, envelope(sender="x@example.net"), True),
+        (replace(HELO, facts=(("local-part", "yes"),)), envelope(sender="x@example.net"), True),  # postmaster always
         (HELO, envelope(helo="other.example.org"), False),
         (IPREV, envelope(helo="other.example.org", sender="x@example.net"), True),
         (IPREV, envelope(address="2001:db8::26"), False),
@@ -79,6 +80,14 @@ def test_an_expired_finding_is_there_for_an_hour_more_for_those_who_ask_for_it()
     assert memory.recall(envelope(), [SPF.key], expired=True)[0] == {SPF.key: SPF}
     clock.now += 2
     assert memory.recall(envelope(), [SPF.key], expired=True)[0] == {}
+
+
+def test_a_finding_of_another_generation_of_answers_serves_nobody_however_late() -> None:
+    memory = Memory()
+    memory.remember(envelope(), SPF, 300, 1)
+    for generation, expired in ((0, False), (2, False), (2, True)):
+        assert memory.recall(envelope(), [SPF.key], generation, expired=expired)[0] == {}
+    assert memory.recall(envelope(), [SPF.key], 1)[0] == {SPF.key: SPF}
 
 
 def test_the_memory_is_bounded_and_the_oldest_goes_first() -> None:

@@ -21,6 +21,7 @@ ORDER = [
         "session",
         "verdict",
         "groups",
+        "shares",
         "greylist",
         "policy",
         "exempt",

@@ -12,6 +12,7 @@ from milter64.dns import Answer
 from milter64.inquiry import Inquiry
 from milter64.metrics import Tally
 from milter64.policy import Policy, weigh
+from milter64.session import Envelope
 from milter64.verdict import Finding, Key
 from rig.envelopes import envelope
 from rig.process import until
@@ -87,46 +88,82 @@ def test_the_lookups_tell_how_the_findings_came_about(make: Make) -> None:
     }
 
 
-def test_in_a_burst_one_verdict_more_waits_for_its_turn(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inquiry, "_QUEUE", 10.0)
+def client(number: int) -> Envelope:
+    """Return the same message from a network that no other number shares."""
+    return envelope(f"198.{number}.0.1", "mail.honest.example", "a@honest.example")
+
+
+def test_in_a_burst_of_one_network_half_are_asked_at_once_and_all_are_judged(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inquiry, "_PATIENCE", 10.0)
     records = Slow(ZONE)
     asked = make(records)
-    with ThreadPoolExecutor(33) as pool:
-        waiting = [pool.submit(asked.ask, ENVELOPE, [SPF], soon()) for _ in range(32)]
-        until(lambda: len(records.questions) == 32, "all to wait")
-        one_more = pool.submit(asked.ask, ENVELOPE, [SPF], soon())
-        until(lambda: one_more.running() or one_more.done())
+    with ThreadPoolExecutor(41) as pool:
+        waiting = [pool.submit(asked.ask, ENVELOPE, [SPF], soon()) for _ in range(40)]
+        until(lambda: asked.bounds()["waiting_line"] == (24, 256), "some to wait in the line")
+        assert asked.bounds()["waiting_verdicts"] == (16, 32)
+        other = pool.submit(asked.ask, client(1), [SPF], soon())
+        until(lambda: asked.bounds()["waiting_verdicts"] == (17, 32), "another network to get in at once")
         records.gate.set()
-        findings = [verdict.result()[0][SPF].result for verdict in (*waiting, one_more)]
-    assert findings == ["pass"] * 33
+        findings = [verdict.result()[0][SPF].result for verdict in (*waiting, other)]
+    assert findings == ["pass"] * 40 + ["fail"]
+    assert {name: bound[0] for name, bound in asked.bounds().items()} == {
+        "findings": 2,
+        "waiting_verdicts": 0,
+        "waiting_line": 0,
+    }
 
 
-def test_one_verdict_more_than_may_wait_for_dns_is_soon_a_temperror(make: Make) -> None:
+@pytest.mark.parametrize("line", [256, 0])
+def test_what_we_are_too_busy_to_ask_has_no_finding_and_every_place_is_given_back(
+    make: Make, monkeypatch: pytest.MonkeyPatch, line: int
+) -> None:
+    monkeypatch.setattr(inquiry, "_PATIENCE", 0.01 if line else 10.0)
+    monkeypatch.setattr(inquiry, "_MOST_IN_LINE", line)
     records = Slow(ZONE)
     asked = make(records)
     with ThreadPoolExecutor(32) as pool:
-        waiting = [pool.submit(asked.ask, ENVELOPE, [SPF], soon()) for _ in range(32)]
+        waiting = [pool.submit(asked.ask, client(n), [IPREV], soon()) for n in range(32)]
         until(lambda: len(records.questions) == 32, "all to wait")
-        one_more, _ = asked.ask(ENVELOPE, [SPF, IPREV], soon())
-        assert {(finding.result, finding.reason) for finding in one_more.values()} == {
-            ("temperror", "too many messages wait for DNS")
-        }
-        assert one_more.keys() == {SPF, IPREV}
+        assert asked.ask(ENVELOPE, [SPF, IPREV], soon()) == ({}, {})
         records.gate.set()
-        assert [results(dict(task.result()[0])) for task in waiting] == [{SPF: "pass"}] * 32
+        assert [results(dict(task.result()[0])) for task in waiting] == [{IPREV: "permerror"}] * 32
     for _ in range(40):  # each has given its place back
         findings, _ = asked.ask(ENVELOPE, [SPF], soon())
         assert findings[SPF].result == "pass"
 
 
-def test_a_check_that_overruns_the_deadline_is_a_temperror_and_the_others_count(make: Make) -> None:
+def test_who_waits_for_the_address_alone_waits_for_no_domain(make: Make) -> None:
     records = Slow(ZONE, slow="PTR")
+    asked = make(records)
+    with ThreadPoolExecutor(20) as pool:
+        waiting = [pool.submit(asked.ask, client(n), [SPF, IPREV], soon()) for n in range(20)]
+        until(lambda: asked.bounds()["waiting_verdicts"] == (20, 32), "all to wait for their addresses' names")
+        records.gate.set()
+        assert [results(dict(task.result()[0])) for task in waiting] == [{SPF: "fail", IPREV: "permerror"}] * 20
+
+
+def test_a_check_that_overruns_the_deadline_has_no_finding_keeps_its_place_and_the_others_count(make: Make) -> None:
+    records = Slow(ZONE, slow="PTR")
+    asked = make(records)
     began = time.monotonic()
-    findings, _ = make(records).ask(ENVELOPE, [SPF, IPREV], began + 0.1)
+    findings, lookups = asked.ask(ENVELOPE, [SPF, IPREV], began + 0.1)
     assert time.monotonic() - began < 5
-    assert results(dict(findings)) == {SPF: "pass", IPREV: "temperror"}
-    assert findings[IPREV].reason == "no answer in time"
+    assert results(dict(findings)) == {SPF: "pass"}
+    assert lookups.keys() == {SPF}
+    assert asked.bounds()["waiting_verdicts"] == (1, 32)
     records.gate.set()
+    until(lambda: asked.bounds()["waiting_verdicts"] == (0, 32), "the place to be given back")
+
+
+def test_where_no_thread_is_to_be_had_the_place_is_given_back(make: Make) -> None:
+    asked = make(Records(zone(ZONE)))
+    asked.close()
+    for _ in range(40):
+        with pytest.raises(RuntimeError):
+            asked.ask(ENVELOPE, [SPF, IPREV], soon())
+    assert asked.ask(ENVELOPE, [SPF], soon())[0][SPF].result == "pass"
 
 
 @pytest.mark.parametrize("broken", [SPF, IPREV], ids=str)
@@ -191,4 +228,46 @@ def test_a_fail_for_want_of_an_answer_counts_if_nameservers_answer_others(  # RF
 ) -> None:
     asked = make(Dying(alive=alive))
     assert asked.ask(ENVELOPE, [SPF], soon())[0][SPF].result == result
-    assert (asked.recall(ENVELOPE, [SPF])[0] == {}) == (not alive)
+    assert asked.recall(ENVELOPE, [SPF])[0] == {}
+
+
+@pytest.mark.parametrize(
+    ("record", "result", "remembered"),
+    [
+        ("v=spf1 ptr -all", "fail", False),
+        ("v=spf1 ptr ~all", "softfail", False),
+        ("v=spf1 ptr ?all", "neutral", False),
+        ("v=spf1 ptr", "neutral", False),
+        ("v=spf1 ptr include:nothing.example", "permerror", False),
+        ("v=spf1 ptr +all", "pass", True),
+        ("v=spf1 -all", "fail", True),
+        ("v=spf1 ~all", "softfail", True),
+    ],
+)
+def test_what_an_answer_might_have_made_a_pass_is_not_remembered(
+    make: Make, record: str, result: str, *, remembered: bool
+) -> None:
+    records = Records(zone(f"honest.example TXT {record}"), ["10.196.31.192.in-addr.arpa"])
+    asked = make(records)
+    assert asked.ask(ENVELOPE, [SPF], soon())[0][SPF].result == result
+    assert bool(asked.recall(ENVELOPE, [SPF])[0]) == remembered
+
+
+def test_what_was_found_before_all_was_to_be_forgotten_is_remembered_neither_before_nor_after(make: Make) -> None:
+    records = Slow(ZONE, slow="honest.example")
+    asked = make(records)
+    records.gate.set()
+    found = asked.ask(ENVELOPE, [IPREV], soon())
+    assert asked.recall(ENVELOPE, [IPREV])[0] == found[0]
+    records.gate.clear()
+    with ThreadPoolExecutor(1) as pool:
+        before = len(records.questions)
+        late = pool.submit(asked.ask, ENVELOPE, [SPF], soon())
+        until(lambda: len(records.questions) > before, "the question to be asked")
+        records.generation += 1
+        records.gate.set()
+        assert late.result()[0][SPF].result == "pass"
+    for expired in (False, True):
+        assert asked.recall(ENVELOPE, [SPF, IPREV], expired=expired)[0] == {}
+    asked.ask(ENVELOPE, [SPF, IPREV], soon())
+    assert asked.recall(ENVELOPE, [SPF, IPREV])[0].keys() == {SPF, IPREV}

@@ -137,6 +137,43 @@ def test_nothing_is_asked_whose_answer_could_not_change_the_reply(  # noqa: PLR0
     assert asked == needs
 
 
+@pytest.mark.parametrize(
+    ("known", "unasked", "state", "action", "busy"),
+    [
+        # Could it have refused him? Then we can't say yes.
+        (Action.ACCEPT, Action.REJECT, State.PASSED, Action.TEMPFAIL, True),
+        (Action.ACCEPT, Action.TEMPFAIL, State.PASSED, Action.TEMPFAIL, True),
+        (Action.GREYLIST, Action.REJECT, State.PASSED, Action.TEMPFAIL, True),
+        (Action.GREYLIST, Action.REJECT, State.NEW, Action.TEMPFAIL, True),
+        # Could it have greylisted him? Then who has passed is accepted, and others wait as if it had.
+        (Action.ACCEPT, Action.GREYLIST, State.PASSED, Action.ACCEPT, False),
+        (Action.GREYLIST, Action.GREYLIST, State.PASSED, Action.ACCEPT, False),
+        (Action.ACCEPT, Action.GREYLIST, State.UNKEPT, Action.ACCEPT, False),
+        (Action.ACCEPT, Action.GREYLIST, State.NEW, Action.TEMPFAIL, True),
+        (Action.ACCEPT, Action.GREYLIST, State.WAITING, Action.TEMPFAIL, True),
+        (Action.GREYLIST, Action.GREYLIST, State.NEW, Action.TEMPFAIL, True),
+        # Else it could have changed nothing.
+        (Action.ACCEPT, Action.ACCEPT, State.NEW, Action.ACCEPT, False),
+        (Action.GREYLIST, Action.ACCEPT, State.NEW, Action.GREYLIST, False),
+        (Action.TEMPFAIL, Action.GREYLIST, State.NEW, Action.TEMPFAIL, False),
+        (Action.TEMPFAIL, Action.REJECT, State.NEW, Action.TEMPFAIL, False),
+        (Action.REJECT, Action.REJECT, State.NEW, Action.REJECT, False),
+    ],
+)
+def test_what_we_are_too_busy_to_ask_is_no_opinion(
+    known: Action, unasked: Action, state: State, action: Action, *, busy: bool
+) -> None:
+    table = rules({QUESTIONS[0]: Action.REJECT, SPF: unasked})
+    reached = None
+    evidence = weigh({QUESTIONS[0]: finding(QUESTIONS[0], known)}, table, [SPF])
+    while isinstance(step := decide(evidence, reached), Need):
+        assert step is Need.STANDING
+        reached = standing(state)
+    assert (step.action, step.busy) == (action, busy)
+    waits = busy and unasked is Action.GREYLIST
+    assert not waits or step.standing == reached  # whose rows are kept
+
+
 def test_who_is_exempt_is_accepted_whatever_else_was_found() -> None:
     exempt = Finding(check=EXEMPT[0], property=EXEMPT[1], result="trusted")
     known = {EXEMPT: exempt, SPF: finding(SPF, Action.REJECT)}

@@ -183,7 +183,8 @@ def refusals() -> Iterator[str]:
         for action in (Action.TEMPFAIL, Action.REJECT)
         for because in (*causes, tuple(FINDINGS.values()))
     ]
-    for verdict in (*verdicts, Verdict(action=Action.GREYLIST, standing=WAITING)):
+    busy = Verdict(action=Action.TEMPFAIL, busy=True)
+    for verdict in (*verdicts, busy, Verdict(action=Action.GREYLIST, standing=WAITING)):
         answer = reply(verdict, ENVELOPE)
         assert answer
         yield f"{answer.code} {answer.status}"
@@ -209,6 +210,8 @@ def test_readme_explains_every_field_and_event_of_the_log_and_no_other(capsys: p
         verdict = Verdict(action=action, because=tuple(FINDINGS.values()), standing=WAITING)
         for observe in (True, False):
             log.refused(ENVELOPE, to, FINDINGS, verdict, NOT_READY, seconds=0.1, observe=observe)
+    busy = Verdict(action=Action.TEMPFAIL, busy=True)
+    log.refused(ENVELOPE, to, FINDINGS, busy, NOT_READY, seconds=0.1, observe=False)
     log.accepted(ENVELOPE, to, FINDINGS, None, queue_id="4jWYbR3kztzJ9Qt", seconds=0.1)
     unreadable = paths.sender(replace(ENVELOPE, readable=False), frozenset())
     assert unreadable

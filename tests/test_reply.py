@@ -101,6 +101,9 @@ def test_an_acceptance_has_no_reply_of_ours() -> None:
 def test_our_own_trouble_is_never_a_refusal() -> None:
     assert str(trouble("1a2b3c4d")) == "451 4.3.0 Temporary trouble, please try again (milter64 1a2b3c4d)"
     assert str(NOT_READY).startswith("451 4.7.0 ")
+    assert str(reply(Verdict(action=Action.TEMPFAIL, busy=True), ENVELOPE)) == (
+        "451 4.3.2 Too busy to look everything up, please try again (milter64 1a2b3c4d)"
+    )
 
 
 def test_a_reply_of_several_talkative_strangers_fits_a_line_of_smtp() -> None:

@@ -129,6 +129,11 @@ def test_each_refusal_has_its_event(stderr: Stream, action: Action, event: str) 
     assert parsed(stderr.getvalue())["event"] == event
 
 
+def test_being_too_busy_is_an_event_of_its_own(stderr: Stream) -> None:
+    refuse(telemetry_to(stderr), Verdict(action=Action.TEMPFAIL, busy=True))
+    assert parsed(stderr.getvalue())["event"] == "busy"
+
+
 def test_what_was_only_observed_says_so(stderr: Stream) -> None:
     telemetry = telemetry_to(stderr)
     refuse(telemetry)

@@ -6,53 +6,80 @@ they work.
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from threading import BoundedSemaphore, Event, get_native_id
+from threading import Event, Lock, get_native_id
+
+from milter64.address import Client
+from milter64.shares import Claim, Turns
 
 _MOST = 512
 """Tasks that may be due at once."""
-_THREADS = 4
-_REST = 40
+_THREADS = 16
+_REST = 160
 """How many times longer than it has used the CPU a thread rests: together they take a tenth of it."""
 _LOWEST_PRIORITY = 19
 """Of setpriority(2), which knows threads too."""
 
 
+class _Job(Claim):
+    def __init__(self, client: Client, task: Callable[[], None], name: Hashable) -> None:
+        super().__init__(client)
+        self.task = task
+        self.name = name
+
+
 class Backlog:
-    """Tasks, done in order; every thread may put one in."""
+    """Tasks, of which the clients that they are about have fair shares; every thread may put one in."""
 
     def __init__(self, on_fault: Callable[[], None]) -> None:
         """Call `on_fault` while an exception of a task's is being handled."""
         self._on_fault = on_fault
-        self._places = BoundedSemaphore(_MOST)
+        self._lock = Lock()
+        self._turns: Turns[_Job] = Turns(_THREADS, _MOST)
+        self._names: set[Hashable] = set()
         self._closed = Event()
         self._threads = ThreadPoolExecutor(_THREADS, "backlog", _give_way)
 
-    def put(self, task: Callable[[], None]) -> None:
-        """Have a task done some time, if there is a place for it."""
-        if self._places.acquire(blocking=False):
-            self._threads.submit(self._do, task)
+    def put(self, client: Client, task: Callable[[], None], name: Hashable = None) -> None:
+        """Have a task done some time, if there is a place for it, and none of the same name that is still due."""
+        job = _Job(client, task, name)
+        with self._lock:
+            if name in self._names:
+                return
+            if self._turns.take(job):
+                self._begin([job])
+            elif not self._turns.line_up(job):
+                return
+            if name is not None:
+                self._names.add(name)
 
     def bound(self) -> tuple[int, int]:
-        """Return how many tasks there are, and how many there may be."""
-        return _MOST - self._places._value, _MOST  # noqa: SLF001  a semaphore tells nobody else
+        """Return how many tasks are due, and how many may be."""
+        return self._turns.line
 
     def close(self) -> None:
         """Begin no more tasks."""
         self._closed.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _do(self, task: Callable[[], None]) -> None:
+    def _begin(self, jobs: Iterable[_Job]) -> None:
+        """Give each that has its turn a thread, of which there is one for it."""
+        with suppress(RuntimeError):  # closed
+            for job in jobs:
+                self._threads.submit(self._do, job)
+
+    def _do(self, job: _Job) -> None:
         began = time.thread_time()
         try:
-            task()
+            job.task()
         except Exception:  # noqa: BLE001  nobody waits for this, and nobody else would hear of it
             self._on_fault()
-        finally:
-            self._places.release()
         self._closed.wait(_REST * (time.thread_time() - began))
+        with self._lock:
+            self._names.discard(job.name)
+            self._begin(self._turns.leave(job))
 
 
 def _give_way() -> None:

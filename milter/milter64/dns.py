@@ -161,6 +161,8 @@ class Resolver:
         self._lock = Lock()
         self._cache: OrderedDict[_Key, tuple[float, Answer]] = OrderedDict()
         self._flights: dict[_Key, _Flight] = {}
+        self.generation = 0
+        """How often all was to be forgotten: what was made of the answers of an earlier one counts for nothing."""
 
     @property
     def down(self) -> bool:
@@ -172,9 +174,11 @@ class Resolver:
         return self._nameservers.answer_at_all(deadline)
 
     def forget(self) -> None:
-        """Empty the cache, as when more is known of what DNS64 invents."""
+        """Empty the cache, as when more is known of what DNS64 invents; what is being asked will not get into it."""
         with self._lock:
+            self.generation += 1
             self._cache.clear()
+            self._flights.clear()
 
     def ask(self, name: str, rdtype: str, deadline: float, lasting: float = 0.0) -> Answer:
         """Return what DNS says about a name: A, AAAA, CNAME, MX, NS, PTR, SPF or TXT records.
@@ -218,9 +222,10 @@ class Resolver:
             raise
         finally:
             with self._lock:
-                del self._flights[key]
-                if flight.answer is not None:
-                    self._store(key, flight.answer)
+                if self._flights.get(key) is flight:
+                    del self._flights[key]
+                    if flight.answer is not None:
+                        self._store(key, flight.answer)
             flight.landed.set()
         return flight.answer
 

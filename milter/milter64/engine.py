@@ -5,7 +5,7 @@ and is never used by two threads at once.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 
 from milter64 import exempt, greylist, groups
@@ -101,7 +101,7 @@ class Engine:
             and transaction.envelope.readable
             and (headers.authentication_results or headers.received_spf)
         ):
-            self._ask(transaction, transaction.evidence.unanswered)
+            self._ask(transaction, transaction.evidence.unanswered, Action.REJECT)
         return None
 
     def accepted(self, transaction: Transaction, queue_id: str) -> None:
@@ -156,7 +156,8 @@ class Engine:
             if why := exempt.recipient(recipient):
                 return weigh({EXEMPT: why}, transaction.evidence.rules)
             if self._settings.greylist.skips(recipient):
-                return weigh(transaction.known, self._rules(transaction.envelope, greylisting=False))
+                rules = self._rules(transaction.envelope, greylisting=False)
+                return weigh(transaction.known, rules, transaction.evidence.unasked)
         return transaction.evidence
 
     def _put_off(self, transaction: Transaction) -> Verdict:
@@ -205,7 +206,9 @@ class Engine:
         standing = None
         while isinstance(step := decide(evidence, standing), Need):
             if step is Need.DNS:
-                self._ask(transaction, wanted(evidence, standing), pair)
+                passed = standing is not None and standing.state is greylist.State.PASSED
+                worst = Action.GREYLIST if passed else Action.ACCEPT
+                self._ask(transaction, wanted(evidence, standing), worst, at_once=passed)
                 evidence = self._evidence(transaction, recipient, readable=readable)
             else:
                 standing = self._attempt(envelope, evidence.known, pair, now, complete=not evidence.unanswered)
@@ -218,26 +221,29 @@ class Engine:
         transaction.seconds += time.monotonic() - started
         return step
 
-    def _ask(self, transaction: Transaction, keys: Sequence[Key], pair: str = "") -> None:
+    def _ask(self, transaction: Transaction, keys: Sequence[Key], worst: Action, *, at_once: bool = False) -> None:
         """Ask checks that take DNS, within what is left of the transaction's deadline.
 
-        For a pair that has passed, an expired finding serves while DNS doesn't answer (as RFC 8767 has it for DNS).
+        An answer that has run out lately may serve if it leads to no more than `worst`, and is renewed behind the
+        reply: see `Inquiry.answers`. A pair that has passed is served `at_once`. A late answer that speaks for the
+        client, or would have him greylisted, changes nothing for it; one that refuses him counts from the next on.
         """
         if not keys:
             return
         if transaction.deadline is None:
             transaction.deadline = time.monotonic() + self._settings.dns.deadline
         envelope, before = transaction.envelope, transaction.evidence
-        findings, lookups = self._inquiry.ask(envelope, keys, transaction.deadline)
-        known = {**before.known, **findings}
+
+        def serves(finding: Finding) -> bool:
+            return before.rules.action(finding) <= worst
+
+        findings, lookups, late = self._inquiry.answers(envelope, keys, transaction.deadline, serves, at_once=at_once)
+        unasked = (*before.unasked, *[key for key in keys if key not in findings])
         transaction.lookups |= lookups
-        lost = [key for key, finding in findings.items() if finding.result == "temperror"]
-        if lost and pair and (served := self._inquiry.recall(envelope, lost, expired=True)[0]):
-            standing = self._attempt(envelope, known, pair, self._now(), complete=False)
-            if standing.state is greylist.State.PASSED:
-                known |= served
-        transaction.evidence = weigh(known, before.rules)
+        transaction.evidence = weigh({**before.known, **findings}, before.rules, unasked)
         self._familiar.forget(envelope)
+        if late:
+            self._renew(envelope, late, 0.0)
 
     def _attempt(
         self, envelope: Envelope, known: Findings, pair: str, now: float, *, complete: bool
@@ -274,13 +280,14 @@ class Engine:
             self._familiar.forget(envelope)
             self._keep(pair, self._attempt(envelope, learned, pair, now, complete=True), now)
 
-        self._backlog.put(learn)
+        self._backlog.put(envelope.session.client, learn)
 
-    def _renew(self, envelope: Envelope, keys: Iterable[Key], seconds: float) -> None:
+    def _renew(self, envelope: Envelope, keys: Sequence[Key], seconds: float) -> None:
         """Ask anew, behind everything, what has `seconds` left of being known, of a client that comes often."""
 
         def renew() -> None:
             self._inquiry.ask_in_turn(envelope, keys, time.monotonic() + self._settings.dns.deadline, seconds)
             self._familiar.forget(envelope)
 
-        self._backlog.put(renew)
+        client, helo = envelope.session.client, envelope.session.helo
+        self._backlog.put(client, renew, (client.address, helo, envelope.sender, *keys))

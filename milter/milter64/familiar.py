@@ -55,7 +55,7 @@ class Familiar:
         """Return what is known of a transaction without asking anybody."""
         facts, now = _facts(envelope), self._clock()
         kept = self._kept.get(facts)
-        if kept and now < kept.until:
+        if kept and now < kept.until and kept.generation == self._inquiry.generation:
             self._inquiry.recalled(kept.evidence)
             if now >= kept.renew_at:
                 kept.renew_at = now + _RENEW_AGAIN
@@ -76,14 +76,14 @@ class Familiar:
             self._kept.pop(_facts(envelope), None)
 
     def _gathered(self, envelope: Envelope, now: float) -> "_Kept":
-        rules = self._policy.rules(envelope.session.client)
+        rules, generation = self._policy.rules(envelope.session.client), self._inquiry.generation
         said = [finding for check in LOCAL if (finding := check(envelope, self._own_names))]
         known = {finding.key: finding for finding in said}
         asked = rules.asked if envelope.readable else ()  # who can't be told has nobody's findings
         recalled, until = self._inquiry.recall(envelope, [key for key in asked if key not in known])
         evidence, left = weigh({**known, **recalled}, rules), until - now
         renew_at = until - max(left * _LAST, min(_EARLY, left / 2)) if recalled else inf
-        return _Kept(evidence=evidence, recalled=tuple(recalled), until=until, renew_at=renew_at)
+        return _Kept(evidence=evidence, recalled=tuple(recalled), until=until, renew_at=renew_at, generation=generation)
 
 
 _Facts = tuple[str | bool | None, ...]
@@ -91,12 +91,16 @@ _Facts = tuple[str | bool | None, ...]
 
 @dataclass(slots=True, kw_only=True)
 class _Kept:
-    """Evidence that is good until a time, and the questions of which answers were recalled, to be renewed before."""
+    """Evidence that is good until a time, and the questions of which answers were recalled, to be renewed before.
+
+    `generation` is that of the answers behind it.
+    """
 
     evidence: Evidence
     recalled: tuple[Key, ...]
     until: float
     renew_at: float
+    generation: int
 
 
 def _facts(envelope: Envelope) -> _Facts:

@@ -2,7 +2,7 @@
 
 A finding is never applied to a neighbour: iprev is kept for the exact decoded address; SPF for the exact address, HELO
 and sender domain, or the whole sender where the record used its local part. It is kept for as long as the DNS records
-that it rests on, an hour at most; a temperror never.
+that it rests on, an hour at most; a temperror never. All of an earlier generation of answers counts for nothing.
 """
 
 from collections.abc import Callable, Iterable
@@ -26,43 +26,55 @@ class Memory:
         self._cap = cap
         self._clock = clock
         self._lock = Lock()
-        self._kept: dict[tuple[str, ...], tuple[float, Finding]] = {}
+        self._kept: dict[tuple[str, ...], _Kept] = {}
 
     @property
     def bound(self) -> tuple[int, int]:
         """How many findings are kept, and how many may be."""
         return len(self._kept), self._cap
 
-    def recall(self, envelope: Envelope, keys: Iterable[Key], *, expired: bool = False) -> tuple[Findings, float]:
+    def recall(
+        self, envelope: Envelope, keys: Iterable[Key], generation: int = 0, *, expired: bool = False
+    ) -> tuple[Findings, float]:
         """Return what was found earlier for the same facts, and until when all of it is good, a value of the clock.
 
         With `expired`, even what was found is returned whose time was up within the last hour.
         """
-        now = self._clock() - (LONGEST if expired else 0)
+        since = self._clock() - (LONGEST if expired else 0), generation
         recalled, until = {}, inf
         for key in keys:
             facts = _facts(envelope, key)
-            kept = self._kept.get(facts)
-            if key == _MAILFROM and not (kept and kept[0] > now):
-                kept = self._kept.get((*facts, envelope.identity))
-            if kept and kept[0] > now:
-                until, recalled[key] = min(until, kept[0]), kept[1]
+            kept = self._good(facts, *since)
+            if key == _MAILFROM and not kept:
+                kept = self._good((*facts, envelope.identity), *since)
+            if kept:
+                until, recalled[key] = min(until, kept[0]), kept[2]
         return recalled, until
 
-    def remember(self, envelope: Envelope, finding: Finding, ttl: int | None) -> None:
-        """Keep a finding for `ttl` seconds, None if no DNS record was involved."""
+    def _good(self, facts: tuple[str, ...], since: float, generation: int) -> "_Kept | None":
+        kept = self._kept.get(facts)
+        return kept if kept and kept[0] > since and kept[1] == generation else None
+
+    def remember(self, envelope: Envelope, finding: Finding, ttl: int | None, generation: int = 0) -> None:
+        """Keep a finding for `ttl` seconds, None if no DNS record was involved.
+
+        `generation` is that of the answers it rests on (see `Resolver.generation`), as it was before the first.
+        """
         if finding.result == "temperror":
             return
         facts = _facts(envelope, finding.key)
-        if finding.fact("local-part"):
+        if finding.key == _MAILFROM and finding.fact("local-part"):  # HELO's is postmaster always
             facts = *facts, envelope.identity
         until = self._clock() + min(LONGEST if ttl is None else ttl, LONGEST)
         with self._lock:
             self._kept.pop(facts, None)
             if len(self._kept) >= self._cap:
                 del self._kept[next(iter(self._kept))]
-            self._kept[facts] = until, finding
+            self._kept[facts] = until, generation, finding
 
+
+_Kept = tuple[float, int, Finding]
+"""Until when a finding is good, the generation of the answers that it rests on, and the finding."""
 
 _MAILFROM: Key = ("spf", "smtp.mailfrom")
 

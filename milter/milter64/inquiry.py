@@ -1,24 +1,35 @@
-"""Asks the checks that take DNS, side by side, within one deadline, and remembers their answers."""
+"""Asks the checks that take DNS, side by side, within one deadline, and remembers their answers.
+
+Few verdicts may wait for DNS at once, and their places are shared fairly (see `shares`). What we are too busy to ask
+is our own trouble: it has no finding, so that nothing can be made of it.
+"""
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
+from contextlib import suppress
 from dataclasses import replace
-from threading import BoundedSemaphore
+from threading import Event, Lock
 
 from milter64.checks import REMOTE
 from milter64.dns import Lookup, Resolver
 from milter64.findings import Memory
+from milter64.groups import registered_domain
 from milter64.metrics import Tally
 from milter64.policy import Evidence
-from milter64.session import Envelope
+from milter64.session import Envelope, split
+from milter64.shares import Claim, Turns
 from milter64.verdict import Finding, Findings, Key
 
 _MOST_WAITING = 32
 """Verdicts that may wait for DNS at once, so that no flood holds every thread."""
-_QUEUE = 0.5
-"""Seconds that the next one waits for its turn: if DNS answers, a burst is judged; if it is silent, put off."""
+_MOST_IN_LINE = 256
+"""Verdicts that may wait for their turn; each has a thread of libmilter's."""
+_PATIENCE = 2.0
+"""Seconds that one waits for its turn: if DNS answers, a burst is judged; if it is silent, put off."""
+_MOMENT = 0.3
+"""Seconds that DNS is given where a late answer would do."""
 _GRACE = 0.5
 """Seconds beyond the deadline for a check to put its answer together."""
 
@@ -42,19 +53,26 @@ class Inquiry:
         self._on_wait = on_wait
         self._tally = tally
         self._memory = Memory()
-        self._waiting = BoundedSemaphore(_MOST_WAITING)
+        registered_domain("")  # reads the list of public suffixes now, and not each of many at once
+        self._lock = Lock()
+        self._turns: Turns[_Verdict] = Turns(_MOST_WAITING, _MOST_IN_LINE)
         # A waiting verdict asks one question itself and leaves the others to the pool, whose tasks never submit to it.
         self._pool = ThreadPoolExecutor(_MOST_WAITING * (len(REMOTE) - 1), "dns")
 
     def bounds(self) -> Mapping[str, tuple[int, int]]:
-        """Return how many findings are remembered and how many verdicts wait for DNS, and how many may."""
-        waiting = _MOST_WAITING - self._waiting._value  # noqa: SLF001  a semaphore tells nobody else
-        return {"findings": self._memory.bound, "waiting_verdicts": (waiting, _MOST_WAITING)}
+        """Return how many findings are remembered, and verdicts wait for DNS or for their turn, and how many may."""
+        turns = self._turns
+        return {"findings": self._memory.bound, "waiting_verdicts": turns.taken, "waiting_line": turns.line}
+
+    @property
+    def generation(self) -> int:
+        """The generation of DNS answers that count; see `Resolver.generation`."""
+        return self._resolver.generation
 
     def recall(self, envelope: Envelope, keys: Collection[Key], *, expired: bool = False) -> tuple[Findings, float]:
         """Return what is remembered of the answers to some questions, with `expired` even of late, and until when."""
-        recalled, until = self._memory.recall(envelope, keys, expired=expired)
-        if self._tally:
+        recalled, until = self._memory.recall(envelope, keys, self.generation, expired=expired)
+        if self._tally and not expired:
             self._tally.recalled(len(recalled), len(keys))
         return recalled, until
 
@@ -64,28 +82,85 @@ class Inquiry:
             wanted = len(evidence.rules.asked)
             self._tally.recalled(wanted - len(evidence.unanswered), wanted)
 
+    def answers(
+        self,
+        envelope: Envelope,
+        keys: Sequence[Key],
+        deadline: float,
+        serves: Callable[[Finding], bool],
+        *,
+        at_once: bool,
+    ) -> tuple[Findings, Mapping[Key, Lookup], Sequence[Key]]:
+        """Return findings, how they came about, and which of them are late: they ran out within the last hour.
+
+        Those that `serves` agrees to serve `at_once`, or if they are all that is wanted and DNS doesn't answer in a
+        moment, or to whomever else it doesn't answer in time (as RFC 8767 has it for DNS). `at_once` any late finding
+        will do where DNS has been asked and keeps silent: it is the last that was heard.
+        """
+        expired, _ = self.recall(envelope, keys, expired=True)
+        late = {key: finding for key, finding in expired.items() if serves(finding)}
+        if not at_once and len(late) == len(keys):
+            deadline = min(deadline, time.monotonic() + _MOMENT)
+        asked = [key for key in keys if not (at_once and key in late)]
+        findings, lookups = self.ask(envelope, asked, deadline) if asked else ({}, {})
+        lost = [key for key, finding in findings.items() if finding.result == "temperror"]
+        served = {key: late[key] for key in late if key not in findings or key in lost}
+        if at_once:
+            served |= {key: expired[key] for key in lost if key in expired}
+        return {**findings, **served}, lookups, tuple(served)
+
     def ask(self, envelope: Envelope, keys: Sequence[Key], deadline: float) -> tuple[Findings, dict[Key, Lookup]]:
         """Ask all the questions at once, and return the findings and how they came about.
 
-        `deadline` is a value of time.monotonic(); what isn't answered by then is a temperror.
+        `deadline` is a value of time.monotonic(); what DNS has not answered by then is a temperror. A question that is
+        in neither was not asked for want of a place, or not answered in time though DNS was: we are too busy.
         """
-        lookups = {key: Lookup(self._resolver, deadline) for key in keys}
+        claim = _Verdict(envelope, keys)
         self._on_wait()
-        if not self._waiting.acquire(timeout=max(0.0, min(_QUEUE, deadline - time.monotonic()))):
-            return {key: self._temperror(key, "too many messages wait for DNS") for key in keys}, lookups
+        if not self._gets_turn(claim, min(_PATIENCE, deadline - time.monotonic())):
+            return {}, {}
+        lookups = {key: Lookup(self._resolver, deadline) for key in keys}
+        here, *elsewhere = keys
+        tasks: dict[Key, Future[Finding]] = {}
         try:
-            here, *elsewhere = keys
-            tasks = [(key, self._pool.submit(self._check, envelope, key, lookups[key])) for key in elsewhere]
+            for key in elsewhere:
+                tasks[key] = self._pool.submit(self._check_for, claim, envelope, key, lookups[key])
             findings = {here: self._check(envelope, here, lookups[here])}
-            for key, task in tasks:
-                try:
-                    findings[key] = task.result(max(0.0, deadline - time.monotonic()) + _GRACE)
-                except TookTooLong:
-                    task.cancel()
-                    findings[key] = self._temperror(key, "no answer in time")
         finally:
-            self._waiting.release()
-        return findings, lookups
+            self._done(claim, [key for key in keys if key not in tasks])
+        for key, task in tasks.items():
+            with suppress(TookTooLong):  # it keeps its place until it is over
+                findings[key] = task.result(max(0.0, deadline - time.monotonic()) + _GRACE)
+        return findings, {key: lookups[key] for key in findings}
+
+    def _gets_turn(self, claim: "_Verdict", seconds: float) -> bool:
+        """Wait for a place, so many seconds at most."""
+        with self._lock:
+            if self._turns.take(claim):
+                return True
+            if not self._turns.line_up(claim):
+                return False
+        claim.called.wait(max(0.0, seconds))
+        with self._lock:
+            return not self._turns.give_up(claim)
+
+    def _check_for(self, claim: "_Verdict", envelope: Envelope, key: Key, lookup: Lookup) -> Finding:
+        try:
+            return self._check(envelope, key, lookup)
+        finally:
+            self._done(claim, [key])
+
+    def _done(self, claim: "_Verdict", keys: Iterable[Key]) -> None:
+        """Free what a verdict has held for some questions: the place, with the last of them."""
+        with self._lock:
+            called: list[_Verdict] = []
+            for key in claim.open.keys() & set(keys):
+                if domain := claim.open.pop(key):
+                    called += self._turns.answered(claim, domain)
+                if not claim.open:
+                    called += self._turns.leave(claim)
+        for each in called:
+            each.called.set()
 
     def ask_in_turn(self, envelope: Envelope, keys: Iterable[Key], deadline: float, lasting: float = 0.0) -> Findings:
         """Ask one question after the other, for those who have time, for answers that last longer than `lasting`."""
@@ -96,6 +171,7 @@ class Inquiry:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _check(self, envelope: Envelope, key: Key, lookup: Lookup) -> Finding:
+        generation = self.generation
         try:
             finding = REMOTE[key](envelope, lookup)
         except Exception as error:  # noqa: BLE001  our own fault is a temperror, whatever it is
@@ -106,7 +182,8 @@ class Inquiry:
             finding = self._temperror(key, "no nameserver answers")
         if finding.result == "temperror" and self._resolver.down:
             return replace(finding, facts=(*finding.facts, ("resolver", "down")))
-        self._memory.remember(envelope, finding, lookup.ttl)
+        if finding.result == "pass" or not _missed(lookup):  # an answer might have made it another
+            self._memory.remember(envelope, finding, lookup.ttl, generation)
         return finding
 
     @staticmethod
@@ -116,3 +193,23 @@ class Inquiry:
 
 def _missed(lookup: Lookup) -> bool:
     return any(question.error for question in lookup.questions)
+
+
+class _Verdict(Claim):
+    """A verdict's claim to a place: `called` is set when it has one, `open` are its questions, each with its domain."""
+
+    def __init__(self, envelope: Envelope, keys: Iterable[Key]) -> None:
+        self.open = {key: _domain(envelope, key) for key in keys}
+        self.called = Event()
+        super().__init__(envelope.session.client, filter(None, self.open.values()))
+
+
+def _domain(envelope: Envelope, key: Key) -> str:
+    """Return the registered domain that a question is about, "" if it is about the client's address alone."""
+    match key[1]:
+        case "smtp.mailfrom":
+            return registered_domain(split(envelope.identity)[1])
+        case "smtp.helo":
+            return registered_domain(envelope.session.helo or "")
+        case _:
+            return ""

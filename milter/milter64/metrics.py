@@ -146,7 +146,7 @@ class Tally:
     ) -> None:
         """Count recipients that were refused, or would have been."""
         enforced = "no" if observe else "yes"
-        self._count(_ACTIONS[verdict.action], envelope, enforced, recipients, known)
+        self._count("busy" if verdict.busy else _ACTIONS[verdict.action], envelope, enforced, recipients, known)
         self._verdict_took(seconds)
 
     def accepted(self, envelope: Envelope, recipients: Collection[str], known: Findings, seconds: float) -> None:

@@ -20,6 +20,8 @@ def reply(verdict: Verdict, envelope: Envelope) -> Reply | None:
     if verdict.action is Action.ACCEPT:
         return None
     token = f"(milter64 {envelope.session.token})"
+    if verdict.busy:
+        return Reply(code="451", status="4.3.2", text=f"Too busy to look everything up, please try again {token}")
     if verdict.action is Action.GREYLIST:
         seconds = verdict.standing.seconds if verdict.standing else 1
         why = f" ({_names(verdict.because)})" if verdict.because else ""

@@ -99,7 +99,8 @@ class Telemetry:
             more["observe"] = "nothing was refused"
         elif verdict.action is Action.REJECT and (ban := envelope.session.client.ban):
             more["ban"] = ban
-        self._outcome(_EVENTS[verdict.action], envelope, recipients, known, verdict, seconds, more)
+        event = "busy" if verdict.busy else _EVENTS[verdict.action]
+        self._outcome(event, envelope, recipients, known, verdict, seconds, more)
         if self.tally:
             self.tally.refused(envelope, recipients, known, verdict, seconds, observe=observe)
 

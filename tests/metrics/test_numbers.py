@@ -88,7 +88,7 @@ def test_what_becomes_of_mail_is_counted_by_origin(lab: Lab) -> None:
         == entries
         == {
             *("familiar", "findings", "dns_cache", "dns_marks", "greylist_cache"),
-            *("log_lines", "pending_rows", "rows", "waiting_verdicts", "learning_queue"),
+            *("log_lines", "pending_rows", "rows", "waiting_verdicts", "waiting_line", "learning_queue"),
         }
     )
 

@@ -20,19 +20,20 @@ TWO = ["b@lab.example", "c@lab.example"]
 
 
 @pytest.mark.parametrize(
-    ("action", "observe", "counted"),
+    ("verdict", "observe", "counted"),
     [
-        (Action.REJECT, False, ("verdicts", "reject", "translated", "yes")),
-        (Action.TEMPFAIL, False, ("verdicts", "tempfail", "translated", "yes")),
-        (Action.GREYLIST, False, ("verdicts", "greylist", "translated", "yes")),
-        (Action.REJECT, True, ("verdicts", "reject", "translated", "no")),
+        (Verdict(action=Action.REJECT), False, ("verdicts", "reject", "translated", "yes")),
+        (Verdict(action=Action.TEMPFAIL), False, ("verdicts", "tempfail", "translated", "yes")),
+        (Verdict(action=Action.TEMPFAIL, busy=True), False, ("verdicts", "busy", "translated", "yes")),
+        (Verdict(action=Action.GREYLIST), False, ("verdicts", "greylist", "translated", "yes")),
+        (Verdict(action=Action.REJECT), True, ("verdicts", "reject", "translated", "no")),
     ],
 )
 def test_a_refusal_counts_its_recipients_its_findings_and_its_time(
-    action: Action, counted: tuple[str, ...], *, observe: bool
+    verdict: Verdict, counted: tuple[str, ...], *, observe: bool
 ) -> None:
     tally = Tally()
-    tally.refused(ENVELOPE, TWO, KNOWN, Verdict(action=action), 0.003, observe=observe)
+    tally.refused(ENVELOPE, TWO, KNOWN, verdict, 0.003, observe=observe)
     assert tally.take() == {
         counted: 2,
         ("findings", "spf", "smtp.mailfrom", "fail", "translated"): 1,
@@ -132,6 +133,7 @@ def test_the_engine_says_how_full_its_caches_and_queues_are() -> None:
         "familiar": (0, 8192),
         "findings": (0, 50_000),
         "learning_queue": (0, 512),
+        "waiting_line": (0, 256),
         "waiting_verdicts": (0, 32),
     }
     court.offer("a@soft.example")

@@ -179,3 +179,36 @@ def test_a_lookup_hands_on_how_long_answers_are_to_last(server: DnsServer, tally
     for lasting, asked in ((0.0, 1), (0.0, 1), (1000.0, 2)):
         dns.Lookup(resolver, time.monotonic() + PATIENCE, lasting).ask("example.org", "A")
         assert server.count("example.org") == asked
+
+
+def test_what_is_being_asked_when_all_is_to_be_forgotten_is_not_remembered_and_nobody_joins_it(
+    server: DnsServer,
+) -> None:
+    resolver = dns.Resolver(dns.Settings(nameservers=(server.address,)), Translator())
+    gate = server.hold("example.org")
+
+    def ask() -> Answer:
+        return resolver.ask("example.org", "A", time.monotonic() + PATIENCE)
+
+    with ThreadPoolExecutor(2) as pool:
+        before = pool.submit(ask)
+        assert server.received(1)
+        generation = resolver.generation
+        resolver.forget()
+        assert resolver.generation != generation
+        after = pool.submit(ask)
+        assert server.received(2)
+        gate.set()
+        assert before.result() == after.result()
+    ask()
+    assert server.count("example.org") == 2
+    resolver.forget()
+    with ThreadPoolExecutor(1) as pool:
+        gate.clear()
+        before = pool.submit(ask)
+        assert server.received(3)
+        resolver.forget()
+        gate.set()
+        before.result()
+    ask()
+    assert server.count("example.org") == 4

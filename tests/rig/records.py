@@ -20,6 +20,7 @@ class Records:
     `failing` names get no answer: "example.org" to any question, "MX example.org" to that one alone. A name's answers
     have `ttls[name]` seconds to live, else `ttl`; behind CNAMEs the least of all. `questions` are all that were asked,
     as "MX example.org", and `lasting` how long each answer was to last. While `down` is true none is answered.
+    `generation` is as the `Resolver`'s.
     """
 
     def __init__(
@@ -32,6 +33,15 @@ class Records:
         self.questions: list[str] = []
         self.lasting: list[float] = []
         self.down = False
+        self.generation = 0
+
+    def change(self, zone: Zone) -> None:
+        """Know these records too from now on, in the place of others of the same names."""
+        self._zone |= {name.lower().rstrip("."): types for name, types in zone.items()}
+
+    def fail(self, *names: str) -> None:
+        """Answer no question about these names from now on, as about `failing` ones."""
+        self._failing |= {name.lower() for name in names}
 
     def lookup(self, deadline: float = math.inf) -> Lookup:
         """Return one check's door to these records."""

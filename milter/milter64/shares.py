@@ -1,0 +1,140 @@
+"""Places that are shared fairly, so that nobody who wants many keeps others from one; pure, and for one thread at once.
+
+Whoever holds some gets one more only while more than that are free. One who takes all that he can get leaves half of
+the places, two leave a third, and whoever holds none gets in as long as there is any. He is known by his network, and
+by the wider ones around it, which may hold twice as many each: to have many networks makes nobody many.
+
+A place may also be held to wait for a domain, which is counted by the networks that wait for it. So many clients of one
+silent domain leave room for those of others, and one client alone can close no domain to anybody else.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+from milter64.address import Client
+
+_AROUND = ((24, 64), (16, 48), (16, 32))
+"""The lengths of a client's networks, for IPv4 and IPv6; a site may have a /48, and a provider a /32."""
+
+
+class Claim:
+    """A claim to a place: of a client, to wait for some domains, each as often as there are questions about it."""
+
+    def __init__(self, client: Client, domains: Iterable[str] = ()) -> None:
+        self.networks = tuple(dict.fromkeys(client.network(*lengths) for lengths in _AROUND))
+        self.domains = list(domains)
+
+
+_Claim = TypeVar("_Claim", bound=Claim)
+
+
+class Shares:
+    """So many places, and who holds them."""
+
+    def __init__(self, places: int) -> None:
+        self.places = self.free = places
+        self._held: Counter[str] = Counter()
+        """Places by network."""
+        self._waiting: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """For each domain, the questions about it by the widest network."""
+
+    def held(self, claim: Claim) -> int:
+        """Return how many places a claim's narrowest network holds."""
+        return self._held[claim.networks[0]]
+
+    def take(self, claim: Claim) -> bool:
+        """Give a claim its place, if it may have one."""
+        allowed = self.free
+        for network in claim.networks:
+            if self._held[network] >= allowed:
+                return False
+            allowed *= 2
+        if any(len(self._waiting.get(domain, ())) >= self.free for domain in claim.domains):
+            return False
+        self.free -= 1
+        self._held.update(claim.networks)
+        for domain in claim.domains:
+            self._waiting[domain][claim.networks[-1]] += 1
+        return True
+
+    def answered(self, claim: Claim, domain: str) -> None:
+        """Note that a claim which has a place waits for one answer less about a domain."""
+        claim.domains.remove(domain)
+        self._stop_waiting(claim, domain)
+
+    def give_back(self, claim: Claim) -> None:
+        """Free the place of a claim."""
+        for domain in claim.domains:
+            self._stop_waiting(claim, domain)
+        for network in claim.networks:
+            _decrease(self._held, network)
+        self.free += 1
+
+    def _stop_waiting(self, claim: Claim, domain: str) -> None:
+        _decrease(self._waiting[domain], claim.networks[-1])
+        if not self._waiting[domain]:
+            del self._waiting[domain]
+
+
+class Turns(Generic[_Claim]):
+    """So many places, and a line of those who wait for one; its places are shared in the same way."""
+
+    def __init__(self, places: int, line: int) -> None:
+        self._places = Shares(places)
+        self._room = Shares(line)
+        self._line: dict[_Claim, int] = {}
+        """Each with how many of its network stood in the line before it."""
+
+    @property
+    def taken(self) -> tuple[int, int]:
+        """How many places are taken, and how many there are."""
+        return self._places.places - self._places.free, self._places.places
+
+    @property
+    def line(self) -> tuple[int, int]:
+        """How many wait in the line, and how many may."""
+        return len(self._line), self._room.places
+
+    def take(self, claim: _Claim) -> bool:
+        """Give a claim its place at once, if it may have one."""
+        return self._places.take(claim)
+
+    def line_up(self, claim: _Claim) -> bool:
+        """Have a claim wait for its turn, if there is room in the line."""
+        before = self._room.held(claim)
+        if fits := self._room.take(claim):
+            self._line[claim] = before
+        return fits
+
+    def give_up(self, claim: _Claim) -> bool:
+        """Take a claim out of the line; whether it was still in it, and so has no place."""
+        if waits := claim in self._line:
+            del self._line[claim]
+            self._room.give_back(claim)
+        return waits
+
+    def answered(self, claim: _Claim, domain: str) -> list[_Claim]:
+        """Note that a claim which has a place waits for one answer less, and return those whose turn it is now."""
+        self._places.answered(claim, domain)
+        return self._call()
+
+    def leave(self, claim: _Claim) -> list[_Claim]:
+        """Free the place of a claim, and return those whose turn it is now."""
+        self._places.give_back(claim)
+        return self._call()
+
+    def _call(self) -> list[_Claim]:
+        """Give a place to each in the line who may have one: first to the first of each network, and so on."""
+        if not self._line or not self._places.free:
+            return []
+        called = [claim for claim in sorted(self._line, key=self._line.__getitem__) if self._places.take(claim)]
+        for claim in called:
+            self.give_up(claim)
+        return called
+
+
+def _decrease(counts: Counter[str], key: str) -> None:
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]
