@@ -28,7 +28,7 @@ from milter64.headers import (
     is_forged,
     received_spf,
 )
-from milter64.reply import NOT_READY, trouble
+from milter64.reply import NOT_READY, too_many_forged, trouble
 from milter64.session import Envelope, Session
 from milter64.telemetry import Telemetry
 from milter64.transaction import Transaction
@@ -54,6 +54,8 @@ _CONTINUE: int = Milter.CONTINUE
 _NO_CONTENT: int = Milter.P_NODATA | Milter.P_NOEOH | Milter.P_NOBODY | Milter.P_NOUNKNOWN
 _NOREPLY: int = Milter.NOREPLY
 _UTF_8 = ("utf-8", "surrogateescape")
+_MOST_FORGED = 100
+"""Fields that are deleted from one message: the mail server looks through its header for each."""
 
 
 class Callbacks:
@@ -125,7 +127,7 @@ class Callbacks:
         transaction, self._transaction = self._transaction, None
         if not transaction:
             return self.refuse(NOT_READY)
-        if reply := self._engine.end(transaction):
+        if reply := self._refusal(transaction):
             return self.refuse(reply)
         self._set_headers(transaction)
         self._engine.accepted(transaction, self._macro("i"))
@@ -165,6 +167,10 @@ class Callbacks:
             return "?"
         return reading
 
+    def _refusal(self, transaction: Transaction) -> Reply | None:
+        """Return why a whole message can't come in, if so."""
+        return self._engine.end(transaction)
+
     def _set_headers(self, transaction: Transaction) -> None:
         """Add what we found, on top; of a client that is exempt from judgement nothing was asked."""
         if transaction.exempt or not self._context.headers.received_spf:
@@ -190,13 +196,21 @@ class HeaderCallbacks(Callbacks):
         """Note which Authentication-Results fields are forged; deleting waits until end of message."""
         if is_authentication_results(name) and self._transaction:
             self._fields += 1
-            if is_forged(value.decode(*_UTF_8), self._authserv_id):
+            if len(self._forged) <= _MOST_FORGED and is_forged(value.decode(*_UTF_8), self._authserv_id):
                 self._forged.append(self._fields)
 
     def abort(self) -> None:
         """End a transaction that has not become a message."""
         self._fields, self._forged = 0, []
         super().abort()
+
+    def _refusal(self, transaction: Transaction) -> Reply | None:
+        """Refuse a message with too many forged fields, in observe mode too: what isn't deleted is believed."""
+        if len(self._forged) > _MOST_FORGED and not transaction.from_trusted_host:
+            self._context.telemetry.info("too many forged fields", session=self._token, most=_MOST_FORGED)
+            self._engine.abandoned(transaction)
+            return too_many_forged(_MOST_FORGED, self._token)
+        return super()._refusal(transaction)
 
     def _set_headers(self, transaction: Transaction) -> None:
         """Delete what others claim in our name, and say what we found."""

@@ -45,6 +45,12 @@ def one_at_a_time(token: str) -> Reply:
     return Reply(code="452", status="4.5.3", text=text)
 
 
+def too_many_forged(most: int, token: str) -> Reply:
+    """Return the reply to a message that claims more in our name than can be deleted (RFC 3463 3.7, 5.6.0)."""
+    text = f"More than {most} header fields speak in this server's name (milter64 {token})"
+    return Reply(code="554", status="5.6.0", text=text)
+
+
 NOT_READY = Reply(code="451", status="4.7.0", text="The session's beginning was not seen, please try again (milter64)")
 """For a recipient without a CONNECT or a MAIL before it."""
 

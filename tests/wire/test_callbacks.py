@@ -108,6 +108,44 @@ def test_a_mail_server_may_send_fields_that_nobody_asked_for(lab: Lab) -> None:
     assert "fault" not in milter.output
 
 
+FORGED = ("Authentication-Results", "mx.lab.example; spf=pass")
+
+
+def with_fields(client: MilterClient, address: str, *fields: tuple[str, str]) -> Reply:
+    """Send a message with these fields in its header."""
+    client.connect(address=address, j="mx.lab.example")
+    client.helo("mail.honest.example")
+    client.mail("<a@honest.example>")
+    client.rcpt("<b@lab.example>")
+    for field in fields:
+        client.header(*field)
+    return client.eom()
+
+
+def test_a_hundred_forged_fields_are_deleted_the_last_first(client: MilterClient) -> None:
+    others = [("Authentication-Results", "other.example; spf=pass")] * 101
+    reply = with_fields(client, behind(HONEST), *others, *[FORGED] * 100)
+    deleted = [data for letter, data in reply.changes if letter == "m"]
+    assert [int.from_bytes(data[:4]) for data in deleted] == list(range(201, 101, -1))
+
+
+def test_a_message_with_more_forged_fields_is_refused_and_the_next_one_is_not(
+    milter: Milter64, client: MilterClient
+) -> None:
+    reply = with_fields(client, behind(HONEST), *[FORGED] * 101)
+    assert (reply.action, reply.text.partition(" (")[0]) == (
+        "reject",
+        "554 5.6.0 More than 100 header fields speak in this server's name",
+    )
+    assert milter.wait_log(lambda line: line["event"] == "too many forged fields")
+    assert transaction(client, recipient="forgiven@lab.example").action == "continue"
+
+
+def test_of_hosts_of_ours_fields_are_neither_deleted_nor_counted(client: MilterClient) -> None:
+    reply = with_fields(client, "127.0.0.1", *[FORGED] * 101)
+    assert (reply.action, reply.changes) == ("continue", ())
+
+
 def test_a_recipient_without_a_connect_is_put_off(client: MilterClient) -> None:
     client.helo("mail.honest.example")
     client.mail("<a@honest.example>")
