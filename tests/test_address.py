@@ -38,6 +38,15 @@ RFC7757_FIGURE_7 = [
     ("192.0.2.195", "2001:db8:eeee:9:8000::"),
     ("192.0.2.225", "64:ff9b::1"),
 ]
+EMBEDDED = {
+    32: (4, 5, 6, 7),
+    40: (5, 6, 7, 9),
+    48: (6, 7, 9, 10),
+    56: (7, 9, 10, 11),
+    64: (9, 10, 11, 12),
+    96: (12, 13, 14, 15),
+}
+"""Octets of the IPv4 address, as the figure of RFC 6052 2.2 has them."""
 WELL_KNOWN = Prefix("64:ff9b::/96")
 SIIT_DC = Translator([WELL_KNOWN], [Mapping(*row) for row in RFC7757_FIGURE_1])
 EVERY_LENGTH = Translator([Prefix(prefix) for prefix, _, _ in RFC6052_TABLE_1])
@@ -66,7 +75,12 @@ def mappings(draw: st.DrawFn) -> tuple[IPv4Network, IPv6Network]:
     return IPv4Network((first4, 32 - suffix4)), IPv6Network((first6, 128 - suffix6))
 
 
-ipv4_addresses = st.binary(min_size=4, max_size=4)
+def is_source(ipv4: bytes) -> bool:
+    """Whether a packet may come from an address (RFC 1812 5.3.7)."""
+    return ipv4[0] not in (0, 127, *range(224, 240)) and ipv4 != b"\xff\xff\xff\xff"
+
+
+ipv4_addresses = st.binary(min_size=4, max_size=4).filter(is_source)
 ipv6_addresses = st.binary(min_size=16, max_size=16) | st.builds(
     lambda prefix, cut, rest: pack(prefix)[:cut] + rest[cut:],
     st.sampled_from(["64:ff9b::", "64:ff9b:1::", "::ffff:0:0", "2001:db8:122:344::", "2001:db8:eeee:8::"]),
@@ -85,12 +99,25 @@ class TestPrefix:
         assert WELL_KNOWN.encode(pack("192.31.196.10")) == pack("64:ff9b::192.31.196.10")
         assert WELL_KNOWN.decode(pack("64:ff9b::192.31.196.10")) == pack("192.31.196.10")
 
-    @pytest.mark.parametrize("ipv4", ["192.0.2.33", "10.0.0.1", "127.0.0.1", "224.0.0.1", "255.255.255.255"])
+    @pytest.mark.parametrize("ipv4", ["192.0.2.33", "10.0.0.1", "100.64.0.1", "240.0.0.1", "255.255.255.254"])
     def test_only_the_well_known_prefix_must_not_carry_what_is_not_global(self, ipv4: str) -> None:
         assert WELL_KNOWN.encode(pack(ipv4)) is None
         assert WELL_KNOWN.decode(pack(f"64:ff9b::{ipv4}")) is None
         assert Prefix("64:ff9b:1::/96").encode(pack(ipv4)) == pack(f"64:ff9b:1::{ipv4}")
         assert Prefix("64:ff9b:1::/96").decode(pack(f"64:ff9b:1::{ipv4}")) == pack(ipv4)
+
+    @pytest.mark.parametrize(
+        "ipv4",
+        ["0.0.0.0", "0.255.255.255", "127.0.0.1", "127.255.255.255", "224.0.0.1", "239.1.1.1", "255.255.255.255"],
+    )
+    @pytest.mark.parametrize("prefix", [row[0] for row in RFC6052_TABLE_1] + ["64:ff9b::/96", "64:ff9b:1::/96"])
+    def test_no_prefix_carries_what_no_packet_comes_from(self, prefix: str, ipv4: str) -> None:
+        would_be = bytearray(Prefix(prefix).packed.ljust(16, b"\0"))
+        for octet, place in zip(pack(ipv4), EMBEDDED[Prefix(prefix).length], strict=True):
+            would_be[place] = octet
+        wire = unpack(bytes(would_be))
+        assert Prefix(prefix).encode(pack(ipv4)) is None
+        assert decoded(Translator([Prefix(prefix)]), wire) == (wire, Origin.INVALID)
 
     @given(prefixes(), ipv4_addresses)
     def test_what_was_encoded_is_decoded(self, prefix: Prefix, ipv4: bytes) -> None:
@@ -157,6 +184,9 @@ class TestMapping:
         mapping = Mapping(str(four), str(six))
         ipv4 = four[data.draw(st.integers(0, four.num_addresses - 1))]
         encoded = mapping.encode(ipv4.packed)
+        if not is_source(ipv4.packed):
+            assert encoded is None
+            return
         assert encoded is not None
         # 3.3.1: the prefix bits of EAM6, the suffix bits of the IPv4 address, zeros.
         bits = f"{int(six[0]):0128b}"[: six.prefixlen] + f"{int(ipv4):032b}"[four.prefixlen :]
@@ -166,6 +196,12 @@ class TestMapping:
         surplus = six.max_prefixlen - six.prefixlen - (four.max_prefixlen - four.prefixlen)
         noise = data.draw(st.integers(0, 2**surplus - 1))
         assert mapping.decode((int.from_bytes(encoded) | noise).to_bytes(16)) == ipv4.packed
+
+    @pytest.mark.parametrize("ipv4", ["0.0.0.1", "127.0.0.1", "224.0.0.1", "255.255.255.255"])
+    def test_no_mapping_has_what_no_packet_comes_from(self, ipv4: str) -> None:
+        everything, wire = Mapping("0.0.0.0/0", "2001:db8:46::/96"), f"2001:db8:46::{pack(ipv4).hex(':', 2)}"
+        assert everything.encode(pack(ipv4)) is None
+        assert Translator(explicit=[everything]).client(wire).origin is Origin.INVALID
 
     def test_an_address_outside_the_block_is_not_encoded(self) -> None:
         mapping = Mapping("192.0.2.16/28", "2001:db8:cccc::/124")

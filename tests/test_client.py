@@ -1,6 +1,6 @@
 import pytest
 
-from milter64.address import Mapping, Origin, Prefix, Translator
+from milter64.address import Mapping, Origin, Pattern, Prefix, Translator
 from milter64.config import parse
 from milter64.networks import Networks, pack
 
@@ -33,6 +33,7 @@ class TestOrigin:
             ("64:ff9b:1::c01f:c40a", "64:ff9b:1::c01f:c40a", Origin.UNDECODED, ""),
             ("64:ff9b:1:ffff:ffff::1", "64:ff9b:1:ffff:ffff::1", Origin.UNDECODED, ""),
             ("64:ff9b:2::1", "64:ff9b:2::1", Origin.IPV6, ""),
+            ("2001:db8:64::7f00:1", "2001:db8:64::7f00:1", Origin.INVALID, "2001:db8:64::/96"),
             ("64:ff9b::c01f:c401", "64:ff9b::c01f:c401", Origin.MASKED, ""),
             ("198.51.100.1", "198.51.100.1", Origin.MASKED, ""),
             ("2001:db8:9::1", "2001:db8:9::1", Origin.MASKED, ""),
@@ -90,6 +91,84 @@ class TestSynthesised:
         assert Translator().synthesised("64:ff9b::c01f:c40a")
         assert Translator().synthesised("64:ff9b:1::1")
         assert not Translator().synthesised("2001:db8:64::c000:201")
+
+
+def pattern(prefix: str, tail: bytes = b"") -> Pattern:
+    """Return what a DNS64 with a prefix invents, of any length and with any bits; zeros at the end, or `tail`."""
+    address, _, length = prefix.partition("/")
+    behind = {"32": 7, "40": 6, "48": 5, "56": 4, "64": 3, "96": 0}[length]
+    return Pattern(head=pack(address)[: int(length) // 8], tail=tail.rjust(behind, b"\0"))
+
+
+class TestLearned:
+    """What a DNS64 invents: no host's address, and of a client's nobody knows which IPv4 address it has."""
+
+    @pytest.mark.parametrize(
+        ("prefix", "inside", "beside"),
+        [
+            ("2001:db8:5::/96", ["2001:db8:5::c01f:c40a", "2001:db8:5::25"], ["2001:db8:5::1:0:0", "2001:db8:6::1"]),
+            ("2001:db8:5:6:ff00::/96", ["2001:db8:5:6:ff00::c01f:c40a"], ["2001:db8:5:6::c01f:c40a"]),
+            (
+                "2001:db8:5:6::/64",
+                ["2001:db8:5:6:c0:1fc4:a00::"],
+                ["2001:db8:5:6::25", "2001:db8:5:6:a8bb:ccff:fedd:1"],
+            ),
+            ("2001:db8:5:600::/56", ["2001:db8:5:6c0:1f:c40a::"], ["2001:db8:5:6c0::25", "2001:db8:5:6c0:ff1f:c40a::"]),
+            ("2001:db8:5::/48", ["2001:db8:5:c01f:c4:a00::"], ["2001:db8:5:c01f::25", "2001:db8:5:c01f:1c4:a00::"]),
+            ("2001:db8:500::/40", ["2001:db8:5c0:1fc4:a::"], ["2001:db8:5c0:1fc4:a::25", "2001:db8:5c0:1fc4:a:0:1::"]),
+            ("2001:db8::/32", ["2001:db8:c01f:c40a::"], ["2001:db8:c01f:c40a::25", "2001:db8:c01f:c40a:100::"]),
+            ("64:ff9b::/32", ["64:ff9b:c01f:c40a::"], ["64:ff9b:c01f:c40a::1"]),
+        ],
+    )
+    def test_a_prefix_of_dns64_is_a_translators_and_no_native_neighbours(
+        self, prefix: str, inside: list[str], beside: list[str]
+    ) -> None:
+        translator = Translator()
+        for address in (*inside, *beside):
+            assert translator.client(address).origin is Origin.IPV6
+        translator.distrust([pattern(prefix)])
+        found = [translator.client(address) for address in inside]
+        assert {(client.origin, client.via) for client in found} == {(Origin.UNDECODED, prefix)}
+        assert [(client.ban, client.network(24, 64)) for client in found] == [
+            ("", f"{each.wire}/128") for each in found
+        ]
+        assert [translator.synthesised(address) for address in inside] == [True] * len(inside)
+        for address in beside:
+            assert translator.client(address).origin is Origin.IPV6
+            assert not translator.synthesised(address)
+
+    def test_a_suffix_that_a_dns64_writes_is_known_by_it(self) -> None:
+        translator = Translator()
+        translator.distrust([pattern("2001:db8:5::/48", b"\1")])
+        assert translator.synthesised("2001:db8:5:c01f:c4:a00::1")
+        assert translator.synthesised("2001:db8:5:c01f:c4:a00::")
+        assert not translator.synthesised("2001:db8:5:c01f:c4:a00::2")
+
+    def test_what_is_configured_goes_before_what_is_learned(self) -> None:
+        translator = Translator(PREFIXES, MAPPINGS, GATEWAYS)
+        translator.distrust([pattern("2001:db8::/32"), pattern("2001:db8:aaaa::/96"), pattern("64:ff9b::/96")])
+        for wire, origin in (
+            ("2001:db8:64::c01f:c40a", Origin.TRANSLATED),
+            ("2001:db8:aaaa::1", Origin.TRANSLATED),
+            ("2001:db8:aaaa::2", Origin.UNDECODED),
+            ("64:ff9b::c01f:c40a", Origin.TRANSLATED),
+            ("2001:db8:9::1", Origin.MASKED),
+        ):
+            assert translator.client(wire).origin is origin
+
+    def test_a_native_neighbour_is_banned_alone(self) -> None:
+        translator = Translator()
+        assert translator.client("2001:db8:5::1:0:1").ban == "2001:db8:5::/64"
+        translator.distrust([pattern("2001:db8:5::/96")])
+        assert translator.client("2001:db8:5::1:0:1").ban == "2001:db8:5::1:0:1"
+
+    def test_what_is_learned_takes_the_place_of_what_was(self) -> None:
+        translator = Translator()
+        translator.distrust([pattern("2001:db8:5::/96")])
+        translator.distrust([pattern("2001:db8:6::/96")])
+        wires = ("2001:db8:5::c01f:c40a", "2001:db8:6::c01f:c40a")
+        assert [translator.client(wire).origin for wire in wires] == [Origin.IPV6, Origin.UNDECODED]
+        assert [translator.synthesised(wire) for wire in wires] == [False, True]
 
 
 class TestClientNetwork:

@@ -6,6 +6,7 @@ It is made before the workers are forked, so that one that takes a dead one's pl
 import fcntl
 import os
 import pickle
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from zlib import crc32
 
 from milter64.crowds import Crowds
+from milter64.discover.rfc7050 import Synthesis
 
 HOUR = 3600.0
 _LINES = 256
@@ -22,11 +24,15 @@ _SUM = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notes:
-    """The names heard, when each gateway last showed to be one, and when each line was said last."""
+    """The names heard, when each gateway last showed to be one, and when each line was said last.
+
+    `dns64` has what each nameserver makes of ipv4only.arpa.
+    """
 
     crowds: Crowds = field(default_factory=Crowds)
     masked: dict[bytes, float] = field(default_factory=dict)
     said: dict[tuple[str, str], float] = field(default_factory=dict)
+    dns64: dict[str, Synthesis] = field(default_factory=dict)
 
     def due(self, line: tuple[str, str], now: float) -> bool:
         """Whether nobody has said a line within the hour; take note that it is said now."""
@@ -47,6 +53,7 @@ class Board:
         Raises:
             OSError: the system has no room for them.
         """
+        self.began = time.time()
         self._file = os.memfd_create("guard")
         weakref.finalize(self, os.close, self._file)
 

@@ -1,7 +1,8 @@
 """Watches at run time for set-ups that hide or falsify who calls, behind everything: no verdict waits for it.
 
 - Clients in a translator's addresses that no configured prefix covers (`undecoded`).
-- A resolver that invents AAAA records (`dns64`): its prefix is learned, so that they count for nothing.
+- A resolver that invents AAAA records (`dns64`): its prefix is learned, so that they count for nothing, and clients in
+  it are `undecoded` too. One that doesn't say whether it does is asked again and again.
 - A gateway behind which all clients hide (`masked`): its address stands for nobody from then on.
 
 Sessions only leave their envelopes here. A thread of the worker looks at them, once a second at most, and what it finds
@@ -12,6 +13,7 @@ A reload begins anew; what `milter64 discover` wants stays in a file.
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from math import inf
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
@@ -21,7 +23,8 @@ from milter64.board import HOUR, Board
 from milter64.config import Settings
 from milter64.crowds import MANY, WINDOW
 from milter64.discover import records, rfc7050
-from milter64.discover.records import Sighting
+from milter64.discover.records import Learned, Sighting
+from milter64.discover.rfc7050 import Synthesis
 from milter64.discover.shapes import Shapes, guess
 from milter64.dns import Resolver
 from milter64.exchange import nameservers
@@ -37,8 +40,9 @@ _PARTING = 0.3
 """Seconds that the end of a worker waits for the last note, as when a nameserver is being waited for."""
 _KEPT = 2048
 """Envelopes that wait to be looked at, beyond which others go unseen; and addresses that were, this hour."""
-_ASK_AGAIN = 60.0
-"""Seconds after which nameservers are asked again that did not answer about ipv4only.arpa."""
+_ASK_SOON, _ASK_LATER = 2.0, 60.0
+"""Seconds after which nameservers are asked again that don't say whether they invent AAAA records: each time twice as
+many."""
 _WRITE_EVERY = 300.0
 _NAME_THEM = (
     "let the proxy name the clients: PROXY protocol (smtpd_upstream_proxy_protocol) or XCLIENT; "
@@ -66,10 +70,11 @@ class Guard:
         self._unremarkable: set[bytes] = set()
         """Those of them that are no gateway's either."""
         self._seen: dict[str, Sighting] = {}
-        self._invented: dict[str, Prefix] = {}
+        self._learned = Learned(began=board.began)
         self._file = records.place(settings.greylist.store)
+        self._ask_soon = _ASK_SOON
         self._ask_at = self._write_at = self._forget_at = 0.0
-        self._unwritten = False
+        self._unwritten = bool(self._file and self._file.exists())  # it may have what was learned before a reload
         self._closed = Event()
         self._thread = Thread(target=self._run, name="guard", daemon=True)
 
@@ -114,31 +119,49 @@ class Guard:
     # AAAA records that a resolver invents (RFC 7050)
 
     def _ask(self) -> None:
-        """Ask each nameserver for what only a DNS64 has; who doesn't answer has what was found before."""
-        self._ask_at = time.monotonic() + HOUR
+        """Ask each nameserver for what only a DNS64 has; of who doesn't say, what was found before still holds."""
         dns = self._settings.dns
-        found = [rfc7050.ask(server, dns.timeout) for server in nameservers(dns.nameservers)]
-        silent = any(synthesis.error for synthesis in found)
-        if silent:
-            self._ask_at = time.monotonic() + _ASK_AGAIN
-        invented = {prefix.text: prefix for synthesis in found for prefix in synthesis.prefixes}
-        if silent:
-            invented = self._invented | invented
-        if invented.keys() != self._invented.keys():
-            self._translator.distrust(invented.values())
+        found = rfc7050.survey(nameservers(dns.nameservers), dns.timeout)
+        with self._board.notes() as notes:
+            known = rfc7050.renewed(found, notes.dns64)
+            notes.dns64.clear()
+            notes.dns64.update(known)
+        if any(synthesis.error for synthesis in found):
+            self._ask_at = time.monotonic() + self._ask_soon
+            self._ask_soon = min(2 * self._ask_soon, _ASK_LATER)
+        else:
+            self._ask_at, self._ask_soon = time.monotonic() + HOUR, _ASK_SOON
+        inventing = [synthesis for synthesis in known.values() if synthesis.patterns]
+        dns64 = {synthesis.nameserver: tuple(sorted(synthesis.addresses)) for synthesis in inventing}
+        if dns64 != self._learned.dns64:
+            self._translator.distrust({pattern for synthesis in inventing for pattern in synthesis.patterns})
             self._resolver.forget()  # it may have taken such records for real
-            self._invented = invented
-        for synthesis in found:
-            for prefix in synthesis.prefixes:
-                self._say(
-                    "dns64",
-                    prefix.text,
-                    nameserver=synthesis.nameserver,
-                    prefix=prefix.text,
-                    what="it invents AAAA records of hosts that have none; we let them count for nothing",
-                    remedy=f"name a resolver without DNS64: [dns] nameservers; if clients come from {prefix.text} too, "
-                    f"add it: {self._with(prefix.text)}",
+            self._forget_at = 0.0  # clients that have been looked at may be undecoded from now on
+            self._learn(replace(self._learned, dns64=dns64))
+        for synthesis in known.values():
+            self._tell_of_dns64(synthesis)
+
+    def _tell_of_dns64(self, synthesis: Synthesis) -> None:
+        """Say what a nameserver invents, unless that is expected; or that this isn't known."""
+        server, configured = synthesis.nameserver, {prefix.text for prefix in self._settings.translation.prefixes}
+        if synthesis.error:
+            what = f"whether it invents AAAA records of hosts that have none isn't known: {synthesis.error}"
+            remedy = f"let it answer for {rfc7050.NAME}, which has the A records 192.0.0.170 and 192.0.0.171 (RFC 8880)"
+            self._say("dns64", server, nameserver=server, what=what, remedy=remedy)
+        for pattern in synthesis.patterns:
+            if (text := pattern.text) not in configured:
+                what = "it invents AAAA records of hosts that have none; we let them count for nothing"
+                remedy = (
+                    f"give the DNS64 another prefix: {pattern.defect}"
+                    if pattern.defect
+                    else f"name a resolver without DNS64: [dns] nameservers; if clients come from {text} too, "
+                    f"add it: {self._with(text)}"
                 )
+                self._say("dns64", text, nameserver=server, prefix=text, what=what, remedy=remedy)
+
+    def _learn(self, learned: Learned) -> None:
+        """Keep for the file at once what is known by now."""
+        self._learned, self._unwritten, self._write_at = learned, True, 0.0
 
     # Clients
 
@@ -162,7 +185,8 @@ class Guard:
         if packed not in self._watched:
             self._watched.add(packed)
             self._classify(client)
-        is_local = packed in self._gateways or (client.private and client.origin is not Origin.TRANSLATED)
+        behind_translator = client.origin in (Origin.TRANSLATED, Origin.UNDECODED)
+        is_local = packed in self._gateways or (client.private and not behind_translator)
         if is_local or client.origin is Origin.MASKED:
             return not envelope.login
         self._unremarkable.add(packed)
@@ -183,6 +207,7 @@ class Guard:
         if masked != self._masked:
             self._masked = masked
             self._translator.mask(masked)
+            self._learn(replace(self._learned, masked=frozenset(map(unpack, masked))))
         for packed, wire in crowded.items():
             self._tell_of_gateway(wire, packed)
 
@@ -191,18 +216,19 @@ class Guard:
             case Origin.TRANSLATED if "=" not in client.via:  # else by a mapping (RFC 7757)
                 self._see(client.via, client.origin, client.wire)
             case Origin.UNDECODED:
-                self._undecoded(client.wire, client.wire_packed)
+                self._undecoded(client)
             case Origin.IPV6 if not client.private:
                 for prefix, wires in self._shapes.add(client.wire_packed).items():
                     self._see(prefix, client.origin, *map(unpack, wires))
 
-    def _undecoded(self, wire: str, packed: bytes) -> None:
-        prefix = guess(packed)
+    def _undecoded(self, client: Client) -> None:
+        wire, via = client.wire, client.via
         remedy = "find out its prefix, and add it to [translation]: see `milter64 discover`"
-        if prefix:
-            self._see(prefix.text, Origin.UNDECODED, wire)
-            remedy = f"if it is your translator's, add it: {self._with(prefix.text)}"
-        text = prefix.text if prefix else "64:ff9b:1::/48" if wire.startswith("64:ff9b:1:") else "64:ff9b::/96"
+        text = via or ("64:ff9b:1::/48" if wire.startswith("64:ff9b:1:") else "64:ff9b::/96")
+        if prefix := _guess(client):
+            text = prefix.text
+            self._see(text, Origin.UNDECODED, wire)
+            remedy = f"if it is your translator's, add it: {self._with(text)}"
         what = "a translator's client, and no configured prefix covers it: it is not judged by its address"
         self._say("undecoded", text, client=wire, prefix=text, what=what, remedy=remedy)
 
@@ -238,10 +264,18 @@ class Guard:
             self._write_at = 0.0
 
     def _write(self) -> None:
-        """Write what was seen; where that can't be, the store's own line tells of the folder."""
+        """Write what was seen and learned; where that can't be, the store's own line tells of the folder."""
         self._unwritten = False
         self._write_at = time.monotonic() + _WRITE_EVERY
         self._seen = records.unite(self._seen.values(), now=time.time())
         if self._file:
             with suppress(OSError):
-                records.write(self._file, self._seen.values())
+                records.write(self._file, self._seen.values(), self._learned)
+
+
+def _guess(undecoded: Client) -> Prefix | None:
+    """Return the prefix that a translator's address most likely lies in."""
+    try:
+        return Prefix(undecoded.via) if undecoded.via else guess(undecoded.wire_packed)
+    except ValueError:  # a DNS64's, which RFC 6052 forbids
+        return None

@@ -123,6 +123,9 @@ NON_GLOBAL_IPV4 = Networks(
 )
 """IPv4 addresses that 64:ff9b::/96 must not carry (RFC 6052 3.1)."""
 
+NO_SOURCE_IPV4 = Networks(("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32"))
+"""IPv4 addresses that no packet comes from, and whose packets no router or translator passes on (RFC 1812 5.3.7)."""
+
 PRIVATE = Networks(
     (
         "10.0.0.0/8",

@@ -15,7 +15,9 @@ from milter64.discover.records import Sighting
 from rig.dnsserver import DnsServer, Fault
 from rig.records import Records
 
-SYNTHESISED = {"ipv4only.arpa": {"AAAA": ["64:ff9b::c000:aa", "64:ff9b::c000:ab", "2001:db8:64::c000:aa"]}}
+INVENTED = ["64:ff9b::c000:aa", "64:ff9b::c000:ab", "2001:db8:64::c000:aa", "2001:db8:64::c000:ab"]
+CROOKED = ["2001:db8:1:2:ff00:0:c000:aa", "2001:db8:1:2:ff00:0:c000:ab"]
+REAL = {"ipv4only.arpa": {"A": ["192.0.0.170", "192.0.0.171"]}}
 
 
 @pytest.fixture
@@ -28,7 +30,10 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def servers() -> Iterator[tuple[DnsServer, DnsServer]]:
     with ExitStack() as stack:
-        yield stack.enter_context(DnsServer(SYNTHESISED)), stack.enter_context(DnsServer({}))
+        yield (
+            stack.enter_context(DnsServer({"ipv4only.arpa": {"AAAA": INVENTED}})),
+            stack.enter_context(DnsServer(REAL)),
+        )
 
 
 def asking(*servers: DnsServer) -> Settings:
@@ -70,11 +75,35 @@ def test_a_nameserver_that_synthesises_is_found_among_others(
     assert facts.translators == Translators()
 
 
-def test_a_nameserver_that_does_not_answer_leaves_it_open(folder: Path, servers: tuple[DnsServer, DnsServer]) -> None:
+@pytest.mark.parametrize(
+    ("fault", "why"), [(Fault.SILENT, "no answer in time"), (Fault.SERVFAIL, "SERVFAIL"), (Fault(0), "NXDOMAIN")]
+)
+def test_a_nameserver_that_does_not_say_leaves_it_open(
+    folder: Path, servers: tuple[DnsServer, DnsServer], fault: Fault, why: str
+) -> None:
     dns64, plain = servers
-    dns64.faults["ipv4only.arpa"] = Fault.SILENT
-    facts, _ = gather(asking(plain, dns64), folder, [], lambda _: None)
-    assert facts.translators == Translators(trouble=f"no answer in time from {dns64.address}")
+    dns64.faults["ipv4only.arpa"] = fault
+    dns64.records = {}
+    for settings in (asking(plain, dns64), asking(dns64, plain)):
+        facts, _ = gather(settings, folder, [], lambda _: None)
+        assert facts.translators == Translators(trouble=f"{why} from {dns64.address}")
+
+
+def test_what_one_nameserver_invents_is_known_though_another_does_not_say(
+    folder: Path, servers: tuple[DnsServer, DnsServer]
+) -> None:
+    dns64, blind = servers
+    dns64.records["ipv4only.arpa"] = {"AAAA": [*INVENTED[:2], *CROOKED]}
+    dns64.records["mx.example.org"] = {"AAAA": ["2001:db8:1:2:ff00:0:c01f:c40a", "2001:db8::25"]}
+    blind.records = {}
+    facts, _ = gather(asking(dns64, blind), folder, [], lambda _: None)
+    assert (facts.translators.prefixes, facts.translators.trouble) == (
+        ("64:ff9b::/96",),
+        f"NXDOMAIN from {blind.address}",
+    )
+    assert "bits 64 to 71" in facts.translators.forbidden[0]
+    assert facts.dns.lookup().ask("mx.example.org", "AAAA").values == ("2001:db8::25",)
+    assert facts.translator.client("2001:db8:1:2:ff00:0:c01f:c40a").origin is Origin.UNDECODED
 
 
 def test_each_question_has_its_time_and_all_together_have_theirs() -> None:

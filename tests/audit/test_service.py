@@ -144,13 +144,20 @@ BOTH = 'translation.prefixes = ["64:ff9b::/96", "2001:db8:64::/96"]'
     [
         (OTHER, "", "problem", "makes AAAA records in 2001:db8:64::/96, and milter64 knows 64:ff9b::/96", "discover"),
         (OTHER, "translation.prefixes = []", "problem", "64:ff9b::/96, and milter64 knows none", "without DNS64"),
+        (
+            Translators(forbidden=("'2001:db8:0:0:ff00::/96' has bits 64 to 71 set",)),
+            "",
+            "problem",
+            "with a prefix that can't be configured: '2001:db8:0:0:ff00::/96' has bits 64 to 71 set",
+            "another prefix",
+        ),
         (OTHER, BOTH, "ok", "a DNS64, with 2001:db8:64::/96, 64:ff9b::/96, which milter64 knows", ""),
         (
             Translators(trouble="no answer in time"),
             "",
             "warning",
             "isn't known: no answer in time",
-            "mend the resolver",
+            "let it answer for ipv4only.arpa",
         ),
     ],
 )
@@ -159,6 +166,12 @@ def test_the_translation_that_dns_tells_of(
 ) -> None:
     scene = Scene(translators=translators, settings=settings)
     check(scene.lines("milter64"), level, TRANSLATION, reason, remedy)
+
+
+def test_one_nameserver_of_several_that_does_not_say_is_told_of_beside_what_another_invents() -> None:
+    scene = Scene(translators=Translators(prefixes=("2001:db8:64::/96",), trouble="NXDOMAIN from 192.0.2.53"))
+    lines = [line for line in scene.lines("milter64") if line.subject == TRANSLATION]
+    assert [(line.level.value, line.remedy[:6]) for line in lines] == [("problem", "add it"), ("warning", "let it")]
 
 
 def test_clients_that_come_through_a_translator_that_is_not_configured() -> None:

@@ -114,7 +114,7 @@ def test_what_is_known_too_little_of_is_said_so(lab: Lab, capsys: pytest.Capture
     nsd = lab.start(Nsd, {".": None})
     file = configure(lab, nsd.server)
     printed = discover(file, capsys)
-    assert "no client has come through a translator yet" in printed
+    assert "the service has noted no client of a translator yet" in printed
     assert "SERVFAIL" in printed
     assert f"As {file} has it already" in printed
     assert "not asked (--wait 0)" in printed

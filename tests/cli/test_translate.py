@@ -20,6 +20,7 @@ def config(tmp_path: Path) -> str:
 
 WELL_KNOWN = "64:ff9b::/96"
 LOCAL = "2001:db8:64::/48"
+NO_SOURCE = "no IPv4 packet comes from such an address (RFC 1812 5.3.7)"
 FORBIDDEN = "64:ff9b::/96 must not carry a non-global address (RFC 6052 3.1)"
 
 
@@ -63,6 +64,15 @@ FORBIDDEN = "64:ff9b::/96 must not carry a non-global address (RFC 6052 3.1)"
             "64:ff9b:1::c01f:c40a",
             [("undecoded", "", "", "a translator's address, and no configured prefix covers it")],
         ),
+        (
+            "2001:db8:64:7f00:0:100::",
+            [("invalid", "", LOCAL, f"inside 2001:db8:64::/48, and no legal translation: {NO_SOURCE}")],
+        ),
+        (
+            "64:ff9b::7f00:1",
+            [("invalid", "", WELL_KNOWN, f"inside 64:ff9b::/96, and no legal translation: {FORBIDDEN}")],
+        ),
+        ("127.0.0.1", [("ipv4", "", "", NO_SOURCE)]),
         ("2001:db8::25", [("ipv6", "", "", "native IPv6: no prefix and no mapping covers it")]),
         (
             "192.31.196.10",

@@ -8,8 +8,10 @@ import pytest
 from rig.direct import Message
 from rig.fail2ban import WritingMilter64
 from rig.lab import Lab
+from rig.nsd import Nsd
 from rig.process import until
 from rig.strangers import LINE, Lines
+from rig.world import ZONES
 
 RULE = Path(__file__).parents[2] / "contrib" / "logcheck" / "ignore.d.server" / "milter64"
 HEADS = ("2026-11-21T02:40:39.123456+00:00 mx milter64[12]: ", "Nov 21 02:40:39 mx milter64[12]: ")
@@ -36,7 +38,9 @@ def test_no_outcome_is_mailed_whatever_strangers_have_said(tmp_path: Path, lines
 
 @pytest.mark.parametrize("layout", ["logfmt", "json"])
 def test_trouble_is_mailed_and_start_reload_and_stop_are_not(tmp_path: Path, lab: Lab, layout: str) -> None:
+    nsd = lab.start(Nsd, ZONES)
     settings = f'[greylist]\nstore = "sqlite:{tmp_path}/missing/store"\n[log]\nformat = "{layout}"\n'
+    settings += f'[dns]\nnameservers = ["{nsd.server}"]\n'
     milter = lab.start(WritingMilter64, settings)
     until(lambda: "the store is gone" in milter.lines.read_text(), "a warning")
     Message(address="127.0.0.1", helo=LINE).send(milter)

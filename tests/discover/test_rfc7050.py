@@ -1,10 +1,9 @@
 import pytest
 
-from milter64.address import Prefix
-from milter64.discover.rfc7050 import ask, prefixes
+from milter64.discover.rfc7050 import NAME, Synthesis, ask, patterns, read, renewed, survey
 from milter64.exchange import nameserver
 from milter64.networks import pack, unpack
-from rig.dnsserver import DnsServer, Fault
+from rig.dnsserver import DnsServer, Fault, Records
 from rig.lab import Lab
 from rig.nsd import Nsd
 from rig.unbound import Unbound
@@ -22,54 +21,107 @@ IPV4ONLY = {".": "ipv4only.arpa. A 192.0.0.170\nipv4only.arpa. A 192.0.0.171"}
 """As the root's zone has it (RFC 7050 8.2)."""
 
 
-@pytest.mark.parametrize("prefix", LENGTHS)
-@pytest.mark.parametrize("ipv4", ["192.0.0.170", "192.0.0.171"])
-def test_the_place_of_the_ipv4_address_tells_the_prefix(prefix: str, ipv4: str) -> None:
-    packed = Prefix(prefix).encode(b"\xc0\0\0" + bytes([int(ipv4[-3:])]))
-    # 64:ff9b::/96 must not carry it (RFC 6052 3.1), and does all the same.
-    address = unpack(packed) if packed else f"64:ff9b::{ipv4}"
-    assert [each.text for each in prefixes([address])] == [prefix]
+def invented(prefix: str, suffix: int = 0, *last: int) -> list[str]:
+    """Return the AAAA records of ipv4only.arpa, or those of them for 192.0.0.`last`, as a DNS64 with a prefix has them.
+
+    It may be one that RFC 6052 forbids.
+    """
+    address, _, length = prefix.partition("/")
+    places = {
+        32: (4, 5, 6, 7),
+        40: (5, 6, 7, 9),
+        48: (6, 7, 9, 10),
+        56: (7, 9, 10, 11),
+        64: (9, 10, 11, 12),
+        96: (12, 13, 14, 15),
+    }[int(length)]
+    made = []
+    for octet in last or (170, 171):
+        packed = bytearray(pack(address)) if int(length) == 96 else bytearray(pack(address)[:15] + bytes([suffix]))
+        for place, value in zip(places, (192, 0, 0, octet), strict=True):
+            packed[place] = value
+        made.append(unpack(bytes(packed)))
+    return made
 
 
+@pytest.mark.parametrize("suffix", [0, 7])
 @pytest.mark.parametrize("prefix", LENGTHS)
-def test_a_suffix_that_is_not_zero_is_ignored(prefix: str) -> None:
-    packed = Prefix(prefix).encode(pack("192.0.0.170")) or pack("64:ff9b::192.0.0.170")
-    suffixed = packed[:15] + (b"\x07" if packed[15] == 0 else packed[15:])
-    assert [each.text for each in prefixes([unpack(suffixed)])] == [prefix]
+def test_the_places_of_both_ipv4_addresses_tell_the_prefix(prefix: str, suffix: int) -> None:
+    both = invented(prefix, suffix)
+    assert [each.text for each in patterns(both)] == [prefix]
+    assert [each.text for each in patterns(reversed(both))] == [prefix]
+
+
+@pytest.mark.parametrize("last", [170, 171])
+@pytest.mark.parametrize("prefix", LENGTHS)
+def test_one_of_them_tells_nothing(prefix: str, last: int) -> None:
+    assert patterns(invented(prefix, 0, last)) == ()
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "2001:db8:c000:aa::/96",
+        "2001:db8:c000:ab::/96",
+        "2001:db8:c000:aa::/64",
+        "c000:aa:c000:aa::/96",
+        "2001:db8:c0:0:aa:c000::/96",
+        "2001:db8:c000:aa:c0::/96",
+        "2001:dbc0:0:aa00::/56",
+        "c000:aa::/40",
+    ],
+)
+def test_a_prefix_may_have_octets_like_theirs(prefix: str) -> None:
+    assert [each.text for each in patterns(invented(prefix))] == [prefix]
+
+
+def test_two_prefixes_that_have_octets_like_both_of_them_are_two() -> None:
+    both = ["2001:db8:c000:aa::/96", "2001:db8:c000:ab::/96"]
+    assert [each.text for each in patterns([*invented(both[0]), *invented(both[1])])] == both
 
 
 @pytest.mark.parametrize(
     ("addresses", "found"),
     [
         pytest.param(
-            ["2001:db8:42::192.0.0.170", "2001:db8:43::192.0.0.170", "64:ff9b::192.0.0.170", "64:ff9b::192.0.0.171"],
-            ["2001:db8:42::/96", "2001:db8:43::/96", "64:ff9b::/96"],
-            id="several prefixes, in the order of the records, each once",
-        ),
-        pytest.param(["2001:db8:c000:aa::192.0.0.170"], [], id="twice, and so nowhere"),
-        pytest.param(
-            ["2001:db8:c000:aa:0:c000:aa:0"], [], id="a second time between the places of RFC 6052 counts too"
+            [*invented("2001:db8:42::/96"), *invented("2001:db8:7::/48"), *invented("64:ff9b::/96")],
+            ["2001:db8:42::/96", "64:ff9b::/96", "2001:db8:7::/48"],
+            id="several prefixes",
         ),
         pytest.param(
-            ["2001:db8:c000:aa:0:c000:c000:ab", "2001:db8:c000:aa:c0:0:aac0:ab"],
-            ["2001:db8::/32"],
-            id="once beside what only begins like it",
+            [*invented("2001:db8:42::/96", 0, 170), *invented("2001:db8:43::/96", 0, 171)], [], id="of each only one"
         ),
         pytest.param(
-            ["2001:db8:c000:aa::c000:aa", "2001:db8:c000:aa:0:c000:aa:0"], [], id="none of both is there only once"
+            [*invented("2001:db8:42::/96"), *invented("2001:db8:43::/96", 0, 171)],
+            ["2001:db8:42::/96"],
+            id="of one both",
         ),
         pytest.param(
-            ["c000:aa:c000:aa::c000:ab"], ["c000:aa:c000:aa::/96"], id="the first twice, and the other once: the other"
+            [*invented("2001:db8::/32", 1, 170), *invented("2001:db8::/32", 2, 171)], [], id="with two suffixes"
         ),
-        pytest.param(["2001:db8:0:c000:aa::"], [], id="in no place of RFC 6052's"),
-        pytest.param(["2001:db8::1"], [], id="a hijacker's answer"),
-        pytest.param(["64:ff9b:c000:aa::"], [], id="64:ff9b:: has one length only"),
-        pytest.param(["2001:db8:1:2:ff00::192.0.0.170"], [], id="bits 64 to 71 are set"),
+        pytest.param(["2001:db8:c0:0:ff00:aa00::", "2001:db8:c0:0:ff00:ab00::"], [], id="bits 64 to 71 of a short one"),
+        pytest.param(["2001:db8:0:c000:aa::", "2001:db8:0:c000:ab::"], [], id="in no place of RFC 6052's"),
+        pytest.param(["2001:db8::1", "2001:db8::2"], [], id="a hijacker's answer"),
         pytest.param([], [], id="no answer"),
     ],
 )
-def test_an_address_counts_once_and_in_its_place(addresses: list[str], found: list[str]) -> None:
-    assert [prefix.text for prefix in prefixes(addresses)] == found
+def test_a_prefix_explains_both_addresses_in_their_place(addresses: list[str], found: list[str]) -> None:
+    assert [pattern.text for pattern in patterns(addresses)] == found
+
+
+@pytest.mark.parametrize(
+    ("prefix", "defect"),
+    [
+        ("2001:db8:1:2:ff00::/96", "bits 64 to 71"),
+        ("2001:db8:1:2:100::/96", "bits 64 to 71"),
+        ("64:ff9b::/32", "the only length of the Well-Known Prefix"),
+    ],
+)
+def test_a_prefix_that_is_forbidden_is_known_and_no_prefix(prefix: str, defect: str) -> None:
+    synthesis = read("127.0.0.1", tuple(invented(prefix)))
+    assert [pattern.text for pattern in synthesis.patterns] == [prefix]
+    assert defect in synthesis.patterns[0].defect
+    assert (synthesis.prefixes, synthesis.error) == ((), "")
 
 
 @pytest.mark.parametrize("prefix", LENGTHS)
@@ -86,18 +138,56 @@ def test_a_resolver_without_dns64_has_none(lab: Lab) -> None:
     assert (synthesis.prefixes, synthesis.addresses, synthesis.error) == ((), (), "")
 
 
-ANSWER = {"ipv4only.arpa": {"AAAA": ["64:ff9b::c000:aa"]}}
+def asked(records: Records, fault: Fault = Fault(0), timeout: float = 5.0) -> Synthesis:  # noqa: B008  none at all
+    with DnsServer(records) as server:
+        server.faults[NAME] = fault
+        return ask(nameserver(server.address), timeout)
+
+
+REAL = {NAME: {"A": ["192.0.0.170", "192.0.0.171"]}}
+SYNTHESISED = {NAME: {"A": REAL[NAME]["A"], "AAAA": invented("64:ff9b::/96")}}
+
+
+def test_who_has_both_a_records_and_no_aaaa_is_no_dns64() -> None:
+    synthesis = asked(REAL)
+    assert (synthesis.patterns, synthesis.addresses, synthesis.error) == ((), (), "")
+
+
+@pytest.mark.parametrize("records", [REAL, SYNTHESISED])
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (Fault.SILENT, "no answer in time"),
+        (Fault.SERVFAIL, "SERVFAIL"),
+        (Fault.REFUSED, "REFUSED"),
+        (Fault.GARBAGE, "no answer in time"),
+    ],
+)
+def test_who_fails_tells_nothing(records: Records, fault: Fault, error: str) -> None:
+    synthesis = asked(records, fault, 0.3)
+    assert (synthesis.patterns, synthesis.error) == ((), error)
 
 
 @pytest.mark.parametrize(
-    ("fault", "error"),
-    [(Fault.SILENT, "no answer in time"), (Fault.SERVFAIL, "SERVFAIL"), (Fault.REFUSED, "REFUSED")],
+    ("records", "error"),
+    [
+        pytest.param({}, "NXDOMAIN", id="no such name"),
+        pytest.param({NAME: {"TXT": ["-"]}}, "it has neither AAAA nor the A records", id="no such record"),
+        pytest.param({NAME: {"A": ["192.0.0.170"]}}, "it has neither AAAA nor the A records", id="one of both"),
+        pytest.param({NAME: {"A": ["127.0.0.1"]}}, "it has neither AAAA nor the A records", id="a hijacker's A"),
+        pytest.param(
+            {NAME: {"AAAA": ["2001:db8::1"]}}, "its AAAA records have no prefix in common", id="a hijacker's AAAA"
+        ),
+        pytest.param(
+            {NAME: {"AAAA": invented("64:ff9b::/96", 0, 170)}},
+            "its AAAA records have no prefix in common",
+            id="one AAAA",
+        ),
+    ],
 )
-def test_a_nameserver_without_an_answer_tells_nothing(fault: Fault, error: str) -> None:
-    with DnsServer(ANSWER) as server:
-        server.faults["ipv4only.arpa"] = fault
-        synthesis = ask(nameserver(server.address), 0.3)
-    assert (synthesis.prefixes, synthesis.error) == ((), error)
+def test_an_answer_that_is_no_dns64s_and_no_other_resolvers_tells_nothing(records: Records, error: str) -> None:
+    synthesis = asked(records)
+    assert (synthesis.patterns, synthesis.error) == ((), error)
 
 
 def test_a_closed_port_is_told_of() -> None:
@@ -107,6 +197,25 @@ def test_a_closed_port_is_told_of() -> None:
 
 
 def test_an_answer_that_is_cut_short_is_fetched_over_tcp() -> None:
-    with DnsServer(ANSWER) as server:
-        server.faults["ipv4only.arpa"] = Fault.TRUNCATED
-        assert [prefix.text for prefix in ask(nameserver(server.address), 5.0).prefixes] == ["64:ff9b::/96"]
+    assert [prefix.text for prefix in asked(SYNTHESISED, Fault.TRUNCATED).prefixes] == ["64:ff9b::/96"]
+
+
+def test_each_nameserver_is_asked_by_itself_and_all_at_once() -> None:
+    with DnsServer(SYNTHESISED) as dns64, DnsServer(REAL) as plain, DnsServer() as blind, DnsServer() as silent:
+        silent.silence()
+        servers = [nameserver(each.address) for each in (dns64, plain, blind, silent)]
+        found = survey(servers, 0.3)
+    assert [(each.nameserver, len(each.patterns), each.error) for each in found] == [
+        (dns64.address, 1, ""),
+        (plain.address, 0, ""),
+        (blind.address, 0, "NXDOMAIN"),
+        (silent.address, 0, "no answer in time"),
+    ]
+
+
+def test_who_has_nothing_to_say_has_what_it_invented_before_and_no_other() -> None:
+    dns64, plain = read("one", tuple(invented("64:ff9b::/96"))), Synthesis(nameserver="two")
+    before = renewed([dns64, plain], {})
+    failed = [Synthesis(nameserver=name, error="SERVFAIL") for name in ("one", "two", "three")]
+    assert renewed(failed, before) == {"one": dns64, "two": failed[1], "three": failed[2]}
+    assert renewed([Synthesis(nameserver="one")], before) == {"one": Synthesis(nameserver="one")}

@@ -51,7 +51,7 @@ class Greylister:
     @property
     def troubles(self) -> list[str]:
         """What the admin has been warned of."""
-        return [line["trouble"] for line in self.milter.log if line["level"] == "warning"]
+        return [line["trouble"] for line in self.milter.log if "trouble" in line]
 
 
 @pytest.fixture

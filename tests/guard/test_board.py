@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,13 +14,7 @@ from rig.direct import Message
 from rig.dnsserver import DnsServer
 from rig.lab import Lab
 from rig.service import Milter64
-from rig.watched import INVENTED, Watched
-
-
-@pytest.fixture
-def server() -> Iterator[DnsServer]:
-    with DnsServer(INVENTED) as server:
-        yield server
+from rig.watched import Watched
 
 
 def forked(number: int, work: Callable[[], bytes]) -> list[bytes]:

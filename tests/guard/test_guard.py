@@ -1,8 +1,6 @@
 """The guard by itself: its clock is the test's, and the log a list."""
 
 import json
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,29 +10,15 @@ from milter64 import guard
 from milter64.address import Origin, Translator
 from milter64.board import HOUR
 from milter64.crowds import WINDOW
-from milter64.discover.rfc7050 import NAME
 from milter64.networks import pack
-from rig.dnsserver import DnsServer, Fault
+from rig.dnsserver import DnsServer
 from rig.process import until
-from rig.watched import INVENTED, Watched
-
-
-@pytest.fixture
-def server() -> Iterator[DnsServer]:
-    with DnsServer(INVENTED) as server:
-        yield server
+from rig.watched import Watched
 
 
 @pytest.fixture(autouse=True)
 def _host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "gateways", lambda: frozenset({pack("192.0.2.1"), pack("2001:db8:9::1")}))
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    clock = SimpleNamespace(now=10_000.0)
-    monkeypatch.setattr(guard, "time", SimpleNamespace(monotonic=lambda: clock.now, time=time.time))
-    return clock
 
 
 @pytest.mark.parametrize(
@@ -118,48 +102,13 @@ def test_each_line_comes_once_an_hour(server: DnsServer, clock: SimpleNamespace)
 
 
 def test_the_remedy_keeps_what_is_configured(server: DnsServer) -> None:
-    watched = Watched(server, 'translation.prefixes = ["2001:db8:46::/96", "2001:db8:64::/96"]')
+    watched = Watched(server, 'translation.prefixes = ["2001:db8:46::/96"]')
     watched.ask()
     watched.hear("64:ff9b::c01f:c40a")
     watched.look(0)
     (_, dns64), (_, undecoded) = watched.log.lines
     assert '[translation] prefixes = ["2001:db8:46::/96", "2001:db8:64::/96"]' in dns64["remedy"]
-    assert '[translation] prefixes = ["2001:db8:46::/96", "2001:db8:64::/96", "64:ff9b::/96"]' in undecoded["remedy"]
-
-
-def test_what_a_dns64_invents_is_forgotten_and_never_believed_again(server: DnsServer) -> None:
-    watched = Watched(server)
-
-    def known() -> tuple[str, ...]:
-        return watched.resolver.ask("host.example", "AAAA", time.monotonic() + 5).values
-
-    assert known() == ("2001:db8:64::c01f:c40a",)
-    watched.ask()
-    assert known() == ()
-
-
-def test_a_silent_nameserver_is_asked_again_soon_and_what_was_found_stays(
-    server: DnsServer, clock: SimpleNamespace
-) -> None:
-    watched = Watched(server)
-    watched.ask()
-    assert watched.guard._ask_at == clock.now + HOUR  # noqa: SLF001
-    server.faults[NAME] = Fault.SILENT
-    watched.ask()
-    assert watched.guard._ask_at == clock.now + 60  # noqa: SLF001
-    assert watched.translator.synthesised("2001:db8:64::1")
-    server.faults[NAME] = Fault.SERVFAIL
-    watched.ask()
-    assert watched.translator.synthesised("2001:db8:64::1")
-
-
-def test_a_dns64_that_is_gone_is_forgotten(server: DnsServer) -> None:
-    watched = Watched(server)
-    watched.ask()
-    server.records[NAME] = {}
-    watched.ask()
-    assert not watched.translator.synthesised("2001:db8:64::1")
-    assert watched.translator.synthesised("64:ff9b::1")
+    assert '[translation] prefixes = ["2001:db8:46::/96", "64:ff9b::/96"]' in undecoded["remedy"]
 
 
 def test_each_prefix_is_written_at_once_and_the_rest_at_the_end(server: DnsServer, tmp_path: Path) -> None:

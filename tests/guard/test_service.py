@@ -134,15 +134,19 @@ def test_an_undecoded_client_is_told_of_once_with_the_line_that_decodes_it(
 
 
 def test_a_dns64_is_found_and_its_inventions_count_for_nothing(lab: Lab) -> None:
-    """With `a:host//64`, and a DNS64's AAAA records taken for real, everybody behind its prefix would pass."""
+    """With `a:host//64`, and a DNS64's AAAA records taken for real, everybody in the /64 of its prefix would pass."""
     nsd = lab.start(Nsd, IPV4ONLY)
     unbound = lab.start(Unbound, nsd, dns64="2001:db8:122:344::/96")
     milter = lab.start(Milter64, f'{MEMORY}[dns]\nnameservers = ["{unbound.server}"]\n')
     line = milter.wait_log(lambda line: line["event"] == "dns64")
     assert (line["level"], line["nameserver"], line["prefix"]) == ("warning", unbound.server, "2001:db8:122:344::/96")
     assert "[dns] nameservers" in line["remedy"]
-    forged = Message(address="2001:db8:122:344::c01f:c428", sender="a@wide64.example").offer(milter)
+    forged = Message(address="2001:db8:122:344:0:1::25", sender="a@wide64.example").offer(milter)
     assert forged.text.startswith("550 5.7.23 SPF fail")
+    behind_translator = Message(address="2001:db8:122:344::c01f:c428", sender="a@wide64.example")
+    assert behind_translator.send(milter).action == "continue"
+    milter.wait_log(lambda line: line["event"] == "undecoded" and line["prefix"] == "2001:db8:122:344::/96")
+    milter.wait_log(lambda line: line["event"] == "accepted" and line["origin"] == "undecoded")
     assert len(events(milter, "dns64")) == 1
 
 

@@ -146,6 +146,7 @@ class Scene:
             host=self.host,
             postfix=Postfix(directory=Path("/etc/postfix"), main={**MAIN, **self.main}, services=self.services),
             settings=settings,
+            translator=settings.translator(),
             domains=self.domains,
             dns=Dns(asker=Records(zone(self.zone), self.failing), seconds=inf, end=inf),
             doors=self.doors,

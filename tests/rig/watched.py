@@ -13,7 +13,10 @@ from milter64.guard import Guard
 from milter64.session import Envelope, Session
 from rig.dnsserver import DnsServer
 
-INVENTED = {NAME: {"AAAA": ["2001:db8:64::c000:aa"]}, "host.example": {"AAAA": ["2001:db8:64::c01f:c40a"]}}
+INVENTED = {
+    NAME: {"AAAA": ["2001:db8:64::c000:aa", "2001:db8:64::c000:ab"]},
+    "host.example": {"AAAA": ["2001:db8:64::c01f:c40a"]},
+}
 
 
 class Log:
@@ -36,12 +39,16 @@ class Watched:
     """A guard that is told when to look, with all that it works with."""
 
     def __init__(
-        self, server: DnsServer, settings: str = "", store: str = "memory:", board: Board | None = None
+        self,
+        server: DnsServer,
+        settings: str = "",
+        store: str = "memory:",
+        board: Board | None = None,
+        others: Iterable[DnsServer] = (),
     ) -> None:
-        """Ask `server`; `board` is shared with other guards if it is given."""
-        text = (
-            f'{settings}\n[dns]\nnameservers = ["{server.address}"]\ntimeout = "300ms"\n[greylist]\nstore = "{store}"\n'
-        )
+        """Ask `server` and `others`; `board` is shared with other guards if it is given."""
+        nameservers = [each.address for each in (server, *others)]
+        text = f'{settings}\n[dns]\nnameservers = {nameservers}\ntimeout = "300ms"\n[greylist]\nstore = "{store}"\n'
         self.settings, problems = parse(text)
         assert not problems
         self.log = Log()
@@ -69,6 +76,14 @@ class Watched:
 
     def ask(self) -> None:
         self.guard._ask()  # noqa: SLF001  what its thread does every hour
+
+    @property
+    def next_question(self) -> float:
+        """When it asks next."""
+        return self.guard._ask_at  # noqa: SLF001  as its thread does
+
+    def write(self) -> None:
+        self.guard._write()  # noqa: SLF001  what its thread does in time
 
     def origin(self, address: str) -> Origin:
         return self.translator.client(address).origin

@@ -6,6 +6,7 @@ none.example      has no SPF record
 broken.example    has a record that nobody can read, lost.example one that nobody can get
 *.fresh.example   lets 192.31.196.10 send: a name that nobody has asked about yet, when a test needs one
 192.31.196.20     has no name; 192.31.196.30 has one that does not lead back
+ipv4only.arpa     has its A records and no other, as in the root's zone (RFC 8880): who serves it is no DNS64
 """
 
 HONEST, HONEST_IPV6 = "192.31.196.10", "2001:db8:6::25"
@@ -39,6 +40,8 @@ ZONES = {
         stranger.example. A {STRANGER}
         stranger.example. AAAA {STRANGER_IPV6}
         elsewhere.example. A 192.31.196.1
+        ipv4only.arpa. A 192.0.0.170
+        ipv4only.arpa. A 192.0.0.171
         {_pointer(HONEST)} PTR mail.honest.example.
         {_pointer(LIAR)} PTR elsewhere.example.
         {_pointer(STRANGER)} PTR stranger.example.
@@ -52,6 +55,7 @@ RECORDS: dict[str, dict[str, list[str]]] = {
     "honest.example": {"TXT": [f"v=spf1 ip4:{HONEST} -all"]},
     "mail.honest.example": {"A": [HONEST], "TXT": ["v=spf1 a -all"]},
     "stranger.example": {"A": [STRANGER]},
+    "ipv4only.arpa": {"A": ["192.0.0.170", "192.0.0.171"]},
     _pointer(HONEST).rstrip("."): {"PTR": ["mail.honest.example"]},
     _pointer(STRANGER).rstrip("."): {"PTR": ["stranger.example"]},
 }

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from milter64.address import Translator
 from milter64.audit import host, postfix
 from milter64.audit.container import container
 from milter64.audit.facts import Dns, Facts, Translators
@@ -18,9 +19,9 @@ from milter64.audit.reach import Reach
 from milter64.audit.service import service
 from milter64.config import Settings
 from milter64.discover import records, rfc7050
+from milter64.discover.knowledge import teach
 from milter64.discover.records import Sighting
 from milter64.dns import Answer, Asker, Resolver
-from milter64.exchange import nameserver, system_nameservers
 
 LONGEST = 60.0
 """Seconds for all questions to DNS together; each has `dns.deadline` at most."""
@@ -71,34 +72,37 @@ def gather(
         mail_server, trouble = Postfix(directory=directory or Path(), main={}, services=()), str(error)
     end = time.monotonic() + LONGEST
     progress(f"AAAA {rfc7050.NAME}")
+    translator = settings.translator()
+    translators = _translators(translator, settings)
     own = (mail_server.value("mydomain") or here.name.partition(".")[2],)
     facts = Facts(
         host=here,
         postfix=mail_server,
         settings=settings,
+        translator=translator,
         domains=tuple(dict.fromkeys(domain.lower().rstrip(".") for domain in domains or own if domain)),
         dns=Dns(
-            asker=_Told(Resolver(settings.dns, settings.translator()), progress),
+            asker=_Told(Resolver(settings.dns, translator), progress),
             seconds=settings.dns.deadline,
             end=end,
         ),
         doors=Reach(),
-        translators=_translators(settings),
+        translators=translators,
         sightings=_sightings(settings),
     )
     return facts, trouble
 
 
-def _translators(settings: Settings) -> Translators:
-    """Ask each nameserver whether it is a DNS64 (RFC 7050), till one of them is."""
-    servers = tuple(map(nameserver, settings.dns.nameservers)) or system_nameservers()
-    trouble = ""
-    for server in servers:
-        answer = rfc7050.ask(server, settings.dns.timeout)
-        if answer.prefixes:
-            return Translators(prefixes=tuple(sorted(prefix.text for prefix in answer.prefixes)))
-        trouble = trouble or (f"{answer.error} from {server}" if answer.error else "")
-    return Translators(trouble=trouble)
+def _translators(translator: Translator, settings: Settings) -> Translators:
+    """Ask each nameserver whether it is a DNS64 (RFC 7050)."""
+    known = teach(translator, settings, lambda _: None)
+    patterns = {pattern.text: pattern for synthesis in known for pattern in synthesis.patterns}
+    troubles = [f"{synthesis.error} from {synthesis.nameserver}" for synthesis in known if synthesis.error]
+    return Translators(
+        prefixes=tuple(text for text in sorted(patterns) if not patterns[text].defect),
+        forbidden=tuple(patterns[text].defect for text in sorted(patterns) if patterns[text].defect),
+        trouble="; ".join(troubles),
+    )
 
 
 def _sightings(settings: Settings) -> tuple[Sighting, ...]:

@@ -49,19 +49,27 @@ class Dns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Translators:
-    """What RFC 7050 says of the resolver: the prefixes that it makes AAAA records with, or why that isn't known."""
+    """What RFC 7050 says of the nameservers: the prefixes that they make AAAA records with, or why that isn't known.
+
+    `forbidden` says of each that RFC 6052 forbids why. One nameserver may be known and another not.
+    """
 
     prefixes: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
     trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known before the first line; `domains` are those that this host receives or sends mail for."""
+    """What is known before the first line.
+
+    `domains` are those that this host receives or sends mail for; `translator` knows what the service knows.
+    """
 
     host: Host
     postfix: Postfix
     settings: Settings
+    translator: Translator
     domains: tuple[str, ...]
     dns: Dns
     doors: Doors

@@ -43,7 +43,7 @@ def outbound(facts: Facts, found: Published) -> Iterator[Line]:
                 seen[key] = _Standing(usable=True, lines=tuple(_by_translator(facts, sender)))
                 yield from seen[key].lines
             faults[IPV4] = (*faults.get(IPV4, ()), *seen[key].faults)
-        yield strategy(sender, faults, half=half)
+        yield strategy(sender, faults, half=half, dns64=facts.translators.trouble)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,11 +11,15 @@ from milter64.dns import Unanswered
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchanger:
-    """A host that takes a domain's mail, with its published addresses; `ours` says whether it is this one."""
+    """A host that takes a domain's mail, with its published addresses; `ours` says whether it is this one.
+
+    `known` is false if DNS gave no answer about some of them.
+    """
 
     name: str
     addresses: tuple[str, ...]
     ours: bool
+    known: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +44,7 @@ def published(facts: Facts) -> Published:
     exchangers: list[Exchanger] = []
     for name in names:
         lines += _addresses(facts, name, exchangers)
-    if exchangers and not any(each.ours for each in exchangers):
+    if exchangers and not any(each.ours or not each.known for each in exchangers):
         lines.append(_elsewhere(facts, exchangers))
     return Published(exchangers=tuple(exchangers), lines=tuple(lines))
 
@@ -69,12 +73,13 @@ def _exchangers(facts: Facts, domain: str, names: dict[str, None]) -> Iterator[L
 
 def _addresses(facts: Facts, name: str, exchangers: list[Exchanger]) -> Iterator[Line]:
     addresses: list[str] = []
-    alias = ""
+    alias, known = "", True
     for rdtype in ("A", "AAAA"):
         see = f"dig +short {rdtype} {quote(name)}"
         try:
             answer = facts.dns.lookup().ask(name, rdtype)
         except Unanswered as error:
+            known = False
             yield unanswered(f"{rdtype} of {name}", str(error), see)
         else:
             addresses += answer.values
@@ -88,15 +93,15 @@ def _addresses(facts: Facts, name: str, exchangers: list[Exchanger]) -> Iterator
             remedy=f"let the MX name {alias}, or give {name} its own A and AAAA",
         )
     own = name == facts.name.lower() or any(facts.place(address) for address in addresses)
-    exchangers.append(Exchanger(name=name, addresses=tuple(addresses), ours=own))
-    if not addresses:
+    exchangers.append(Exchanger(name=name, addresses=tuple(addresses), ours=own, known=known))
+    if not addresses and known:
         yield problem(
             f"addresses of {name}",
             "it has neither A nor AAAA: nobody can deliver there",
             see=see,
             remedy="publish the addresses of the host, or take the MX away",
         )
-    elif not own:
+    elif not own and known:
         yield ok(f"addresses of {name}", f"another host's: {', '.join(addresses)}", see=see)
 
 

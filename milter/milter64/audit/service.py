@@ -30,7 +30,7 @@ def service(facts: Facts, _found: Published) -> Iterator[Line]:
     yield from _milters(facts)
     yield _socket(facts)
     yield _resolver(facts)
-    yield _dns64(facts)
+    yield from _dns64(facts)
     yield from _undecoded(facts)
     yield _clock(facts)
     yield from _prefixes(facts)
@@ -104,37 +104,45 @@ def _local(facts: Facts, address: str) -> bool:
     return pack(address.partition("%")[0]) in _LOOPBACK or facts.host.address(address) is not None
 
 
-def _dns64(facts: Facts) -> Line:
+def _dns64(facts: Facts) -> Iterator[Line]:
     """Judge the prefixes that discovery by DNS names against those that are configured."""
     subject = "DNS64 and translation.prefixes"
     configured = [prefix.text for prefix in facts.settings.translation.prefixes]
     known = ", ".join(configured) or "none"
     found = facts.translators
-    if found.trouble:
-        return warning(
-            subject,
-            f"whether the resolver is a DNS64 isn't known: {found.trouble}",
-            see=_ASK_7050,
-            remedy="mend the resolver",
-        )
     unknown = [prefix for prefix in found.prefixes if prefix not in configured]
     if unknown:
-        return problem(
+        yield problem(
             subject,
             f"the resolver makes AAAA records in {', '.join(unknown)}, and milter64 knows {known}: "
-            "by them SPF passes anybody who comes through a translator",
+            "clients that come from there are not judged by their address",
             *(f"translation.prefixes = {configured}",),
             see=_ASK_7050,
             remedy="add it to translation.prefixes, or ask a resolver without DNS64: milter64 discover",
         )
-    if found.prefixes:
-        return ok(subject, f"a DNS64, with {', '.join(found.prefixes)}, which milter64 knows", see=_ASK_7050)
-    return ok(subject, f"the resolver is no DNS64; configured: {known}", see=_ASK_7050)
+    for defect in found.forbidden:
+        yield problem(
+            subject,
+            f"the resolver makes AAAA records with a prefix that can't be configured: {defect}",
+            see=_ASK_7050,
+            remedy="give the DNS64 and its translator another prefix",
+        )
+    if found.trouble:
+        yield warning(
+            subject,
+            f"whether the resolver is a DNS64 isn't known: {found.trouble}",
+            see=_ASK_7050,
+            remedy="let it answer for ipv4only.arpa, which has the A records 192.0.0.170 and 192.0.0.171 (RFC 8880)",
+        )
+    elif found.prefixes and not unknown:
+        yield ok(subject, f"a DNS64, with {', '.join(found.prefixes)}, which milter64 knows", see=_ASK_7050)
+    elif not found.prefixes and not found.forbidden:
+        yield ok(subject, f"the resolver is no DNS64; configured: {known}", see=_ASK_7050)
 
 
 def _undecoded(facts: Facts) -> Iterator[Line]:
     """Tell of clients, connected now or noted earlier, whose address is a translator's that nobody has named."""
-    translator, subject = facts.settings.translator(), "translation of clients"
+    translator, subject = facts.translator, "translation of clients"
     remedy = "add its prefix to translation.prefixes: milter64 discover"
     noted = {client for sighting in facts.sightings for client in sighting.clients}
     decoded = {client: translator.client(client).origin for client in (*facts.host.peers, *noted)}

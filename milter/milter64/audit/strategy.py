@@ -12,10 +12,11 @@ from milter64.audit.line import Line, ok, problem, warning
 from milter64.audit.senders import Sender
 
 
-def strategy(sender: Sender, faults: Mapping[str, tuple[str, ...]], *, half: bool) -> Line:
+def strategy(sender: Sender, faults: Mapping[str, tuple[str, ...]], *, half: bool, dns64: str) -> Line:
     """Judge a sender by what the world holds against each family that it can use; others are not in `faults`.
 
-    IPv4 may stand there for NAT64. `half` says that the host has or is said to have IPv6, if with no way out.
+    IPv4 may stand there for NAT64. `half` says that the host has or is said to have IPv6, if with no way out; `dns64`
+    why it isn't known whether IPv4 is reached by NAT64, if so.
     """
     subject = f"families of {sender.names}"
     see = "; ".join(shown(sender.services[0], name) for name in ("inet_protocols", "smtp_address_preference"))
@@ -65,7 +66,8 @@ def strategy(sender: Sender, faults: Mapping[str, tuple[str, ...]], *, half: boo
     if IPV4 not in faults:
         return warning(
             subject,
-            f"{_way(sender)}: hosts with IPv4 alone, most of the world, can't be reached",
+            f"{_way(sender)}: hosts with IPv4 alone, most of the world, can't be reached"
+            + (f", unless by NAT64, of which nothing is known: {dns64}" if dns64 else ""),
             *settings,
             see=see,
             remedy="send through NAT64 with a DNS64 resolver for Postfix, or give the host IPv4",

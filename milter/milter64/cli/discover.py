@@ -86,7 +86,7 @@ def _clients(settings: Settings) -> Report:
     ]
     return {
         "file": str(path),
-        "reason": "" if rows else "no client has come through a translator yet",
+        "reason": "" if rows else "the service has noted no client of a translator yet",
         "prefixes": rows,
     }
 
@@ -98,11 +98,11 @@ def _example(sighting: records.Sighting) -> str:
 
 
 def _dns64(settings: Settings) -> Iterator[Report]:
-    for server in nameservers(settings.dns.nameservers):
-        synthesis = rfc7050.ask(server, settings.dns.timeout)
+    for synthesis in rfc7050.survey(nameservers(settings.dns.nameservers), settings.dns.timeout):
         yield {
             "nameserver": synthesis.nameserver,
             "prefixes": [prefix.text for prefix in synthesis.prefixes],
+            "forbidden": [pattern.defect for pattern in synthesis.patterns if pattern.defect],
             "addresses": list(synthesis.addresses),
             "error": synthesis.error,
         }
@@ -174,11 +174,13 @@ def _show(report: Report, screen: Screen, file: str) -> None:
     _table(
         screen,
         [
-            (row["nameserver"], ", ".join(row["prefixes"]) or "-", row["error"] or _answer(row["addresses"]))
+            (row["nameserver"], ", ".join(row["prefixes"]) or "-", _answer(row["addresses"], row["error"]))
             for row in report["dns64"]
         ],
         ("nameserver", "prefix", f"{rfc7050.NAME} AAAA"),
     )
+    for defect in (defect for row in report["dns64"] for defect in row["forbidden"]):
+        screen.line(f"  no prefix for milter64, nor for anybody: {clean(defect)}")
     screen.title(f"Router advertisements (RFC 8781): {_OUTBOUND}")
     rows = [
         (row["router"], row["interface"], one["prefix"], f"{one['lifetime']} s" if one["lifetime"] else "0: withdrawn")
@@ -200,8 +202,9 @@ def _show(report: Report, screen: Screen, file: str) -> None:
         screen.line(f"  {line}")
 
 
-def _answer(addresses: list[str]) -> str:
-    return ", ".join(addresses) or "none: it doesn't synthesise"
+def _answer(addresses: list[str], error: str) -> str:
+    unknown = f"not known whether it synthesises: {error}" if error else ""
+    return "; ".join(filter(None, [", ".join(addresses), unknown])) or "none: it doesn't synthesise"
 
 
 def _table(screen: Screen, rows: list[tuple[str, ...]], head: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from milter64.address import Client, Origin
 from milter64.cli.screen import Screen
 from milter64.config import Settings, load
-from milter64.networks import pack
+from milter64.networks import NO_SOURCE_IPV4, pack
 
 Row = dict[str, str]
 """One form of an address: "address" as given, "origin", "other" (the form, empty if there is none), "via", "reason"."""
@@ -61,12 +61,20 @@ def _defect(client: Client) -> str:
     """Return what RFC 6052 has against an address inside a prefix."""
     if client.origin is not Origin.INVALID:
         return ""
-    if client.packed[8]:
+    if client.packed[8] and "=" not in client.via:  # else by a mapping (RFC 7757)
         return "bits 64 to 71 are not zero (RFC 6052 2.2)"
-    return "64:ff9b::/96 must not carry a non-global address (RFC 6052 3.1)"
+    if client.via == "64:ff9b::/96":
+        return "64:ff9b::/96 must not carry a non-global address (RFC 6052 3.1)"
+    return _NO_SOURCE
+
+
+_NO_SOURCE = "no IPv4 packet comes from such an address (RFC 1812 5.3.7)"
 
 
 def _encoded(address: str, settings: Settings) -> Iterator[Row]:
+    if pack(address) in NO_SOURCE_IPV4:
+        yield _row(address, Origin.IPV4, "", "", _NO_SOURCE)
+        return
     forms = settings.translator().encode(address)
     for form, via in forms:
         yield _row(address, Origin.IPV4, form, via, f"encoded by {via}")
