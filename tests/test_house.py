@@ -54,7 +54,16 @@ ORDER = [
     *("audit.line", "audit.host", "audit.reach", "audit.facts", "audit.reverse"),
     *("audit.published", "audit.inbound", "audit.senders", "audit.strategy", "audit.outbound"),
     *("audit.service", "audit.container", "audit.auditor"),
-    *("cli.screen", "cli.run", "cli.check_config", "cli.translate", "cli.explain", "cli.discover", "cli.postfix"),
+    *(
+        "cli.screen",
+        "cli.run",
+        "cli.check_config",
+        "cli.translate",
+        "cli.explanation",
+        "cli.explain",
+        "cli.discover",
+        "cli.postfix",
+    ),
     "cli.audit",
     *("cli", "__main__"),
 ]

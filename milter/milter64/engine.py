@@ -121,6 +121,15 @@ class Engine:
             known, took = transaction.known, transaction.seconds
             self._telemetry.abandoned(transaction.envelope, transaction.recipients, known, seconds=took)
 
+    def remembered(self, transaction: Transaction) -> Mapping[Key, float]:
+        """Return for how many seconds the findings of a transaction will be recalled, those alone that will be."""
+        left: dict[Key, float] = {}
+        for key in transaction.known:
+            recalled, until = self._inquiry.recall(transaction.envelope, [key])
+            if recalled:
+                left[key] = until - time.monotonic()
+        return left
+
     def bounds(self) -> Mapping[str, tuple[int, int]]:
         """Return how much is in each cache and queue, and how much may be."""
         own = {"familiar": self._familiar.bound, "learning_queue": self._backlog.bound()}

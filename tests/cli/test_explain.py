@@ -1,21 +1,37 @@
 import json
+import re
 import sys
+import time
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from milter64.config import Settings
+from milter64.discover import records
+from milter64.discover.rfc7050 import NAME
+from milter64.greylist import Record, RecordKind
+from milter64.groups import pair
+from milter64.store import open_store
+from rig.dnsserver import DnsServer, Fault
 from rig.lab import Lab
 from rig.nsd import Nsd
 from rig.process import Process
-from rig.world import ZONES, behind
+from rig.unbound import Unbound
+from rig.world import HONEST as HONEST_ADDRESS
+from rig.world import RECORDS, ZONES, behind
 
 
 @pytest.fixture
 def configuration(lab: Lab, tmp_path: Path) -> Path:
-    nsd = lab.start(Nsd, ZONES)
+    return configure(tmp_path, lab.start(Nsd, ZONES).server)
+
+
+def configure(tmp_path: Path, nameserver: str) -> Path:
     file = tmp_path / "milter64.toml"
     file.write_text(
-        f'[milter]\nauthserv_id = "mx.lab.example"\n[dns]\nnameservers = ["{nsd.server}"]\n'
+        f'[milter]\nauthserv_id = "mx.lab.example"\n[dns]\nnameservers = ["{nameserver}"]\n'
         f'[greylist]\nstore = "sqlite:{tmp_path}/greylist.sqlite"\n'
     )
     return file
@@ -127,6 +143,89 @@ def test_programs_get_the_same_as_people(configuration: Path) -> None:
         ("spf", "smtp.mailfrom"): "fail",
         ("iprev", "policy.iprev"): "pass",
     }
+
+
+def test_an_alias_is_told_with_its_target_and_each_answer_with_its_ttl(lab: Lab, tmp_path: Path) -> None:
+    zones = {
+        ".": f"""{ZONES["."]}
+        alias.example. 120 TXT "v=spf1 a:www.alias.example -all"
+        www.alias.example. 90 CNAME mail.honest.example.
+        """
+    }
+    file = configure(tmp_path, lab.start(Nsd, zones).server)
+    words = (behind(HONEST_ADDRESS), "--helo", "stranger.example", "--from", "a@alias.example", "--to", "u@lab.example")
+    report = json.loads(explain(file, *words, "--json"))
+    asked = {(row["type"], row["name"]): row for row in report["dns"] if row["check"] == "spf smtp.mailfrom"}
+    record, host = asked["TXT", "alias.example"], asked["A", "www.alias.example"]
+    assert (record["ttl"], record["alias"]) == (120, None)
+    assert (host["ttl"], host["alias"], host["answer"]) == (90, "mail.honest.example", HONEST_ADDRESS)
+    assert f"{HONEST_ADDRESS} (mail.honest.example, by CNAME)" in explain(file, *words)
+    found = {finding["property"]: finding for finding in report["findings"]}
+    assert 60 < found["smtp.mailfrom"]["remembered"] <= 90
+    assert 240 < found["policy.iprev"]["remembered"] <= 300
+
+
+def test_what_the_greylist_remembers_is_told_with_its_age(configuration: Path, tmp_path: Path) -> None:
+    now = time.time()
+    rows = {
+        "net:192.31.196.0/24": Record(generation=0, first_seen=now - 3 * 3600, passed_at=now - 60),
+        "spf:soft.example": Record(generation=0, first_seen=now - 2 * 86400),
+    }
+    with closing(open_store(f"sqlite:{tmp_path}/greylist.sqlite", RecordKind(Settings().greylist), print)) as store:
+        store.merge(pair("a@soft.example", "u@lab.example"), rows)
+    report = json.loads(explain(configuration, *SOFT, "--json"))
+
+    def moment(seconds: float | None) -> str | None:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+    assert report["rows"] == [
+        {"group": group, "since": moment(row.first_seen), "passed": moment(row.passed_at)}
+        for group, row in rows.items()
+    ]
+    assert (report["greylist"]["state"], report["verdict"]) == ("passed", "accept")
+    lines = [line.strip() for line in explain(configuration, *SOFT).splitlines()]
+    assert [line for line in lines if re.match(r"net:192.31.196.0/24 .* \(3:00:\d\d ago\) .* \(0:01:\d\d ago\)$", line)]
+    assert [line for line in lines if re.match(r"spf:soft.example .* \(2 days, 0:00:\d\d ago\)  -$", line)]
+
+
+INSIDE = "2001:db8:64::c01f:c428"
+INVENTED = ("2001:db8:64::c000:aa", "2001:db8:64::c000:ab")
+FORGED_INSIDE = (INSIDE, *FORGED[1:])
+
+
+def test_what_the_resolver_invents_is_known_as_the_service_knows_it(lab: Lab, tmp_path: Path) -> None:
+    unbound = lab.start(Unbound, lab.start(Nsd, ZONES), dns64="2001:db8:64::/96")
+    report = json.loads(explain(configure(tmp_path, unbound.server), *FORGED_INSIDE, "--json"))
+    assert (report["client"]["origin"], report["verdict"]) == ("undecoded", "accept")
+    assert report["client"]["why"].startswith("in 2001:db8:64::/96, by which the resolver is a DNS64")
+    assert report["dns64"] == [{"nameserver": unbound.server, "prefixes": ["2001:db8:64::/96"], "error": ""}]
+
+
+def test_what_the_service_has_learned_is_known(tmp_path: Path) -> None:
+    with DnsServer(RECORDS) as server:
+        file = configure(tmp_path, server.address)
+        server.faults[NAME] = Fault.SERVFAIL
+        report = json.loads(explain(file, *FORGED_INSIDE, "--json"))
+        assert (report["client"]["origin"], report["verdict"]) == ("ipv6", "reject")
+        unknown = f"whether {server.address} is a DNS64 isn't known: SERVFAIL"
+        assert report["trouble"] == [unknown]
+        assert unknown in explain(file, *FORGED_INSIDE)
+        learned = records.Learned(began=1, dns64={server.address: INVENTED}, masked=frozenset({"172.17.0.1"}))
+        records.write(tmp_path / "greylist.sqlite.network.json", [], learned)
+        report = json.loads(explain(file, *FORGED_INSIDE, "--json"))
+        assert (report["client"]["origin"], report["verdict"], report["trouble"]) == ("undecoded", "accept", [])
+        report = json.loads(explain(file, "172.17.0.1", "--to", "u@lab.example", "--json"))
+        assert report["client"]["origin"] == "masked"
+        server.faults.clear()  # what it says now goes before
+        report = json.loads(explain(file, *FORGED_INSIDE, "--json"))
+        assert (report["client"]["origin"], report["verdict"]) == ("ipv6", "reject")
+
+
+def test_what_the_service_has_learned_and_is_not_to_be_read_is_told_of(configuration: Path, tmp_path: Path) -> None:
+    (tmp_path / "greylist.sqlite.network.json").mkdir()
+    (trouble,) = json.loads(explain(configuration, *HONEST, "--json"))["trouble"]
+    assert trouble.startswith("what the service has learned isn't known: ")
+    assert trouble.endswith("not readable: Is a directory")
 
 
 def test_nothing_is_written(configuration: Path, tmp_path: Path) -> None:

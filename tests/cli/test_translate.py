@@ -1,19 +1,31 @@
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from milter64.cli import main
+from milter64.discover import records
+from milter64.discover.rfc7050 import NAME
+from rig.dnsserver import DnsServer, Fault
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> str:
+def server() -> Iterator[DnsServer]:
+    with DnsServer({NAME: {"A": ["192.0.0.170", "192.0.0.171"]}}) as server:
+        yield server
+
+
+@pytest.fixture
+def config(tmp_path: Path, server: DnsServer) -> str:
     path = tmp_path / "milter64.toml"
-    path.write_text("""
+    path.write_text(f"""
+        dns.nameservers = ["{server.address}"]
+        greylist.store = "sqlite:{tmp_path}/greylist.sqlite"
         [translation]
         prefixes = ["64:ff9b::/96", "2001:db8:64::/48"]
-        explicit = [{ ipv4 = "198.51.100.7", ipv6 = "2001:db8:aaaa::7" }]
+        explicit = [{{ ipv4 = "198.51.100.7", ipv6 = "2001:db8:aaaa::7" }}]
     """)
     return str(path)
 
@@ -119,6 +131,39 @@ def test_without_prefixes_an_ipv4_address_has_no_other_form(tmp_path: Path, caps
         "ADDRESS        ORIGIN  OTHER FORM  REASON",
         "192.31.196.10  ipv4    -           no prefix is configured, and no mapping covers it",
     ]
+
+
+def test_what_the_service_would_learn_or_has_learned_is_known(
+    config: str, server: DnsServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    addresses = ("2001:db8:5::c01f:c40a", "2001:db8:6::c01f:c40a", "fd00::1", "2001:db8::25")
+
+    def origins() -> list[str]:
+        assert main(["translate", *addresses, "--config", config, "--json"]) == os.EX_OK
+        return [row["origin"] for row in json.loads(capsys.readouterr().out)]
+
+    assert origins() == ["ipv6"] * 4
+    server.records[NAME] = {"AAAA": ["2001:db8:5::c000:aa", "2001:db8:5::c000:ab"]}
+    assert origins() == ["undecoded", "ipv6", "ipv6", "ipv6"]
+    noted = ("2001:db8:6::c000:aa", "2001:db8:6::c000:ab")
+    learned = records.Learned(began=1, dns64={server.address: noted}, masked=frozenset({"fd00::1"}))
+    records.write(tmp_path / "greylist.sqlite.network.json", [], learned)
+    assert origins() == ["undecoded", "ipv6", "masked", "ipv6"]
+    server.faults[NAME] = Fault.SERVFAIL
+    assert origins() == ["ipv6", "undecoded", "masked", "ipv6"]
+
+
+def test_a_nameserver_that_does_not_say_is_told_of_where_it_matters(
+    config: str, server: DnsServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.records = {}
+    assert main(["translate", "2001:db8::25", "--config", config]) == os.EX_OK
+    assert capsys.readouterr().err == (
+        f"milter64 translate: whether {server.address} is a DNS64 isn't known: NXDOMAIN\n"
+    )
+    asked = len(server.queries)
+    assert main(["translate", "64:ff9b::c01f:c40a", "192.31.196.10", "--config", config]) == os.EX_OK
+    assert len(server.queries) == asked
 
 
 def test_what_is_no_address_is_told_of_and_the_others_are_translated(

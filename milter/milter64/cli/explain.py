@@ -4,29 +4,30 @@ import argparse
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
-from typing import Any
+from datetime import UTC, datetime
 
-from milter64 import mailbox, telemetry
+import dns.name
+
+from milter64 import groups, mailbox, telemetry
 from milter64.address import Client, Origin
 from milter64.checks import helo, iprev, spf
+from milter64.cli.explanation import Report, show
 from milter64.cli.screen import Screen
 from milter64.config import Settings, load
+from milter64.discover.knowledge import teach
 from milter64.dns import Question, Resolver
 from milter64.engine import Engine
 from milter64.greylist import Record, RecordKind
 from milter64.headers import authentication_results
 from milter64.networks import pack, unpack
 from milter64.session import Envelope, Session
-from milter64.store import Store, open_store, parse
+from milter64.store import Store, StoreGone, open_store, parse
 from milter64.telemetry import Telemetry
 from milter64.text import clean
 from milter64.transaction import Transaction
-from milter64.verdict import Reply
-
-Report = dict[str, Any]
-"""What is told, by chapter; what `--json` prints."""
+from milter64.verdict import Key, Reply
 
 _TOKEN = "explain"  # noqa: S105  a session's name, and no secret
 
@@ -60,12 +61,11 @@ def main(arguments: argparse.Namespace) -> int:
     settings = load(arguments.config)
     screen = Screen()
     troubles: list[str] = []
-    transaction, reply = _judge(settings, arguments, troubles.append)
-    report = _report(settings, transaction, reply, arguments.to) | {"trouble": troubles}
+    report = _explained(settings, arguments, troubles.append) | {"trouble": troubles}
     if arguments.json:
         screen.line(json.dumps(report, indent=2))
     else:
-        _show(report, screen)
+        show(report, screen)
     return os.EX_OK
 
 
@@ -84,14 +84,13 @@ class _Unwritten:
         """Forget nothing."""
 
 
-def _judge(
-    settings: Settings, arguments: argparse.Namespace, warn: Callable[[str], None]
-) -> tuple[Transaction, Reply | None]:
+def _explained(settings: Settings, arguments: argparse.Namespace, warn: Callable[[str], None]) -> Report:
     """Have the engine judge, as a session would, with the greylist as it is if there is one."""
     translator = settings.translator()
+    nameservers = teach(translator, settings, warn)
     path = parse(settings.greylist.store)
     url = settings.greylist.store if path and path.exists() else "memory:"
-    store = _Unwritten(open_store(url, RecordKind(settings.greylist), warn))
+    store = _Unwritten(open_store(url, RecordKind(settings.greylist), lambda trouble: warn(f"greylist: {trouble}")))
     session = Session(
         token=_TOKEN,
         client=translator.client(arguments.address),
@@ -104,10 +103,31 @@ def _judge(
     with closing(Engine(replace(settings, mode="enforce"), resolver, store, quiet)) as engine:
         transaction = engine.begin(Envelope(session=session, sender=arguments.sender, login=""))
         reply = engine.judge(transaction, arguments.to) or engine.end(transaction)
-    return transaction, reply
+        remembered = engine.remembered(transaction)
+        rows: Mapping[str, Record] = {}
+        with suppress(StoreGone):  # as it has said
+            rows = store.read(groups.pair(transaction.envelope.sender, arguments.to))
+    return {
+        **_report(settings, transaction, reply, arguments.to, remembered),
+        "rows": [_row(group, record) for group, record in sorted(rows.items())],
+        "dns64": [
+            {"nameserver": each.nameserver, "prefixes": [one.text for one in each.patterns], "error": each.error}
+            for each in nameservers
+        ],
+    }
 
 
-def _report(settings: Settings, transaction: Transaction, reply: Reply | None, recipient: str) -> Report:
+def _row(group: str, record: Record) -> Report:
+    return {"group": group, "since": _when(record.first_seen), "passed": _when(record.passed_at)}
+
+
+def _when(moment: float | None) -> str | None:
+    return None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+
+
+def _report(
+    settings: Settings, transaction: Transaction, reply: Reply | None, recipient: str, remembered: Mapping[Key, float]
+) -> Report:
     envelope, client = transaction.envelope, transaction.envelope.session.client
     findings = [*transaction.known.values(), *filter(None, [transaction.exempt])]
     standing = transaction.verdicts[-1].standing
@@ -119,7 +139,7 @@ def _report(settings: Settings, transaction: Transaction, reply: Reply | None, r
             "wire": client.wire,
             "address": client.address,
             "origin": client.origin.value,
-            "why": _ORIGINS[client.origin].format(via=client.via) + _privacy(client, settings),
+            "why": _why(client) + _privacy(client, settings),
             "network": client.network(settings.greylist.ipv4_prefix, settings.greylist.ipv6_prefix),
         },
         "envelope": {"helo": envelope.session.helo, "from": envelope.sender, "to": recipient},
@@ -135,6 +155,7 @@ def _report(settings: Settings, transaction: Transaction, reply: Reply | None, r
                 "result": finding.result,
                 "reason": finding.reason,
                 "facts": finding.facts,
+                "remembered": round(remembered[finding.key]) if finding.key in remembered else None,
             }
             for finding in findings
         ],
@@ -153,11 +174,17 @@ _ORIGINS = {
     Origin.IPV6: "native IPv6: no prefix and no mapping covers it",
     Origin.MAPPED: "IPv4 as a socket shows it ({via})",
     Origin.TRANSLATED: "decoded by {via}",
-    Origin.INVALID: "inside {via}, and no legal translation (RFC 6052 2.2, 3.1): it is not judged by its address",
+    Origin.INVALID: "inside {via}, and no legal translation: it is not judged by its address",
     Origin.UNDECODED: "a translator's, but no configured prefix covers it: it is not judged by its address",
     Origin.MASKED: "a gateway's, which hides the client's: it is not judged by its address",
     Origin.UNKNOWN: "no IP address: it is not judged by its address",
 }
+
+
+def _why(client: Client) -> str:
+    if client.origin is Origin.UNDECODED and client.via:
+        return f"in {client.via}, by which the resolver is a DNS64, and not configured: it is not judged by its address"
+    return _ORIGINS[client.origin].format(via=client.via)
 
 
 def _privacy(client: Client, settings: Settings) -> str:
@@ -173,8 +200,19 @@ def _question(question: Question) -> Report:
         text = "no such name"
     else:
         text = ", ".join(map(_value, answer.values)) or "no such record"
-    ms = round(question.seconds * 1000, 1)
-    return {"name": clean(question.name), "type": question.rdtype, "answer": clean(text, 1000), "ms": ms}
+    return {
+        "name": clean(question.name),
+        "type": question.rdtype,
+        "alias": clean(answer.name) if answer and _is_alias(question.name, answer.name) else None,
+        "answer": clean(text, 1000),
+        "ttl": answer.ttl if answer else None,
+        "ms": round(question.seconds * 1000, 1),
+    }
+
+
+def _is_alias(name: str, owner: str) -> bool:
+    """Whether an answer is from another name than was asked for, by CNAME records; IDNA changes a name's text too."""
+    return name.lower().removesuffix(".") != owner.lower() and dns.name.from_text(name) != dns.name.from_text(owner)
 
 
 def _value(value: object) -> str:
@@ -207,41 +245,3 @@ def _rules(settings: Settings, transaction: Transaction) -> Iterator[str]:
         yield 'greylist.apply = "all"' if apply_all else "nothing speaks against the client"
     if verdict.standing:
         yield f"the greylist: {verdict.standing.state.value}"
-
-
-def _show(report: Report, screen: Screen) -> None:
-    client, envelope = report["client"], report["envelope"]
-    screen.title("Client")
-    screen.table([(name, client[name] or "-") for name in ("wire", "address", "origin", "why", "network")], indent=2)
-    screen.title("Envelope")
-    screen.table(
-        [("helo", envelope["helo"] or "-"), ("from", f"<{envelope['from']}>"), ("to", f"<{envelope['to']}>")], indent=2
-    )
-    if report["dns"]:
-        screen.title("DNS")
-        rows = [(row["check"], row["type"], row["name"], f"{row['ms']} ms", row["answer"]) for row in report["dns"]]
-        screen.table(rows, ("for", "type", "name", "took", "answer"), indent=2)
-    if report["findings"]:
-        screen.title("Findings")
-        columns = ("check", "property", "result", "reason")
-        screen.table([[row[column] for column in columns] for row in report["findings"]], indent=2)
-    if report["greylist"]:
-        standing = report["greylist"]
-        screen.title("Greylist")
-        screen.table([(standing["state"], standing["group"], _wait(standing["seconds"]))], indent=2)
-    screen.title("Verdict")
-    colour = {"accept": "green", "greylist": "yellow", "tempfail": "yellow", "reject": "red"}[report["verdict"]]
-    screen.line(f"  {screen.paint(report['verdict'], colour)}")
-    for rule in report["rules"]:
-        screen.line(f"  by {rule}")
-    screen.title("The client would see")
-    screen.line(f"  {report['reply'] or '250, from the mail server'}")
-    if report["authentication_results"]:
-        screen.title("The message would get")
-        screen.line(f"  Authentication-Results: {report['authentication_results']}".replace("\n", "\n    "))
-    for trouble in report["trouble"]:
-        screen.line(screen.paint(f"  greylist: {trouble}", "red"))
-
-
-def _wait(seconds: int) -> str:
-    return f"{seconds} s to wait" if seconds else ""

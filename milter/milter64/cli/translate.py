@@ -6,10 +6,14 @@ import os
 import sys
 from collections.abc import Iterator
 
-from milter64.address import Client, Origin
+from milter64.address import Client, Origin, Translator
 from milter64.cli.screen import Screen
 from milter64.config import Settings, load
-from milter64.networks import NO_SOURCE_IPV4, pack
+from milter64.discover.knowledge import teach
+from milter64.networks import NO_SOURCE_IPV4, Networks, pack
+
+_NEAR = Networks(("::1/128", "fe80::/10"))
+"""Addresses that nobody translates."""
 
 Row = dict[str, str]
 """One form of an address: "address" as given, "origin", "other" (the form, empty if there is none), "via", "reason"."""
@@ -24,6 +28,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Translate addresses both ways; what is no address is told of, and the others are translated all the same."""
     settings = load(arguments.config)
+    translator = settings.translator()
+    clients = map(translator.client, arguments.addresses)
+    if any(each.origin is Origin.IPV6 and each.packed not in _NEAR for each in clients):  # or in a DNS64's prefix
+        teach(translator, settings, lambda trouble: Screen(sys.stderr).line(f"milter64 translate: {trouble}"))
     rows: list[Row] = []
     code = os.EX_OK
     for address in arguments.addresses:
@@ -33,7 +41,7 @@ def main(arguments: argparse.Namespace) -> int:
             Screen(sys.stderr).line(f"milter64 translate: {error}")
             code = os.EX_USAGE
         else:
-            rows += _decoded(address, settings) if ":" in address else _encoded(address, settings)
+            rows += _decoded(translator, address) if ":" in address else _encoded(translator, settings, address)
     if arguments.json:
         Screen().line(json.dumps(rows, indent=2))
     elif rows:
@@ -42,8 +50,8 @@ def main(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _decoded(address: str, settings: Settings) -> Iterator[Row]:
-    client = settings.translator().client(address)
+def _decoded(translator: Translator, address: str) -> Iterator[Row]:
+    client = translator.client(address)
     other = client.address if client.packed != client.wire_packed else ""
     yield _row(address, client.origin, other, client.via, _REASONS[client.origin].format(client.via) + _defect(client))
 
@@ -53,6 +61,7 @@ _REASONS = {
     Origin.TRANSLATED: "decoded by {}",
     Origin.INVALID: "inside {}, and no legal translation: ",
     Origin.UNDECODED: "a translator's address, and no configured prefix covers it",
+    Origin.MASKED: "a gateway's, which hides the client's",
     Origin.IPV6: "native IPv6: no prefix and no mapping covers it",
 }
 
@@ -71,11 +80,11 @@ def _defect(client: Client) -> str:
 _NO_SOURCE = "no IPv4 packet comes from such an address (RFC 1812 5.3.7)"
 
 
-def _encoded(address: str, settings: Settings) -> Iterator[Row]:
+def _encoded(translator: Translator, settings: Settings, address: str) -> Iterator[Row]:
     if pack(address) in NO_SOURCE_IPV4:
         yield _row(address, Origin.IPV4, "", "", _NO_SOURCE)
         return
-    forms = settings.translator().encode(address)
+    forms = translator.encode(address)
     for form, via in forms:
         yield _row(address, Origin.IPV4, form, via, f"encoded by {via}")
     prefixes = settings.translation.prefixes
