@@ -96,6 +96,14 @@ def test_what_is_published(scene: Scene, level: str, subject: str, reason: str, 
     check(scene.lines("inbound"), level, subject, reason, remedy)
 
 
+@pytest.mark.parametrize("failing", ["A in.example.net", "AAAA in.example.net"])
+def test_a_host_of_which_dns_does_not_tell_all_is_not_said_to_lack_what_is_not_known(failing: str) -> None:
+    lines = replace(ELSEWHERE, zone="example.org MX 10 in.example.net", failing=[failing]).lines("inbound")
+    check(lines, "problem", failing.replace(" ", " of "), "DNS gives no answer", "mend the resolver")
+    told = {line.subject for line in lines}
+    assert not told & {"addresses of in.example.net", "MX that are this host"}
+
+
 AAAA, A = "AAAA of mx.example.org", "A of mx.example.org"
 PRIVATE_A = Scene(zone=ZONE.replace(f"A {FOUR}", "A 10.0.0.25"), host=BEHIND_NAT)
 NAT = Scene(host=BEHIND_NAT, main={"proxy_interfaces": f"[{FOUR}], 192.0.2.99"})

@@ -236,7 +236,13 @@ def prefer(value: str, scene: Scene) -> Scene:
             "IPv6 only, and there is no way out by IPv6",
             "other family",
         ),
-        (Scene(host=SIX_ONLY), "warning", "hosts with IPv4 alone, most of the world", "NAT64"),
+        (Scene(host=SIX_ONLY), "warning", "most of the world, can't be reached", "NAT64"),
+        (
+            Scene(host=SIX_ONLY, translators=Translators(trouble="NXDOMAIN from ::1")),
+            "warning",
+            "can't be reached, unless by NAT64, of which nothing is known: NXDOMAIN from ::1",
+            "NAT64",
+        ),
         (BY_NAT64, "ok", "IPv4 and IPv6, in any order: both are ready", ""),
         (protocols("ipv6", BY_NAT64), "ok", "IPv6 only, IPv4 by NAT64: both are ready", ""),
         (

@@ -4,9 +4,6 @@ from milter64.discover.rfc7050 import NAME, Synthesis, ask, patterns, read, rene
 from milter64.exchange import nameserver
 from milter64.networks import pack, unpack
 from rig.dnsserver import DnsServer, Fault, Records
-from rig.lab import Lab
-from rig.nsd import Nsd
-from rig.unbound import Unbound
 
 LENGTHS = [
     "2001:db8::/32",
@@ -17,8 +14,6 @@ LENGTHS = [
     "2001:db8:122:344::/96",
     "64:ff9b::/96",
 ]
-IPV4ONLY = {".": "ipv4only.arpa. A 192.0.0.170\nipv4only.arpa. A 192.0.0.171"}
-"""As the root's zone has it (RFC 7050 8.2)."""
 
 
 def invented(prefix: str, suffix: int = 0, *last: int) -> list[str]:
@@ -122,20 +117,6 @@ def test_a_prefix_that_is_forbidden_is_known_and_no_prefix(prefix: str, defect: 
     assert [pattern.text for pattern in synthesis.patterns] == [prefix]
     assert defect in synthesis.patterns[0].defect
     assert (synthesis.prefixes, synthesis.error) == ((), "")
-
-
-@pytest.mark.parametrize("prefix", LENGTHS)
-def test_a_real_dns64_gives_its_prefix_away(lab: Lab, prefix: str) -> None:
-    unbound = lab.start(Unbound, lab.start(Nsd, IPV4ONLY), dns64=prefix)
-    synthesis = ask(nameserver(unbound.server), 5.0)
-    assert [each.text for each in synthesis.prefixes] == [prefix]
-    assert (synthesis.nameserver, len(synthesis.addresses), synthesis.error) == (unbound.server, 2, "")
-
-
-def test_a_resolver_without_dns64_has_none(lab: Lab) -> None:
-    unbound = lab.start(Unbound, lab.start(Nsd, IPV4ONLY))
-    synthesis = ask(nameserver(unbound.server), 5.0)
-    assert (synthesis.prefixes, synthesis.addresses, synthesis.error) == ((), (), "")
 
 
 def asked(records: Records, fault: Fault = Fault(0), timeout: float = 5.0) -> Synthesis:  # noqa: B008  none at all

@@ -10,6 +10,7 @@ from rig.lab import Lab
 from rig.milterclient import MilterClient, Reply
 from rig.nsd import Nsd
 from rig.process import until
+from rig.recursors import Bind, Knot, PowerDns, Recursor
 from rig.service import Milter64
 from rig.unbound import Unbound
 from rig.world import STRANGER, ZONES, behind
@@ -133,13 +134,14 @@ def test_an_undecoded_client_is_told_of_once_with_the_line_that_decodes_it(
     assert len(events(milter, "undecoded")) == 1
 
 
-def test_a_dns64_is_found_and_its_inventions_count_for_nothing(lab: Lab) -> None:
+@pytest.mark.parametrize("recursor", [Unbound, Bind, Knot, PowerDns])
+def test_a_dns64_is_found_and_its_inventions_count_for_nothing(lab: Lab, recursor: type[Recursor]) -> None:
     """With `a:host//64`, and a DNS64's AAAA records taken for real, everybody in the /64 of its prefix would pass."""
     nsd = lab.start(Nsd, IPV4ONLY)
-    unbound = lab.start(Unbound, nsd, dns64="2001:db8:122:344::/96")
-    milter = lab.start(Milter64, f'{MEMORY}[dns]\nnameservers = ["{unbound.server}"]\n')
+    dns64 = lab.start(recursor, nsd, dns64="2001:db8:122:344::/96")
+    milter = lab.start(Milter64, f'{MEMORY}[dns]\nnameservers = ["{dns64.server}"]\n')
     line = milter.wait_log(lambda line: line["event"] == "dns64")
-    assert (line["level"], line["nameserver"], line["prefix"]) == ("warning", unbound.server, "2001:db8:122:344::/96")
+    assert (line["level"], line["nameserver"], line["prefix"]) == ("warning", dns64.server, "2001:db8:122:344::/96")
     assert "[dns] nameservers" in line["remedy"]
     forged = Message(address="2001:db8:122:344:0:1::25", sender="a@wide64.example").offer(milter)
     assert forged.text.startswith("550 5.7.23 SPF fail")

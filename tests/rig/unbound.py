@@ -7,7 +7,7 @@ from pathlib import Path
 from rig.network import HERE, Network
 from rig.nsd import Nsd
 from rig.process import Process
-from rig.server import Server
+from rig.recursors import Recursor
 
 _CONFIGURATION = """
 server:
@@ -32,27 +32,23 @@ forward-zone:
 """
 
 
-class Unbound(Server):
-    """An unbound that asks `nsd` alone."""
+class Unbound(Recursor):
+    """An unbound that asks `upstream` alone."""
 
     def __init__(
-        self, folder: Path, nsd: Nsd, *, dns64: str = "", silent: Sequence[str] = (), network: Network = HERE
+        self,
+        folder: Path,
+        upstream: Nsd | str,
+        *,
+        dns64: str = "",
+        silent: Sequence[str] = (),
+        network: Network = HERE,
     ) -> None:
         """`dns64`: the prefix to synthesise AAAA records with (RFC 6147); `silent`: zones that get no answer at all."""
-        super().__init__(folder, network=network)
-        self._nsd = nsd
-        self._dns64 = dns64
+        super().__init__(folder, upstream, dns64=dns64, network=network)
         self._silent = silent
-        self.address = "127.0.0.1"
-        self.port = 0
 
-    @property
-    def server(self) -> str:
-        """The server as milter64's configuration names it."""
-        return f"{self.address}:{self.port}"
-
-    def _start(self, stack: ExitStack) -> Process:
-        self.port = stack.enter_context(self._network.reserve(self.address)).port
+    def _serve(self, stack: ExitStack) -> Process:
         configuration = self._folder / "unbound.conf"
         configuration.write_text(self._configuration())
         process = self._run(stack, "unbound", "-d", "-c", str(configuration))
@@ -66,5 +62,5 @@ class Unbound(Server):
             folder=self._folder,
             modules="dns64 iterator" if self._dns64 else "iterator",
             dns64=f"dns64-prefix: {self._dns64}" if self._dns64 else "",
-            nameserver=f"{self._nsd.address}@{self._nsd.port}",
+            nameserver=f"{self._upstream}@{self._upstream_port}",
         ) + "".join(f'server:\n    local-zone: "{zone}" deny\n' for zone in self._silent)
