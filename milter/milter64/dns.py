@@ -110,7 +110,7 @@ class Lookup:
         try:
             answer = self._resolver.ask(name, rdtype, self.deadline, self._lasting)
         except Unanswered as unanswered:
-            error = str(unanswered)
+            error = unanswered.in_full
             raise
         finally:
             seconds = time.monotonic() - began
@@ -125,7 +125,7 @@ class _Flight:
 
     landed: Event = field(default_factory=Event)
     answer: Answer | None = None
-    failure: str = "broke down"
+    failure: Unanswered = field(default_factory=lambda: Unanswered("broke down"))
     cut_short: bool = False
     """The asker had no more time: one who has may ask again."""
 
@@ -218,7 +218,7 @@ class Resolver:
         try:
             flight.answer = self._resolve(*key, deadline)
         except Unanswered as error:
-            flight.failure, flight.cut_short = str(error), self._clock() >= deadline
+            flight.failure, flight.cut_short = error, self._clock() >= deadline
             raise
         finally:
             with self._lock:
@@ -240,7 +240,7 @@ class Resolver:
         if not flight.landed.wait(max(0.0, deadline - self._clock())):
             raise Unanswered("no answer in time")
         if flight.answer is None and not (flight.cut_short and self._clock() < deadline):
-            raise Unanswered(flight.failure)
+            raise Unanswered(str(flight.failure), flight.failure.server)  # an exception is its raiser's own
         return flight.answer
 
     def _resolve(self, name: str, rdtype: str, deadline: float) -> Answer:

@@ -115,7 +115,7 @@ def over_tcp(query: Query, server: Nameserver, seconds: float) -> Response:
         length = int.from_bytes(_exactly(2, sock, end))
         response = query.read(ident, _exactly(length, sock, end))
     if response is None or response.truncated:
-        raise ConnectionError("garbage over TCP")
+        raise ConnectionError("garbage")
     return response
 
 
@@ -132,6 +132,6 @@ def _exactly(length: int, sock: socket.socket, end: float) -> bytes:
     while len(octets) < length:
         _wait_until(end, sock)
         if not (part := sock.recv(length - len(octets))):
-            raise ConnectionError("broken off over TCP")
+            raise ConnectionError("broken off")
         octets += part
     return bytes(octets)

@@ -32,7 +32,19 @@ _USABLE = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
 
 
 class Unanswered(Exception):  # noqa: N818  it says what came of the question; nobody erred
-    """A question got no usable answer; the text says why, in a few clean words."""
+    """A question got no usable answer; the text says why, in a few clean words that anyone may read.
+
+    `server` is the nameserver that it was, which is the admin's business alone; empty if it was none.
+    """
+
+    def __init__(self, text: str, server: object = "") -> None:
+        super().__init__(text)
+        self.server = str(server)
+
+    @property
+    def in_full(self) -> str:
+        """The text and the nameserver."""
+        return f"{self} ({self.server})" if self.server else str(self)
 
 
 class TimedOut(Unanswered):
@@ -124,32 +136,36 @@ class Nameservers:
             for server in tuple(servers):
                 wait = min(self._timeout, deadline - self._clock())
                 if wait <= 0:
-                    raise TimedOut(str(failure))
+                    raise TimedOut(str(failure), failure.server)
                 if self._open:
                     raise Unanswered("no nameserver answers")
                 try:
-                    reply = self._try(query, server, wait)
-                except TimeoutError:
-                    failure = TimedOut(f"no answer from {server}")
+                    return self._try(query, server, wait)
+                except TimedOut as error:
+                    failure = error
                     silent.append(server)
-                except OSError as error:
-                    failure = Unanswered(f"{(error.strerror or str(error)).lower()} ({server})")
-                else:
-                    if reply.rcode in _USABLE:
-                        return reply
-                    failure = Unanswered(f"{dns.rcode.to_text(dns.rcode.Rcode.make(reply.rcode))} from {server}")
+                except Unanswered as error:
+                    failure = error
         raise failure
 
     def _try(self, query: Query, server: Nameserver, seconds: float) -> Response:
         """Ask one nameserver, over TCP if its answer over UDP is truncated (RFC 7766 5)."""
-        end = time.monotonic() + seconds
+        end, way = time.monotonic() + seconds, ""
         try:
             reply = over_udp(query, server, seconds)
-        except OSError:
-            self._note_silence()
-            raise
-        self._note_answer(server)
-        return over_tcp(query, server, end - time.monotonic()) if reply.truncated else reply
+            self._note_answer(server)
+            if reply.truncated:
+                way = " over TCP"
+                reply = over_tcp(query, server, end - time.monotonic())
+        except OSError as error:
+            if not way:
+                self._note_silence()
+            if isinstance(error, TimeoutError):
+                raise TimedOut(f"no answer{way} in time", server) from error
+            raise Unanswered(f"{(error.strerror or str(error)).lower()}{way}", server) from error
+        if reply.rcode in _USABLE:
+            return reply
+        raise Unanswered(f"{dns.rcode.to_text(dns.rcode.Rcode.make(reply.rcode))}{way}", server)
 
     def _note_answer(self, server: Nameserver) -> None:
         """Note that the nameserver is alive, whatever it said; it is asked first from now on."""

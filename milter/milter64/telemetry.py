@@ -21,7 +21,7 @@ from milter64.metrics import Tally
 from milter64.policy import Verdict
 from milter64.session import Envelope, split
 from milter64.text import clean
-from milter64.verdict import Action, Findings, Reply
+from milter64.verdict import Action, Finding, Findings, Reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,10 +176,7 @@ class Telemetry:
             fields[_FIELDS.get(key) or finding.check] = finding.result
         if verdict:
             if verdict.because:
-                fields["because"] = "; ".join(
-                    f"{finding.check} {finding.result}: {finding.reason}" if finding.reason else finding.result
-                    for finding in verdict.because
-                )
+                fields["because"] = "; ".join(map(_why, verdict.because))
             if verdict.standing:
                 standing = verdict.standing
                 fields["greylist"] = standing.state
@@ -196,6 +193,14 @@ class Telemetry:
             return f"<{address}>"
         digest = sha256(address.encode(errors="surrogateescape")).hexdigest()[:16]
         return f"<{digest}@{split(address)[1]}>"
+
+
+def _why(finding: Finding) -> str:
+    """Return what a finding says, and what is the admin's business alone: which nameserver has failed."""
+    if not finding.reason:
+        return finding.result
+    server = finding.fact("nameserver")
+    return f"{finding.check} {finding.result}: {finding.reason}{f' ({server})' if server else ''}"
 
 
 _FIELDS = {("spf", "smtp.helo"): "spf_helo", ("spf", "smtp.mailfrom"): "spf", ("helo", "smtp.helo"): "helo_check"}

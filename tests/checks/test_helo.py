@@ -143,6 +143,8 @@ def test_an_unanswered_name_is_a_temperror(server: DnsServer, fault: Fault) -> N
     found = judge(server, "four.example.org", "192.31.196.10")
     assert found.result == "temperror"
     assert found.reason.startswith("four.example.org: ")
+    assert server.address not in found.reason
+    assert found.fact("nameserver") == server.address
 
 
 def test_by_default_nothing_is_done_about_it() -> None:

@@ -131,7 +131,8 @@ def test_an_unanswered_ptr_is_a_temperror(server: DnsServer, fault: Fault) -> No
     finding = judge(server)
     assert finding.result == "temperror"
     assert finding.reason.startswith("PTR record of 192.31.196.10: ")
-    assert finding.reason.endswith(server.address)
+    assert server.address not in finding.reason
+    assert finding.fact("nameserver") == server.address
 
 
 def test_a_loop_of_cnames_is_a_temperror(server: DnsServer) -> None:
@@ -143,8 +144,9 @@ def test_an_unanswered_name_is_a_temperror_unless_another_leads_back(server: Dns
     server.records = {FOUR: {"PTR": ["a.example.org", "b.example.org"]}}
     server.faults["a.example.org"] = Fault.SERVFAIL
     finding = judge(server)
-    assert (finding.result, finding.reason) == ("temperror", f"a.example.org: SERVFAIL from {server.address}")
-    assert sorted(finding.facts) == [("ptr", "a.example.org"), ("ptr", "b.example.org")]
+    assert (finding.result, finding.reason) == ("temperror", "a.example.org: SERVFAIL")
+    names = [("ptr", "a.example.org"), ("ptr", "b.example.org")]
+    assert sorted(finding.facts) == [("nameserver", server.address), *names]
     server.records["b.example.org"] = {"A": ["192.31.196.10"]}
     assert judge(server).result == "pass"
 

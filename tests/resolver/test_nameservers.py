@@ -57,14 +57,14 @@ def test_who_answered_last_is_asked_first(server: DnsServer, other: DnsServer, m
 @pytest.mark.parametrize(
     ("fault", "words", "tries"),
     [
-        (Fault.SERVFAIL, "SERVFAIL from {}", 1),
-        (Fault.REFUSED, "REFUSED from {}", 1),
-        (Fault.FORMERR, "FORMERR from {}", 1),
-        (Fault.SILENT, "no answer from {}", 2),
-        (Fault.GARBAGE, "no answer from {}", 2),
-        (Fault.WRONG_ID, "no answer from {}", 2),
-        (Fault.TRUNCATED | Fault.TCP_HANGS, "no answer from {}", 4),
-        (Fault.TRUNCATED | Fault.GARBAGE | Fault.THEN_RIGHT, "garbage over tcp ({})", 2),
+        (Fault.SERVFAIL, "SERVFAIL ({})", 1),
+        (Fault.REFUSED, "REFUSED ({})", 1),
+        (Fault.FORMERR, "FORMERR ({})", 1),
+        (Fault.SILENT, "no answer in time ({})", 2),
+        (Fault.GARBAGE, "no answer in time ({})", 2),
+        (Fault.WRONG_ID, "no answer in time ({})", 2),
+        (Fault.TRUNCATED | Fault.TCP_HANGS, "no answer over TCP in time ({})", 4),
+        (Fault.TRUNCATED | Fault.GARBAGE | Fault.THEN_RIGHT, "garbage over TCP ({})", 2),
     ],
 )
 def test_a_nameserver_that_fails_leaves_the_question_unanswered_and_the_next_one_untouched(
@@ -72,14 +72,17 @@ def test_a_nameserver_that_fails_leaves_the_question_unanswered_and_the_next_one
 ) -> None:
     asked = make(server.address)
     server.faults[SLOW] = fault
-    assert asked.fails(SLOW) == words.format(server.address)
+    failure = asked.failure(SLOW)
+    assert failure.in_full == words.format(server.address)
+    assert str(failure) == words.removesuffix(" ({})")
     assert server.count(SLOW) == tries
     assert asked.exchange(GOOD).answer
 
 
 def test_a_closed_port_is_named(make: Callable[..., Asked]) -> None:
     address = dead_address()
-    assert make(address).fails(GOOD) == f"connection refused ({address})"
+    failure = make(address).failure(GOOD)
+    assert (str(failure), failure.in_full) == ("connection refused", f"connection refused ({address})")
 
 
 def test_a_lost_datagram_is_forgiven(server: DnsServer, make: Callable[..., Asked]) -> None:

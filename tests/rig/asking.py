@@ -37,9 +37,13 @@ class Asked:
 
     def fails(self, name: str, seconds: float = PATIENCE) -> str:
         """Say why there is no answer."""
+        return str(self.failure(name, seconds))
+
+    def failure(self, name: str, seconds: float = PATIENCE) -> Unanswered:
+        """Return why there is no answer."""
         with pytest.raises(Unanswered) as caught:
             self.exchange(name, seconds)
-        return str(caught.value)
+        return caught.value
 
 
 def time_out_beside_an_answer(asked: Asked, server: DnsServer, name: str) -> None:

@@ -57,14 +57,16 @@ def forward(envelope: Envelope, lookup: Lookup) -> Finding:
     try:
         addresses = lookup.ask(helo, address_type(client.packed)).values
     except Unanswered as error:
-        return _finding("temperror", f"{clean(helo)}: {error}")
+        return _finding("temperror", f"{clean(helo)}: {error}", ("nameserver", error.server))
     if client.address in addresses:
         return _finding("pass", f"{clean(helo)} leads to {client.address}")
     return _finding("fail", f"{clean(helo)} does not lead to {client.address}")
 
 
-def _finding(result: str, reason: str) -> Finding:
-    return Finding(check=NAME, property=PROPERTY, result=result, reason=reason)
+def _finding(result: str, reason: str, *facts: tuple[str, str]) -> Finding:
+    return Finding(
+        check=NAME, property=PROPERTY, result=result, reason=reason, facts=tuple(fact for fact in facts if fact[1])
+    )
 
 
 def _is_literal(helo: str) -> bool:

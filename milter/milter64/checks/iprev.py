@@ -34,33 +34,37 @@ class Settings:
 def iprev(envelope: Envelope, lookup: Lookup) -> Finding:
     """Return `pass`, `fail`, `permerror` (no PTR record) or `temperror`.
 
-    Facts: the first confirmed name as "name", or else each name that was tried as "ptr".
+    Facts: the first confirmed name as "name", or else each name that was tried as "ptr"; for temperror, "nameserver",
+    that which gave no answer.
     """
     client = envelope.session.client
     try:
         names = lookup.ask(reverse_name(client.packed), "PTR").values[:MOST_NAMES]
     except Unanswered as error:
-        return _finding("temperror", f"PTR record of {client.address}: {error}")
+        return _finding("temperror", f"PTR record of {client.address}: {error}", ("nameserver", error.server))
     if not names:
         return _finding("permerror", f"no PTR record for {client.address}")
-    failure = ""
+    failure: tuple[str, str] | None = None
     for name in names:
         try:
             answer = lookup.ask(name, address_type(client.packed))
         except Unanswered as error:
-            failure = failure or f"{clean(name)}: {error}"
+            failure = failure or (f"{clean(name)}: {error}", error.server)
         else:
             if client.address in answer.values:
                 return _finding("pass", clean(name), ("name", clean(name)))
     facts = [("ptr", clean(name)) for name in names]
     if failure:
-        return _finding("temperror", failure, *facts)
+        reason, server = failure
+        return _finding("temperror", reason, *facts, ("nameserver", server))
     more = f" and {len(names) - 1} more do" if len(names) > 1 else " does"
     return _finding("fail", f"{clean(names[0])}{more} not lead back to {client.address}", *facts)
 
 
 def _finding(result: str, reason: str, *facts: tuple[str, str]) -> Finding:
-    return Finding(check=NAME, property=PROPERTY, result=result, reason=reason, facts=facts)
+    return Finding(
+        check=NAME, property=PROPERTY, result=result, reason=reason, facts=tuple(fact for fact in facts if fact[1])
+    )
 
 
 def reverse_name(packed: bytes) -> str:

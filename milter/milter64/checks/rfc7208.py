@@ -59,7 +59,8 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
     """One evaluation of check_host(); `check()` runs it.
 
     Afterwards `matched` is the innermost directive that decided, inside includes and redirects too, and `mechanism`,
-    pyspf's attribute, the text of the outermost; None if no directive matched.
+    pyspf's attribute, the text of the outermost; None if no directive matched. `nameserver` is the
+    last one that gave no answer.
     """
 
     # The macros of those names, as pyspf sets them.
@@ -81,6 +82,7 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
         self.macros = Macros(lambda letter: self.getp() if letter == "p" else getattr(self, letter))
         self._address = session.client.address
         self._number = int.from_bytes(session.client.packed)
+        self.nameserver = ""
         self._void_terms: set[int] = set()
         self._octets = self._values = 0
         self._answers: dict[tuple[str, str], tuple[Any, ...]] = {}
@@ -284,6 +286,7 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
             try:
                 values = self._answers[name, qtype] = self.lookup.ask(name, qtype).values
             except Unanswered as error:
+                self.nameserver = error.server
                 raise spf.TempError(f"{qtype} {name}: {error}") from error
         if not values:
             self._void_terms.add(self.lookups)  # this term's ordinal

@@ -48,6 +48,7 @@ def mailfrom(envelope: Envelope, lookup: Lookup) -> Finding:
     - `mechanism`, `record`: the innermost directive that matched, and the domain in whose record it stands
     - `broad`: for a pass, why it says little about who the client is
     - `explanation`: for a fail, what the domain says about it (RFC 7208 6.2), on one line of ASCII
+    - `nameserver`: for a temperror, the one that gave no answer
     - `local-part`: "yes" if the answer is for this local part alone
     """
     local, domain = split(envelope.identity)
@@ -110,6 +111,8 @@ def _circumstances(result: str, text: str, query: CheckHost) -> list[tuple[str, 
             facts.append(("broad", why))
     if result == "fail" and (explanation := clean(text)):
         facts.append(("explanation", explanation))
+    if result == "temperror" and query.nameserver:
+        facts.append(("nameserver", query.nameserver))
     if query.local_part:
         facts.append(("local-part", "yes"))
     return facts
