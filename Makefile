@@ -1,4 +1,4 @@
-# make run          the milter on its embedded default, inet:8864@127.0.0.1
+# make run          the milter on its embedded default, inet:8864@localhost
 # make test         lint, and every test but the marker `slow`; needs root and network namespaces
 # make test-slow    the tests with that marker: clean Debian systems, images, long silences
 # make test-oldest  the tests of `make test` once more, on Debian 12's versions of the Python libraries

@@ -50,8 +50,8 @@ ORDER = [
     *("discover.knowledge", "discover.pref64", "discover.advertisement"),
     *("crowds", "board", "gateways", "guard", "backlog", "engine", "callbacks"),
     *("counting", "gauges", "publisher", "sockets", "relief", "worker", "exporter", "crew", "notify", "supervisor"),
-    *("audit", "audit.postfix", "audit.smtpds", "audit.advice"),
-    *("audit.line", "audit.host", "audit.reach", "audit.facts", "audit.reverse"),
+    *("audit", "audit.host", "audit.postfix", "audit.smtpds", "audit.advice"),
+    *("audit.line", "audit.reach", "audit.facts", "audit.reverse"),
     *("audit.published", "audit.inbound", "audit.senders", "audit.strategy", "audit.outbound"),
     *("audit.service", "audit.container", "audit.auditor"),
     *(

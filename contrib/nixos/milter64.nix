@@ -51,7 +51,7 @@ in
   };
 
   config = lib.mkIf cfg.enable {
-    services.milter64.settings.milter.socket = lib.mkDefault "inet:8864@127.0.0.1";
+    services.milter64.settings.milter.socket = lib.mkDefault "inet:8864@localhost";
 
     systemd.services.milter64 = {
       description = "milter64: who is really calling behind NAT64";
@@ -94,9 +94,16 @@ in
 
     environment.etc."milter64/milter64.toml".source = file;
 
-    # mkBefore: ahead of the milters of every other module.
+    # mkBefore: ahead of the milters of every other module. An IPv6-only Postfix reaches no 127.0.0.1.
     services.postfix.settings.main = lib.mkIf cfg.postfix {
-      smtpd_milters = lib.mkBefore [ "inet:127.0.0.1:8864" ];
+      smtpd_milters = lib.mkBefore [
+        (
+          if (config.services.postfix.settings.main.inet_protocols or "all") == "ipv6" then
+            "inet:[::1]:8864"
+          else
+            "inet:127.0.0.1:8864"
+        )
+      ];
     };
   };
 }

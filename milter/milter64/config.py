@@ -148,7 +148,7 @@ def parse(text: str) -> tuple[Settings, list[Problem]]:
 def open_to_others(settings: Settings) -> Iterator[Problem]:
     """Return what is valid, and yet seldom meant: numbers that other hosts can read."""
     listen = settings.metrics.listen
-    if listen and pack(str(listen.address[0])) not in _LOOPBACK:
+    if listen and not all(pack(host) in _LOOPBACK for host in listen.hosts):
         yield Problem(
             key="metrics.listen",
             what=f"open to whoever reaches {listen.address[0]}",

@@ -15,7 +15,6 @@ from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from socketserver import TCPServer
 from threading import Thread
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -25,6 +24,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from milter64.listener import Endpoint
 from milter64.metrics import PREFIX
 from milter64.publisher import bury
+from milter64.sockets import at_port
 from milter64.worker import READY, Log
 
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
@@ -74,12 +74,11 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, endpoint: Endpoint, folder: Path) -> None:
-        self.address_family = endpoint.family
-        super().__init__(endpoint.address, partial(_Handler, folder))  # type: ignore[arg-type]  # never a path
-
-    def server_bind(self) -> None:
-        """Bind, and look up no name, as the base class does."""
-        TCPServer.server_bind(self)
+        handler = partial(_Handler, folder)
+        super().__init__(endpoint.address, handler, bind_and_activate=False)  # type: ignore[arg-type]  # never a path
+        self.socket.close()  # the base class can't bind to localhost as we do, and looks up names
+        self.socket = at_port(endpoint)
+        self.server_activate()
 
     def verify_request(self, _request: object, _client: object) -> bool:
         """Serve so many at once and no more."""

@@ -7,6 +7,8 @@ from socket import AF_INET, AF_INET6, AF_UNIX, AddressFamily
 from milter64.networks import pack, unpack
 from milter64.toml import Wrong, show
 
+LOCALHOST = "localhost"
+"""The host of an endpoint that this host alone reaches, at 127.0.0.1 and at ::1."""
 _LONGEST_PATH = 107
 """Bytes that fit in the kernel's sockaddr_un, but for the NUL at the end."""
 _LARGEST_PORT = 65535
@@ -16,29 +18,36 @@ _INET = re.compile(
     r"|(?P<postfix_host>[^@]+):(?P<postfix_port>[0-9]{1,5}))",  # Postfix's: inet:127.0.0.1:8864
 )
 _WITHOUT_DNS = {
-    "inet": {"": "0.0.0.0", "localhost": "127.0.0.1"},  # noqa: S104  whoever names no host means all of them
-    "inet6": {"": "::", "localhost": "::1"},
+    "inet": {"": "0.0.0.0"},  # noqa: S104  whoever names no host means all of them
+    "inet6": {"": "::", LOCALHOST: "::1"},
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A socket address as `socket.bind` takes it: a path for AF_UNIX, else address and port."""
+    """A socket address: a path for AF_UNIX, else an IP address, or LOCALHOST, and a port."""
 
     family: AddressFamily
     address: str | tuple[str, int]
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The IP addresses that it stands for; none for a path."""
+        if isinstance(self.address, str):
+            return ()
+        return ("127.0.0.1", "::1") if self.address[0] == LOCALHOST else (self.address[0],)
 
     def __str__(self) -> str:
         if isinstance(self.address, str):
             return f"unix:{self.address}"
         host, port = self.address
-        return f"inet:{port}@{host}" if self.family == AF_INET else f"inet6:{port}@[{host}]"
+        return f"inet6:{port}@[{host}]" if ":" in host else f"inet:{port}@{host}"
 
 
 def endpoint(text: object) -> Endpoint:
     """Read "unix:/path", "inet:8864@127.0.0.1", "inet6:8864@[::1]", or Postfix's "inet:127.0.0.1:8864".
 
-    Without a host it is every address of the family.
+    "inet:8864@localhost" is the loopback of both families. Without a host it is every address of the family.
 
     Raises:
         Wrong: it is none of these.
@@ -49,13 +58,15 @@ def endpoint(text: object) -> Endpoint:
     match = _INET.fullmatch(text) if isinstance(text, str) else None
     if match and (port := int(match["port"] or match["postfix_port"])) <= _LARGEST_PORT:
         host = (match["host"] or match["postfix_host"] or "").removeprefix("[").removesuffix("]")
+        if (match["scheme"], host) == ("inet", LOCALHOST):
+            return Endpoint(family=AF_INET6, address=(LOCALHOST, port))
         try:
             packed = pack(_WITHOUT_DNS[match["scheme"]].get(host, host))
         except ValueError as error:
             raise Wrong(str(error), "write the host's address: names are not looked up") from error
         family = AF_INET if len(packed) == 4 else AF_INET6  # noqa: PLR2004  an IPv4 address's length
         return Endpoint(family=family, address=(unpack(packed), port))
-    raise Wrong(f"{show(text)} is no socket", 'write "unix:/path", "inet:8864@127.0.0.1" or "inet6:8864@[::1]"')
+    raise Wrong(f"{show(text)} is no socket", 'write "unix:/path", "inet:8864@localhost" or "inet:8864@127.0.0.1"')
 
 
 def http_endpoint(text: object) -> Endpoint:
@@ -121,7 +132,7 @@ class Settings:
     for one on each CPU. An empty `authserv_id` is the mail server's own name, the macro {j}.
     """
 
-    socket: Endpoint = field(default=Endpoint(family=AF_INET, address=("127.0.0.1", 8864)), metadata={"read": endpoint})
+    socket: Endpoint = field(default=endpoint("inet:8864@localhost"), metadata={"read": endpoint})
     socket_mode: int = field(default=0o660, metadata={"read": file_mode, "write": "{:04o}".format})
     socket_group: str = ""
     workers: int | None = field(default=None, metadata={"read": workers, "write": lambda number: number or "auto"})

@@ -4,6 +4,7 @@ libmilter could open it as well, but not for several processes, not with a mode 
 path of a live daemon.
 """
 
+import errno
 import fcntl
 import grp
 import os
@@ -14,7 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from milter64.listener import Endpoint
+from milter64.listener import LOCALHOST, Endpoint
+
+_BACKLOG = 4096
+"""Connections that may wait for a worker, where the system allows it (net.core.somaxconn, 4096 since Linux 5.4).
+
+Python's own 128 would fail those who come all at once, as after a reload of the mail server: a unix socket that is full
+is an error at once, and one of TCP a second's delay.
+"""
 
 
 class ListenError(Exception):
@@ -36,26 +44,25 @@ class Listener:
         """
         self.endpoint = endpoint
         self._file: tuple[int, int] | None = None
-        self.socket = socket.socket(endpoint.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            if isinstance(endpoint.address, str):
-                self._listen_on_path(endpoint.address, mode, group)
-            else:
-                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                self.socket.bind(endpoint.address)
-                self.socket.listen()
+            self.socket = socket.socket(socket.AF_UNIX) if endpoint.family == socket.AF_UNIX else at_port(endpoint)
+            self.socket.setblocking(False)  # noqa: FBT003  it takes no keyword
+            with _closed_on_error(self.socket):
+                if isinstance(endpoint.address, str):
+                    self._listen_on_path(endpoint.address, mode, group)
+                else:
+                    self.socket.listen(_BACKLOG)
         except OSError as error:
-            self.socket.close()
             raise ListenError(f"can't listen on {endpoint}: {error.strerror}") from error
-        except ListenError:
-            self.socket.close()
-            raise
 
     @property
     def bound(self) -> Endpoint:
-        """The endpoint with the port that it has got, where the port asked for was 0."""
+        """Where it listens: the endpoint with the port that it has got, or 127.0.0.1 where there is no IPv6."""
         name = self.socket.getsockname()
-        return Endpoint(family=self.endpoint.family, address=name if isinstance(name, str) else name[:2])
+        if isinstance(name, str):
+            return self.endpoint
+        host = LOCALHOST if name[0] == "::" and self.endpoint.address[0] == LOCALHOST else name[0]
+        return Endpoint(family=self.socket.family, address=(host, name[1]))
 
     def permit(self, mode: int, group: str) -> None:
         """Give a unix socket's file a mode and a group; an empty group leaves it the one that it has.
@@ -91,11 +98,53 @@ class Listener:
             self.socket.bind(name)
             try:
                 self.permit(mode, group)
-                self.socket.listen()  # last: nobody can connect before it, whatever mode the file had
+                self.socket.listen(_BACKLOG)  # last: nobody can connect before it, whatever mode the file had
             except (OSError, ListenError):
                 path.unlink()
                 raise
             self._file = _identity(path)
+
+
+def at_port(endpoint: Endpoint) -> socket.socket:
+    """Return a TCP socket that is bound to an endpoint, and doesn't listen yet.
+
+    LOCALHOST is one socket for both families, as libmilter takes but one. It is bound to all addresses, of the loopback
+    interface alone; where that can't be had, for want of IPv6 or of Linux 5.7, to 127.0.0.1.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    assert isinstance(endpoint.address, tuple)
+    host, port = endpoint.address
+    if host != LOCALHOST:
+        return _bound(endpoint.family, host, port)
+    try:
+        return _bound(socket.AF_INET6, "::", port, device=b"lo")
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise
+        return _bound(socket.AF_INET, "127.0.0.1", port)
+
+
+def _bound(family: socket.AddressFamily, host: str, port: int, device: bytes = b"") -> socket.socket:
+    bound = socket.socket(family)
+    with _closed_on_error(bound):
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if device:  # before it is bound: at no time may others reach it
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device)
+        if host == "::":  # IPv4 too, whatever net.ipv6.bindv6only says
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        bound.bind((host, port))
+    return bound
+
+
+@contextmanager
+def _closed_on_error(opened: socket.socket) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ListenError):
+        opened.close()
+        raise
 
 
 @contextmanager

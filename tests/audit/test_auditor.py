@@ -9,7 +9,8 @@ import pytest
 
 from milter64.address import Origin
 from milter64.audit.auditor import LONGEST, audit, gather
-from milter64.audit.facts import Dns, Translators, family_names, words
+from milter64.audit.facts import Dns, Translators, words
+from milter64.audit.postfix import family_names
 from milter64.config import Settings, parse
 from milter64.discover.records import Sighting
 from rig.dnsserver import DnsServer, Fault

@@ -53,6 +53,8 @@ FRONT = "milters: smtp/inet"
         (asked("unix:milter64/milter64.sock", INSIDE, chroot=False), "ok", FRONT, "first; there is no chroot", ""),
         (asked("unix:/run/milter64/milter64.sock", OUTSIDE, chroot=False), "ok", FRONT, "first", ""),
         (asked("unix:/run/milter64/milter64.sock", OUTSIDE), "problem", "milters: milter.socket", "can't see", "unix:"),
+        (asked("inet:127.0.0.1:8864", inet_protocols="ipv6"), "problem", FRONT, "can't reach", "inet:[::1]:8864"),
+        (asked("inet:[::1]:8864", inet_protocols="ipv6"), "ok", FRONT, "milter64 is first", ""),
         (asked("unix:/run/milter64/milter64.sock", OUTSIDE), "problem", FRONT, "in its chroot there is no", "first"),
     ],
 )
@@ -97,6 +99,8 @@ OPEN = 'milter.socket = "inet:8864"'
     [
         (Scene(doors=REFUSED), "problem", "nobody answers on inet:8864@127.0.0.1: connection refused", "milter64 run"),
         (Scene(doors=BARRED), "ok", "answers", ""),
+        (asked("", inet_protocols="ipv6"), "ok", "answers on inet6:8864@[::1]", ""),
+        (asked("", inet_protocols="ipv4"), "ok", "answers on inet:8864@127.0.0.1", ""),
         (
             replace(asked("", INSIDE), doors=BARRED),
             "problem",
@@ -104,7 +108,7 @@ OPEN = 'milter.socket = "inet:8864"'
             "milter.socket_group",
         ),
         (asked("", INSIDE), "ok", "answers on unix:/var/spool/postfix/milter64/milter64.sock", ""),
-        (asked("", OPEN), "warning", "inet:8864@0.0.0.0 is open to other hosts", "127.0.0.1"),
+        (asked("", OPEN), "warning", "inet:8864@0.0.0.0 is open to other hosts", "localhost"),
         (asked("", f'milter.socket = "inet6:8864@[{SIX}]"'), "warning", "is open to other hosts", "unix"),
         (asked("", 'milter.socket = "inet6:8864@[::1]"'), "ok", "answers", ""),
     ],

@@ -69,6 +69,7 @@ def test_programs_get_json(wrong: Path, capsys: pytest.CaptureFixture[str]) -> N
         ("127.0.0.1", False),
         ("127.9.9.9", False),
         ("[::1]", False),
+        ("localhost", False),
         ("0.0.0.0", True),
         ("[::]", True),
         ("10.0.0.1", True),
@@ -106,7 +107,7 @@ def test_what_counts_is_printed_as_a_file_that_is_valid(tmp_path: Path, capsys: 
     path.write_text('mode = "observe"\n[dns]\ntimeout = "1s"\n')
     assert main(["check-config", str(path), "--print"]) == os.EX_OK
     printed = capsys.readouterr().out
-    assert printed.startswith('mode = "observe"\n\n[milter]\nsocket = "inet:8864@127.0.0.1"\nsocket_mode = "0660"\n')
+    assert printed.startswith('mode = "observe"\n\n[milter]\nsocket = "inet:8864@localhost"\nsocket_mode = "0660"\n')
     assert '\ntimeout = "1s"\ndeadline = "8s"\n' in printed
     path.write_text(printed)
     assert main(["check-config", str(path), "--print"]) == os.EX_OK

@@ -1,8 +1,6 @@
 """What `milter64 postfix` prints, run word for word before a real Postfix starts, chrooted as on Debian."""
 
-import json
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,43 +18,15 @@ from rig.process import until
 from rig.service import Milter64
 from rig.smtp import Reply, Smtp
 from rig.stage import MEMORY
+from rig.told import PUBLIC, Told
 from rig.world import HONEST, STRANGER, ZONES, behind
 
-SERVICES = """
-smtp            inet n - y - 300 smtpd
-submission      inet n - y - 300 smtpd -o syslog_name=postfix/submission
-127.0.0.1:10025 inet n - y - 300 smtpd
-"""
-"""As in many a master.cf: with ports that only a namespace of its own can spare."""
-
-
-class Told(Postfix):
-    """A Postfix with those services, whose settings are changed by the lines that the verb prints for `file`."""
-
-    def __init__(self, folder: Path, file: Path, *, milters: str, network: Network) -> None:
-        super().__init__(folder, milters=milters, chroot=True, network=network)
-        self._file = file
-        self.before: dict[str, Any] = {}
-        self.after: dict[str, Any] = {}
-
-    def _configure(self) -> None:
-        super()._configure()
-        etc = self._folder / "etc"
-        self._write("master.cf", [(etc / "master.cf").read_text(), SERVICES])
-        self.before = advice(self._file, etc)
-        *lines, reload = self.before["lines"]
-        assert reload == f"postfix -c {etc} reload"
-        for line in lines:
-            subprocess.run(["sh", "-c", line], check=True)
-        for name in ("main.cf", "master.cf"):
-            os.utime(etc / name, (0, 0))
-        self.after = advice(self._file, etc)
-
-
-def advice(file: Path, etc: Path) -> dict[str, Any]:
-    command = ["milter64", "postfix", "--config", str(file), "--config-directory", str(etc), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return {**json.loads(done.stdout), "code": done.returncode}
+SERVICES = (
+    PUBLIC,
+    "submission      inet n - y - 300 smtpd -o syslog_name=postfix/submission",
+    "127.0.0.1:10025 inet n - y - 300 smtpd",
+)
+"""As in many a master.cf."""
 
 
 class Story:
@@ -70,7 +40,11 @@ class Story:
         settings = f'{MEMORY}\n[dns]\nnameservers = ["{nsd.server}"]\n[milter]\nsocket = "unix:{socket}"\n'
         file.write_text(settings)
         self.postfix = lab.start(
-            Told, file, milters=f"{others[0]}, {{ {others[1]}, connect_timeout=9s }}", network=network
+            Told,
+            file,
+            milters=f"{others[0]}, {{ {others[1]}, connect_timeout=9s }}",
+            network=network,
+            services=SERVICES,
         )
         assert self.postfix.queue == socket.parent
         lab.start(Milter64, f'{settings}socket_group = "postfix"\n', unix=socket, network=network)
@@ -155,7 +129,7 @@ def test_people_are_shown_the_lines_and_what_is_wrong(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr("milter64.config.DEFAULT", tmp_path / "none.toml")
-    for name, text in {"main.cf": "compatibility_level = 3.6\n", "master.cf": SERVICES}.items():
+    for name, text in {"main.cf": "compatibility_level = 3.6\n", "master.cf": "\n".join(SERVICES)}.items():
         (tmp_path / name).write_text(text)
         os.utime(tmp_path / name, (0, 0))
     assert main(["postfix", "--config-directory", str(tmp_path)]) == os.EX_CONFIG

@@ -61,18 +61,19 @@ class MilterClient:
     """One session, from negotiation to QUIT; a context manager that closes the connection."""
 
     def __init__(
-        self, address: Address, *, actions: int = ALL_ACTIONS, steps: int = ALL_STEPS, timeout: float = 20.0
+        self,
+        address: Address | socket.socket,
+        *,
+        actions: int = ALL_ACTIONS,
+        steps: int = ALL_STEPS,
+        timeout: float = 20.0,
     ) -> None:
-        """Connect and negotiate; `actions` and `steps` are what this mail server offers.
+        """Connect, unless that has been done, and negotiate; `actions` and `steps` are what this mail server offers.
 
         `actions`, `steps` and `macros` then hold what the milter wants: macros by stage.
         """
-        self._socket = socket.socket(_family(address))
+        self._socket = address if isinstance(address, socket.socket) else connected(address, timeout)
         try:
-            self._socket.settimeout(timeout)
-            if self._socket.family != socket.AF_UNIX:
-                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._socket.connect(address)
             self._stream = self._socket.makefile("rb")
             self._negotiate(actions, steps)
         except BaseException:
@@ -202,6 +203,20 @@ class MilterClient:
         if len(data) < length:
             raise ConnectionResetError("the milter hung up")
         return data
+
+
+def connected(address: Address, timeout: float = 20.0) -> socket.socket:
+    """Return a connection to a milter, over which nothing has been said."""
+    connection = socket.socket(_family(address))
+    try:
+        connection.settimeout(timeout)
+        if connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.connect(address)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _family(address: Address) -> socket.AddressFamily:

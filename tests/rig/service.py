@@ -31,7 +31,7 @@ class Milter64(Server):
     def __init__(
         self, folder: Path, configuration: str = "", *, unix: Path | None = None, network: Network = HERE
     ) -> None:
-        """Listen on the unix socket `unix`, else on an ephemeral port of 127.0.0.1 in `network`."""
+        """Listen on the unix socket `unix`, else on an ephemeral port of localhost in `network`."""
         super().__init__(folder, network=network)
         self.file = folder / "milter64.toml"
         self._configuration = configuration
@@ -45,7 +45,7 @@ class Milter64(Server):
 
     @property
     def socket(self) -> str:
-        """The socket as milter64 and miltertest name it."""
+        """The socket as Sendmail and miltertest name it."""
         return f"unix:{self._unix}" if self._unix else f"inet:{self.port}@127.0.0.1"
 
     @property
@@ -72,7 +72,7 @@ class Milter64(Server):
         return self._process.stop()
 
     def _start(self, stack: ExitStack) -> Process:
-        self.port = stack.enter_context(self._network.reserve("127.0.0.1")).port
+        self.port = stack.enter_context(self._network.reserve("127.0.0.1", "::1")).port
         self.file.write_text(self._complete())
         process = self._run(stack, *self.program, str(self.file))
         until(lambda: self._accepts() or not alive(process.pid), f"milter64 to accept connections on {self.milters}")
@@ -91,7 +91,8 @@ class Milter64(Server):
         return True
 
     def _complete(self) -> str:
-        text = _with(self._configuration, "milter", "socket", self.socket)
+        socket = f"unix:{self._unix}" if self._unix else f"inet:{self.port}@localhost"  # as by default
+        text = _with(self._configuration, "milter", "socket", socket)
         text = _with(text, "dns", "nameservers", ["127.0.0.1:9"])
         return _with(text, "log", "format", "json")
 

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 from rig.milterclient import Address, MilterClient
@@ -49,7 +50,7 @@ class Supervised(Process):
     def address(self) -> Address:
         """Where it listens, according to the last line that says so."""
         self.line("ready")
-        name = [line["socket"] for line in self.lines if "socket" in line][-1]
+        name = [line["socket"] for line in self.lines if "socket" in line][-1].replace("localhost", "127.0.0.1")
         if name.startswith("unix:"):
             return str(name.removeprefix("unix:"))
         match = re.fullmatch(r"inet6?:(\d+)@\[?([^\]]+)\]?", name)
@@ -70,15 +71,15 @@ class Supervised(Process):
             return True
         return False
 
-    def session(self) -> "Session":
-        """Begin a session as far as MAIL."""
-        return Session(self.address)
+    def session(self, host: str = "") -> "Session":
+        """Begin a session as far as MAIL, at another of its addresses if one is given."""
+        return Session((host, int(self.address[1])) if host else self.address)
 
 
 class Session(MilterClient):
     """A session that has come as far as MAIL."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address | socket) -> None:
         super().__init__(address)
         self.connect()
         self.helo()

@@ -26,7 +26,7 @@ def test_a_start_a_reload_and_a_stop_are_told_by_the_first_process_alone(
             program = (*manager.wrapper, *Milter64.program)
 
         milter = lab.start(Notifying, 'greylist.store = "memory:"')
-        status = f"{milter.socket}, workers: 1"
+        status = f"inet:{milter.port}@localhost, workers: 1"
         assert manager.receive() == {"READY": "1", "STATUS": f"ready: {status}"}
         milter.reload()
         assert manager.receive().keys() == {"RELOADING", "MONOTONIC_USEC"}

@@ -6,13 +6,14 @@ finds, and another milter's before it would be among them.
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from milter64.audit.postfix import Postfix, Service
-from milter64.audit.smtpds import MILTERS, PROTOCOL, Case, Kind, elements, without_milters
+from milter64.audit.smtpds import MILTERS, PROTOCOL, Case, Kind, Milter, elements, without_milters
 from milter64.config import Settings
+from milter64.listener import LOCALHOST
 from milter64.text import clean
 
 
@@ -65,7 +66,8 @@ def _plan(case: Case) -> Iterator[Setting]:
         # In any spelling, even one that the chroot hides: what leads to us is us.
         others = [each for each in listed if not any(case.ours(each, chroot=inside) for inside in (True, False))]
         first = listed[0] if listed and case.ours(listed[0], chroot=chroot) else None
-        if not first or len(others) != len(listed) - 1 or any(case.lacking(service, first.own)):
+        once = len(others) == len(listed) - 1
+        if not (first and once and case.reaches(service, first)) or any(case.lacking(service, first.own)):
             value = ", ".join([case.element(service, first.own if first else {}), *(each.text for each in others)])
             yield Setting(service=service.key if service else "", name=MILTERS, value=value)
     for service, kind in case.smtpds:
@@ -79,16 +81,27 @@ def _plan(case: Case) -> Iterator[Setting]:
 def _check(case: Case) -> Iterator[Trouble]:
     if case.hidden:
         ours = case.settings.milter.socket
-        better = f"unix:{case.queue / case.socket.removeprefix('unix:')}"
+        better = f"unix:{case.queue / case.named(None).removeprefix('unix:')}"
         yield Trouble(
             where="milter.socket",
             what=f"smtpd is chrooted into {case.queue} and can't see {ours}",
             remedy=f'write socket = "{better}" in milter64\'s configuration, and make that folder',
         )
+    if case.offered and not all(map(case.reached, case.fronts)):
+        yield Trouble(
+            where="milter.socket",
+            what=f"Postfix, by its inet_protocols, can't reach {case.settings.milter.socket}",
+            remedy=f'write socket = "inet:{case.settings.milter.socket.address[1]}@{LOCALHOST}" in milter64\'s '
+            "configuration, and restart it",
+        )
     if not case.fronts:
         yield Trouble(where="master.cf", what="there is no smtpd on port 25", remedy="begin one with smtp or 25")
     for service in case.fronts:
         yield from _front(case, service)
+    for service, _ in case.smtpds:
+        if not without_milters(case.postfix, service):
+            yield from _unreached(case, service.key, service, case.listed(service))
+    yield from _unreached(case, "non_smtpd_milters", None, elements(case.postfix.value("non_smtpd_milters")))
     wanted = {setting.service: setting for setting in _plan(case)}
     for service, kind in case.smtpds:
         what = {
@@ -105,6 +118,17 @@ def _check(case: Case) -> Iterator[Trouble]:
             what="mail from this host has no client that could be judged",
             remedy="take milter64 out",
         )
+
+
+def _unreached(case: Case, where: str, service: Service | None, listed: Iterable[Milter]) -> Iterator[Trouble]:
+    """Yield each milter, be it ours or another, at an address of a family that Postfix has no use for."""
+    protocols = case.postfix.value("inet_protocols", service)
+    for each in listed:
+        if not case.reaches(service, each):
+            what = f"with inet_protocols = {protocols} it can't reach {each.socket}, and puts mail off"
+            ours = case.ours(each, chroot=False)
+            better = f"have it listen on {case.loopback(service)} or on a unix socket, and name that"
+            yield Trouble(where=where, what=clean(what), remedy=f"name it as {case.named(service)}" if ours else better)
 
 
 def _front(case: Case, service: Service) -> Iterator[Trouble]:
@@ -129,7 +153,7 @@ def _front(case: Case, service: Service) -> Iterator[Trouble]:
             what = "it has smtpd_milters of its own, without milter64; main.cf's has no effect here"
         else:
             what = "milter64 is not asked"
-        yield Trouble(where=where, what=clean(what), remedy=f"name it as {case.socket}, first in smtpd_milters")
+        yield Trouble(where=where, what=clean(what), remedy=f"name it as {case.named(service)}, first in smtpd_milters")
         return
     if places[0]:
         before = ", ".join(each.socket for each in listed[: places[0]])

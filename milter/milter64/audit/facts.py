@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -122,13 +122,6 @@ def is_address(text: str) -> bool:
 def words(value: str) -> tuple[str, ...]:
     """Read a list of Postfix's; an address may stand in brackets."""
     return tuple(word.strip("[]").lower() for word in re.split(r"[\s,]+", value) if word)
-
-
-def family_names(protocols: str) -> tuple[str, ...]:
-    """Read `inet_protocols`."""
-    names: Mapping[str, tuple[str, ...]] = {"ipv4": ("IPv4",), "ipv6": ("IPv6",), "all": ("IPv4", "IPv6")}
-    found = {name for word in words(protocols) for name in names.get(word, ())}
-    return tuple(sorted(found))
 
 
 def shown(service: Service, name: str) -> str:

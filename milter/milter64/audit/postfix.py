@@ -1,11 +1,14 @@
 """Postfix's settings, as Postfix itself reads them: main.cf and master.cf are asked through `postconf`."""
 
+import re
 import shutil
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from socket import AF_INET, AF_INET6, SOCK_STREAM, getaddrinfo
 
 from milter64.text import clean
 
@@ -37,16 +40,24 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Postfix:
-    """A Postfix as it is configured: `main` has every parameter, the defaults too, with `$name` put in."""
+    """A Postfix as it is configured: `main` has every parameter, the defaults too, with `$name` put in.
+
+    `localhost` is what that name stands for here. Not every /etc/hosts gives it an IPv6 address.
+    """
 
     directory: Path
     main: Mapping[str, str]
     services: tuple[Service, ...]
+    localhost: tuple[str, ...] = ("127.0.0.1",)
 
     def value(self, name: str, service: Service | None = None) -> str:
         """Return what a parameter is, for one service where that is given; empty if this Postfix doesn't know it."""
         overrides = service.overrides if service else {}
         return overrides.get(name, self.main.get(name, ""))
+
+    def families(self, service: Service | None = None) -> tuple[str, ...]:
+        """Return which IP families it connects over, to milters too, even on its own host (`inet_protocols`)."""
+        return family_names(self.value("inet_protocols", service)) or family_names("all")
 
 
 def read(directory: Path | None = None) -> Postfix:
@@ -74,7 +85,22 @@ def read(directory: Path | None = None) -> Postfix:
         )
         for key, each in fields.items()
     )
-    return Postfix(directory=directory or Path(main["config_directory"]), main=main, services=services)
+    folder = directory or Path(main["config_directory"])
+    return Postfix(directory=folder, main=main, services=services, localhost=tuple(_localhost()))
+
+
+def family_names(protocols: str) -> tuple[str, ...]:
+    """Read `inet_protocols`."""
+    names: Mapping[str, tuple[str, ...]] = {"ipv4": ("IPv4",), "ipv6": ("IPv6",), "all": ("IPv4", "IPv6")}
+    found = {name for word in re.findall(r"\w+", protocols.lower()) for name in names.get(word, ())}
+    return tuple(sorted(found))
+
+
+def _localhost() -> Iterator[str]:
+    """Yield the addresses of localhost as Postfix looks them up, one family at a time."""
+    for family in (AF_INET, AF_INET6):
+        with suppress(OSError):
+            yield from {str(found[4][0]) for found in getaddrinfo("localhost", None, family, SOCK_STREAM)}
 
 
 def _chroot(word: str, compatibility_level: str) -> bool:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from milter64.audit.facts import Facts, family_names, is_address, shown, words
+from milter64.audit.facts import Facts, is_address, shown, words
 from milter64.audit.host import IPV4, IPV6, family
-from milter64.audit.postfix import Service
+from milter64.audit.postfix import Service, family_names
 
 BINDS = {IPV4: "smtp_bind_address", IPV6: "smtp_bind_address6"}
 _UNBOUND = {"", "0.0.0.0", "::"}  # noqa: S104  Postfix's words for no address in particular

@@ -61,12 +61,13 @@ def _socket(facts: Facts) -> Line:
     endpoint = facts.settings.milter.socket
     subject = "milter64's socket"
     path = endpoint.address if isinstance(endpoint.address, str) else ""
+    door = Case(facts.postfix, facts.settings).door
     see = f"ls -l {path}" if path else f"ss -tlnp sport = :{endpoint.address[1]}"
     user = facts.postfix.value("mail_owner") or "postfix"
     try:
-        facts.doors.milter(endpoint)
+        facts.doors.milter(door)
     except Unreached as error:
-        return problem(subject, f"nobody answers on {endpoint}: {error}", see=see, remedy="start milter64 run")
+        return problem(subject, f"nobody answers on {door}: {error}", see=see, remedy="start milter64 run")
     if path and (barrier := facts.doors.barrier(Path(path), user)):
         return problem(
             subject,
@@ -80,9 +81,9 @@ def _socket(facts: Facts) -> Line:
             subject,
             f"{endpoint} is open to other hosts, who can ask anything of milter64",
             see=see,
-            remedy='listen on "inet:8864@127.0.0.1" or on a unix socket',
+            remedy='listen on "inet:8864@localhost" or on a unix socket',
         )
-    return ok(subject, f"answers on {endpoint}", see=see)
+    return ok(subject, f"answers on {door}", see=see)
 
 
 def _resolver(facts: Facts) -> Line:

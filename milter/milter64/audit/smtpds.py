@@ -12,14 +12,17 @@ from enum import Enum, auto
 from pathlib import PurePosixPath
 from socket import AF_UNIX
 
+from milter64.audit.host import IPV4, family
 from milter64.audit.postfix import Postfix, Service
 from milter64.config import Settings
-from milter64.listener import Endpoint, endpoint
+from milter64.listener import LOCALHOST, Endpoint, endpoint
 from milter64.toml import Wrong
 
 MILTERS = "smtpd_milters"
 PROTOCOL = "6"
 """Postfix's default, and libmilter's: earlier ones know no callbacks without a reply, and give the same verdicts."""
+_ANY = {"0.0.0.0": ("127.0.0.1",), "::": ("::1", "127.0.0.1")}  # noqa: S104  compared, not listened on
+"""Where to find who listens on all addresses."""
 _SLACK = 2.0
 """Seconds that a verdict may take beyond `dns.deadline`: its turn, its row, the way back."""
 _GENEROUS = 22.0
@@ -59,8 +62,17 @@ class Case:
         chrooted = any(service.chroot for service in self.fronts)
         self.hidden = chrooted and self._relative() is None and settings.milter.socket.family is AF_UNIX
         """Whether our socket is a file that a chrooted smtpd can't see."""
-        self.socket = self._named()
+        self.offered = tuple(each for host in settings.milter.socket.hosts for each in _ANY.get(host, (host,)))
+        """The addresses at which we could be found; none if our socket is a file."""
         self.timeout = settings.dns.deadline + _SLACK
+
+    @property
+    def door(self) -> Endpoint:
+        """Where Postfix finds us."""
+        ours = self.settings.milter.socket
+        if isinstance(ours.address, str):
+            return ours
+        return endpoint(f"inet:{ours.address[1]}@{(*self.reached(None), *ours.hosts)[0]}")
 
     def listed(self, service: Service | None = None) -> list[Milter]:
         """Return the milters of an smtpd, or those of main.cf."""
@@ -72,11 +84,22 @@ class Case:
         if scheme in ("unix", "local"):
             # A path is looked up from the queue folder, and in the chroot that is the root too.
             return ours.address == str(self.queue / (path.lstrip("/") if chroot else path))
-        try:
-            theirs = endpoint(milter.socket)
-        except Wrong:
-            return False
-        return ours in (theirs, _anywhere(theirs))
+        hosts, port = self._place(milter.socket)
+        wide = {family(each) for host in ours.hosts if host in _ANY for each in _ANY[host]}
+        return port == ours.address[1] and any(host in ours.hosts or family(host) in wide for host in hosts)
+
+    def reached(self, service: Service | None) -> tuple[str, ...]:
+        """Return the addresses at which an smtpd could find us: Postfix keeps to its families on its own host too."""
+        return tuple(host for host in self.offered if family(host) in self.postfix.families(service))
+
+    def loopback(self, service: Service | None) -> str:
+        """Return the address of its own host that an smtpd reaches."""
+        return "127.0.0.1" if IPV4 in self.postfix.families(service) else "::1"
+
+    def reaches(self, service: Service | None, milter: Milter) -> bool:
+        """Whether an smtpd could find a milter, whose name is taken for one that leads there, but for localhost."""
+        hosts, port = self._place(milter.socket)
+        return not port or any(family(host) in self.postfix.families(service) for host in hosts)
 
     def lacking(self, service: Service | None, own: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
         """Yield what must be otherwise for us alone: a milter's own setting, the value wanted, the one that counts."""
@@ -94,22 +117,36 @@ class Case:
         """Return us as an element of smtpd_milters: with what it sets itself already, and what is lacking."""
         own = {**own, **{name: wanted for name, wanted, _ in self.lacking(service, own)}}
         each = (f"{name}={value}" for name, value in own.items())
-        return f"{{ {', '.join([self.socket, *each])} }}" if own else self.socket
+        named = self.named(service)
+        return f"{{ {', '.join([named, *each])} }}" if own else named
 
     def _relative(self) -> PurePosixPath | None:
         path = PurePosixPath(str(self.settings.milter.socket.address))
         return path.relative_to(self.queue) if path.is_relative_to(self.queue) else None
 
-    def _named(self) -> str:
-        """Return our socket as Postfix names it; one that it can't see as it would be in the queue folder."""
+    def _place(self, socket: str) -> tuple[tuple[str, ...], int]:
+        """Return the addresses and the port that Postfix's words for a socket stand for; no port if we can't tell."""
+        try:
+            theirs = endpoint(socket)
+        except Wrong:
+            return (), 0
+        if isinstance(theirs.address, str):
+            return (), 0
+        host, port = theirs.address
+        return self.postfix.localhost if host == LOCALHOST else (host,), port
+
+    def named(self, service: Service | None) -> str:
+        """Return our socket as an smtpd is to name it.
+
+        One that it can't see is named as it would be in the queue folder, or on localhost.
+        """
         ours = self.settings.milter.socket
         if isinstance(ours.address, str):
             if self.hidden:
                 return f"unix:milter64/{PurePosixPath(ours.address).name}"
             return f"unix:{self._relative() or ours.address}"
-        host, port = ours.address
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  compared, not listened on
-        return f"inet:[{host}]:{port}" if ":" in host else f"inet:{host}:{port}"
+        host = (*self.reached(service), self.loopback(service))[0]
+        return f"inet:[{host}]:{ours.address[1]}" if ":" in host else f"inet:{host}:{ours.address[1]}"
 
 
 def without_milters(postfix: Postfix, service: Service) -> bool:
@@ -140,13 +177,6 @@ def elements(text: str) -> Iterator[Milter]:
         if words:
             pairs = (word.partition("=") for word in re.sub(r"\s*=\s*", "=", " ".join(words[1:])).split())
             yield Milter(text=element, socket=words[0], own={name: value for name, _, value in pairs})
-
-
-def _anywhere(one: Endpoint) -> Endpoint:
-    """Return the endpoint of all addresses that an address's port belongs to."""
-    if isinstance(one.address, str):
-        return one
-    return Endpoint(family=one.family, address=("::" if ":" in one.address[0] else "0.0.0.0", one.address[1]))  # noqa: S104  compared
 
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
