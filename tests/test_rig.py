@@ -216,7 +216,7 @@ def test_the_socket_the_log_format_and_a_nameserver_are_added_to_a_configuration
     milter = lab.start(AcceptAll, 'mode = "observe"\n[milter]\nworkers = 1\n')
     assert tomllib.loads(milter.file.read_text()) == {
         "mode": "observe",
-        "milter": {"socket": milter.socket, "workers": 1},
+        "milter": {"socket": f"inet:{milter.port}@localhost", "workers": 1},
         "dns": {"nameservers": ["127.0.0.1:9"]},
         "log": {"format": "json"},
     }

@@ -96,11 +96,8 @@ class Engine:
             if answer := self._answer(transaction, first, self._put_off(transaction)):
                 return answer
         headers = self._settings.headers
-        if (
-            not transaction.exempt
-            and transaction.envelope.readable
-            and (headers.authentication_results or headers.received_spf)
-        ):
+        told = headers.authentication_results or headers.received_spf
+        if told and transaction.envelope.readable and not transaction.exempt:
             self._ask(transaction, transaction.evidence.unanswered, Action.REJECT)
         return None
 
@@ -123,12 +120,7 @@ class Engine:
 
     def remembered(self, transaction: Transaction) -> Mapping[Key, float]:
         """Return for how many seconds the findings of a transaction will be recalled, those alone that will be."""
-        left: dict[Key, float] = {}
-        for key in transaction.known:
-            recalled, until = self._inquiry.recall(transaction.envelope, [key])
-            if recalled:
-                left[key] = until - time.monotonic()
-        return left
+        return self._inquiry.lasting(transaction.envelope, transaction.known)
 
     def bounds(self) -> Mapping[str, tuple[int, int]]:
         """Return how much is in each cache and queue, and how much may be."""

@@ -76,6 +76,11 @@ class Inquiry:
             self._tally.recalled(len(recalled), len(keys))
         return recalled, until
 
+    def lasting(self, envelope: Envelope, keys: Iterable[Key]) -> Mapping[Key, float]:
+        """Return for how many seconds the answers to some questions are remembered, those alone that are."""
+        recalled = {key: self.recall(envelope, [key]) for key in keys}
+        return {key: until - time.monotonic() for key, (found, until) in recalled.items() if found}
+
     def recalled(self, evidence: Evidence) -> None:
         """Count findings that are as good as recalled: whoever needs them has kept them."""
         if self._tally:

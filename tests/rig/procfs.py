@@ -24,9 +24,9 @@ def children(pid: int) -> list[int]:
 
 def server_of(port: int) -> int | None:
     """Return the process that holds the server's end of a connection from `port` of 127.0.0.1, None if none does."""
-    lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
-    remote = f"0100007F:{port:04X}"
-    sockets = {Path(f"socket:[{line[9]}]") for line in lines if line[2] == remote}
+    lines = (line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:])
+    remote = f"0100007F:{port:04X}"  # in tcp6 behind ::ffff:
+    sockets = {Path(f"socket:[{line[9]}]") for line in lines if line[2].endswith(remote)}
     for file in Path("/proc").glob("[0-9]*/fd/*"):
         with suppress(OSError):  # it has ended meanwhile
             if file.readlink() in sockets:
