@@ -29,7 +29,7 @@ ORDER = [
         "reply",
         "headers",
     ),
-    *("response", "exchange", "nameservers", "dns"),
+    *("message", "response", "exchange", "nameservers", "cache", "dns"),
     *("store.protocol", "store.quota", "store.precedence", "store.memory"),
     *("store.file", "store.table", "store.sqlite", "store"),
     *("checks.path", "checks.iprev", "checks.helo", "checks.macros", "checks.rfc7208", "checks.spf", "checks"),
@@ -69,7 +69,7 @@ ORDER = [
 ]
 """Every module, so that each imports only from those before it."""
 
-PURE = ORDER[1 : ORDER.index("response")]
+PURE = ORDER[1 : ORDER.index("message")]
 WORLD = {
     *("asyncio", "concurrent", "datetime", "fcntl", "io", "logging", "multiprocessing", "os", "pathlib", "random"),
     *("resource", "secrets", "select", "selectors", "signal", "socket", "sqlite3", "ssl", "subprocess", "sys"),

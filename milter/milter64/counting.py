@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from milter64.address import Translator
-from milter64.dns import ENTRIES, Answer, Resolver, Settings, _Flight, _Key
+from milter64.dns import Answer, Resolver, Settings, _Flight, _Key
 from milter64.metrics import Tally
 from milter64.nameservers import MARKS, TimedOut
 
@@ -30,8 +30,8 @@ class CountingResolver(Resolver):
         self._asked = tally.asked
 
     def bounds(self) -> Mapping[str, tuple[int, int]]:
-        """Return how much is in each cache, and how much may be."""
-        return {"dns_cache": (len(self._cache), ENTRIES), "dns_marks": (self._nameservers.marks, MARKS)}
+        """Return how much is in each cache, and how much may be: answers in octets, marks by their number."""
+        return {"dns_cache": (self._cache.weight, self._cache.capacity), "dns_marks": (self._nameservers.marks, MARKS)}
 
     def _cached(self, key: _Key, lasting: float) -> Answer | None:
         answer = super()._cached(key, lasting)

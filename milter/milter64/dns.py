@@ -7,7 +7,6 @@ invention (RFC 6147) and are dropped, so that no check takes a translator for a 
 
 import struct
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event, Lock
@@ -18,6 +17,7 @@ import dns.name
 import dns.rcode
 
 from milter64.address import Translator
+from milter64.cache import Cache
 from milter64.exchange import nameservers
 from milter64.nameservers import Nameservers, Unanswered
 from milter64.text import ascii_domain
@@ -29,9 +29,9 @@ SHORTEST_TTL = 1
 """Seconds for which an answer is cached at most, and at least: all questions of one verdict see the same DNS."""
 LONGEST_CHAIN = 10
 """CNAME records that are followed from one name."""
-ENTRIES = 10_000
-LARGEST_ENTRY = 16_384
-"""Characters that a cached answer's values may take: strangers' zones fill the cache."""
+_CAPACITY = 16 * 2**20
+_LARGEST = _CAPACITY // 1024
+"""Octets that the cache may take, and an answer in it: strangers' zones fill it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +159,7 @@ class Resolver:
         self._synthesised = translator.synthesised
         self._clock = clock
         self._lock = Lock()
-        self._cache: OrderedDict[_Key, tuple[float, Answer]] = OrderedDict()
+        self._cache: Cache[_Key, tuple[float, Answer]] = Cache(_CAPACITY, _LARGEST)
         self._flights: dict[_Key, _Flight] = {}
         self.generation = 0
         """How often all was to be forgotten: what was made of the answers of an earlier one counts for nothing."""
@@ -208,9 +208,8 @@ class Resolver:
         expires, answer = entry
         if (left := expires - self._clock()) <= lasting:
             if left <= 0:
-                del self._cache[key]
+                self._cache.drop(key)
             return None
-        self._cache.move_to_end(key)
         return Answer(exists=answer.exists, values=answer.values, ttl=int(left), name=answer.name)
 
     def _fly(self, flight: _Flight, key: _Key, deadline: float) -> Answer:
@@ -225,15 +224,9 @@ class Resolver:
                 if self._flights.get(key) is flight:
                     del self._flights[key]
                     if flight.answer is not None:
-                        self._store(key, flight.answer)
+                        self._cache.put(key, (self._clock() + flight.answer.ttl, flight.answer))
             flight.landed.set()
         return flight.answer
-
-    def _store(self, key: _Key, answer: Answer) -> None:
-        if len(repr(answer.values)) <= LARGEST_ENTRY:
-            self._cache[key] = self._clock() + answer.ttl, answer
-            if len(self._cache) > ENTRIES:
-                self._cache.popitem(last=False)
 
     def _join(self, flight: _Flight, deadline: float) -> Answer | None:
         """Return the answer that another waits for, None if they gave up for lack of time and there is some left."""

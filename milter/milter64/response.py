@@ -3,9 +3,6 @@
 dnspython makes objects of every record, those of the authority and additional sections too, and that took longer than
 all else about a question. Here only the text of names is its work. Behind an answer nothing is read; a void response is
 read to its end, for the SOA record (RFC 2308) and the upper bits of the RCODE (RFC 6891 6.1.3).
-
-A response has 64 KiB at most, and strangers fill it. What is read of it is counted in parts: records, labels, pointers,
-strings. Each takes a microsecond or so, and there may be no more than `MOST_PARTS`.
 """
 
 import struct
@@ -18,13 +15,13 @@ import dns.exception
 import dns.name
 import dns.rcode
 
+from milter64.message import Message, TooMuch
 from milter64.networks import unpack
 
 PAYLOAD = 1232
 """The largest UDP answer that we ask for, in octets: what passes any path unfragmented (DNS Flag Day 2020)."""
 LARGEST_TTL = 2**31 - 1
 
-MOST_PARTS = 1000
 _MOST_NAMES = 32
 """Records with names that are read: nobody looks at more than ten (RFC 7208 4.6.4), and CNAME records stand before."""
 _TOO_MUCH = "too many records"
@@ -43,8 +40,6 @@ _QR_AND_OPCODE, _RESPONSE, _TC, _RCODE = 0xF8, 0x80, 0x02, 0x0F
 _USABLE = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
 _WITHOUT_QUESTION = frozenset({dns.rcode.FORMERR, dns.rcode.SERVFAIL, dns.rcode.NOTIMP, dns.rcode.REFUSED})
 """What a server may say without repeating a question that it may not have understood."""
-_LONGEST_LABEL, _POINTER = 63, 0xC0
-_LONGEST_NAME = 255
 _SHORTEST_SOA = 22
 """Octets: two names, and five numbers, the last of which limits the negative TTL (RFC 2308 5)."""
 
@@ -91,7 +86,7 @@ class Query:
             return self._read(ident, wire)
         except (struct.error, dns.exception.DNSException, IndexError):
             return None
-        except _TooMuch:
+        except TooMuch:
             return Response(rcode=dns.rcode.NOERROR, name=self._name, contradiction=_TOO_MUCH)
 
     def _read(self, ident: bytes, wire: bytes) -> Response | None:
@@ -107,7 +102,7 @@ class Query:
             return None
         if flags & _TC or rcode not in _USABLE:
             return Response(rcode=rcode, name=self._name, truncated=bool(flags & _TC))
-        message = _Message(wire)
+        message = Message(wire)
         few = min(answers, _MOST_NAMES) if self._read_value in (_name, _mx) else answers
         records, end = self._section(message, end, few)
         response = self._follow(rcode, self._rrsets(message, records))
@@ -117,7 +112,7 @@ class Query:
         additional, _ = self._section(message, end, additionals)
         return _void(response, wire, authority, additional)
 
-    def _section(self, message: "_Message", at: int, count: int) -> tuple[list["_Record"], int]:
+    def _section(self, message: Message, at: int, count: int) -> tuple[list["_Record"], int]:
         """Read a section's records, but not what is in them; return them and where they end."""
         wire, records = message.wire, []
         message.count(count)
@@ -135,7 +130,7 @@ class Query:
             records.append((owner, rdtype, rdclass, ttl, start, at))
         return records, at
 
-    def _rrsets(self, message: "_Message", records: list["_Record"]) -> dict[tuple[bytes, int], "_RRset"]:
+    def _rrsets(self, message: Message, records: list["_Record"]) -> dict[tuple[bytes, int], "_RRset"]:
         """Read what is in the records that may belong to the answer."""
         rrsets: dict[tuple[bytes, int], _RRset] = {}
         for owner, rdtype, rdclass, ttl, start, end in records:
@@ -165,60 +160,6 @@ class Query:
             return Response(rcode=rcode, name=name, contradiction="a contradictory answer")
         values = tuple(map(self._show, found[1]))
         return Response(rcode=rcode, name=name, answer=values, ttl=min(ttl, found[0]), links=len(passed))
-
-
-class _TooMuch(Exception):  # noqa: N818  it is no error: the response has more parts than we read
-    """A response has too many parts."""
-
-
-class _Message:
-    """A response as octets; its names are read once each, however many pointers lead to them (RFC 1035 4.1.4)."""
-
-    def __init__(self, wire: bytes) -> None:
-        self.wire = wire
-        self._left = MOST_PARTS
-        self._names: dict[int, bytes] = {}
-        """By where pointers lead, or a label on the way begins: the name from there on, uncompressed."""
-
-    def count(self, parts: int) -> None:
-        """Note that so many parts are read.
-
-        Raises:
-            _TooMuch: they are too many.
-        """
-        self._left -= parts
-        if self._left < 0:
-            raise _TooMuch
-
-    def name(self, start: int) -> tuple[bytes, int]:
-        """Return the name that begins somewhere, uncompressed, and where it ends."""
-        wire, at, end, passed = self.wire, start, 0, list[tuple[int, bytes]]()
-        name: bytes | None = None
-        while name is None:
-            if len(passed) > _LONGEST_NAME:
-                raise dns.exception.FormError
-            length = wire[at]
-            if length == 0:
-                name, end = b"\0", end or at + 1
-            elif length <= _LONGEST_LABEL:
-                passed.append((at, wire[at : at + 1 + length]))
-                at += 1 + length
-            elif length < _POINTER:
-                raise dns.exception.FormError
-            else:
-                end = end or at + 2
-                passed.append((at, b""))
-                at = (length - _POINTER) << 8 | wire[at + 1]
-                if at >= start:
-                    raise dns.exception.FormError  # it doesn't lead to a prior name
-                start = at
-                name = self._names.get(at)
-        self.count(len(passed))
-        for begin, label in reversed(passed):
-            name = self._names[begin] = label + name
-        if len(name) > _LONGEST_NAME:
-            raise dns.exception.FormError
-        return name, end
 
 
 _Record = tuple[bytes, int, int, int, int, int]
@@ -254,13 +195,13 @@ def _minimum(wire: bytes, start: int, end: int) -> int:
     return int.from_bytes(wire[end - 4 : end])
 
 
-def _octets(length: int, message: _Message, start: int, end: int) -> bytes:
+def _octets(length: int, message: Message, start: int, end: int) -> bytes:
     if end - start != length:
         raise dns.exception.FormError
     return message.wire[start:end]
 
 
-def _name(message: _Message, start: int, end: int) -> dns.name.Name:
+def _name(message: Message, start: int, end: int) -> dns.name.Name:
     octets, after = message.name(start)
     if after != end:
         raise dns.exception.FormError
@@ -268,11 +209,11 @@ def _name(message: _Message, start: int, end: int) -> dns.name.Name:
     return name
 
 
-def _mx(message: _Message, start: int, end: int) -> tuple[int, dns.name.Name]:
+def _mx(message: Message, start: int, end: int) -> tuple[int, dns.name.Name]:
     return int.from_bytes(message.wire[start : start + 2]), _name(message, start + 2, end)
 
 
-def _strings(message: _Message, start: int, end: int) -> tuple[bytes, ...]:
+def _strings(message: Message, start: int, end: int) -> tuple[bytes, ...]:
     wire, strings = message.wire, []
     while start < end:
         message.count(1)
@@ -288,7 +229,7 @@ def _text(name: dns.name.Name) -> str:
     return name.to_text(omit_final_dot=True)
 
 
-_TYPES: dict[str, tuple[int, Callable[[_Message, int, int], Any], Callable[[Any], Any]]] = {
+_TYPES: dict[str, tuple[int, Callable[[Message, int, int], Any], Callable[[Any], Any]]] = {
     "A": (1, partial(_octets, 4), unpack),
     "AAAA": (28, partial(_octets, 16), unpack),
     "CNAME": (_CNAME, _name, _text),

@@ -83,15 +83,18 @@ def test_a_failure_is_not_remembered(ask: Callable[..., Answer], server: DnsServ
     assert ask("example.org", "A").values
 
 
-def test_the_entry_that_was_used_longest_ago_makes_room(
-    ask: Callable[..., Answer], server: DnsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dns, "ENTRIES", 2)
-    for name in ("n0.example", "n1.example", "n0.example", "n2.example", "n0.example"):
-        ask(name, "CNAME")
-    assert server.count("n0.example") == 1
-    ask("n1.example", "CNAME")
-    assert server.count("n1.example") == 2
+def test_the_answer_that_was_used_longest_ago_makes_room(server: DnsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dns, "_CAPACITY", 40_000)
+    resolver = dns.Resolver(dns.Settings(nameservers=(server.address,)), Translator())
+    for name in ("large0.example", "large1.example", "large2.example"):
+        server.records[name] = {"TXT": ["x" * 14_000]}
+    for number in (0, 1, 0, 2, 0):
+        resolver.ask(f"large{number}.example", "TXT", time.monotonic() + PATIENCE)
+    asked = server.tcp_queries
+    resolver.ask("large0.example", "TXT", time.monotonic() + PATIENCE)
+    assert server.tcp_queries == asked == 3
+    resolver.ask("large1.example", "TXT", time.monotonic() + PATIENCE)
+    assert server.tcp_queries == 4
 
 
 def test_a_huge_answer_is_not_remembered(ask: Callable[..., Answer], server: DnsServer) -> None:

@@ -5,7 +5,8 @@ import struct
 import dns.name
 import pytest
 
-from milter64.response import MOST_PARTS, Query, Response
+from milter64.message import MOST_PARTS
+from milter64.response import Query, Response
 from rig.dnsmessages import IDENT, NAME, response, soa
 
 QUESTION = b"\xc0\x0c"
