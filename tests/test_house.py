@@ -29,7 +29,7 @@ ORDER = [
         "reply",
         "headers",
     ),
-    *("message", "response", "exchange", "nameservers", "cache", "dns"),
+    *("message", "response", "exchange", "edns", "nameservers", "cache", "dns"),
     *("store.protocol", "store.quota", "store.precedence", "store.memory"),
     *("store.file", "store.table", "store.sqlite", "store"),
     *("checks.path", "checks.iprev", "checks.helo", "checks.macros", "checks.rfc7208", "checks.spf", "checks"),

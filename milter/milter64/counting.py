@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from milter64.address import Translator
 from milter64.dns import Answer, Resolver, Settings, _Flight, _Key
+from milter64.exchange import Nameserver
 from milter64.metrics import Tally
 from milter64.nameservers import MARKS, TimedOut
 
@@ -19,14 +20,20 @@ class CountingResolver(Resolver):
     """A resolver that tells a tally; thread-safe."""
 
     def __init__(
-        self, settings: Settings, translator: Translator, tally: Tally, *, on_breaker: Callable[[bool], None]
+        self,
+        settings: Settings,
+        translator: Translator,
+        tally: Tally,
+        *,
+        on_breaker: Callable[[bool], None],
+        on_plain: Callable[[Nameserver], None] = lambda _: None,
     ) -> None:
         """Be a resolver with these settings.
 
         Raises:
             ValueError: one of the nameservers can't be read.
         """
-        super().__init__(settings, translator, on_breaker=on_breaker)
+        super().__init__(settings, translator, on_breaker=on_breaker, on_plain=on_plain)
         self._asked = tally.asked
 
     def bounds(self) -> Mapping[str, tuple[int, int]]:

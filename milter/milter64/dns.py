@@ -18,7 +18,7 @@ import dns.rcode
 
 from milter64.address import Translator
 from milter64.cache import Cache
-from milter64.exchange import nameservers
+from milter64.exchange import Nameserver, nameservers
 from milter64.nameservers import Nameservers, Unanswered
 from milter64.text import ascii_domain
 
@@ -137,7 +137,8 @@ class Resolver:
     """A caching stub resolver; thread-safe.
 
     `on_breaker` is told True when no nameserver has answered anything for five seconds, and False when one answers
-    again; in between every question that the cache can't answer is `Unanswered` at once.
+    again; in between every question that the cache can't answer is `Unanswered` at once. `on_plain` is told of each
+    nameserver once that has no EDNS.
     """
 
     def __init__(
@@ -146,6 +147,7 @@ class Resolver:
         translator: Translator,
         *,
         on_breaker: Callable[[bool], None] = lambda _: None,
+        on_plain: Callable[[Nameserver], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Read resolv.conf if the settings name no nameserver.
@@ -154,7 +156,7 @@ class Resolver:
             ValueError: one of the nameservers can't be read.
         """
         self._nameservers = Nameservers(
-            nameservers(settings.nameservers), settings.timeout, on_breaker=on_breaker, clock=clock
+            nameservers(settings.nameservers), settings.timeout, on_breaker=on_breaker, on_plain=on_plain, clock=clock
         )
         self._synthesised = translator.synthesised
         self._clock = clock

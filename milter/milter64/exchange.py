@@ -80,7 +80,7 @@ def _listed(path: Path) -> Iterator[Nameserver]:
                     yield nameserver(words[1])
 
 
-def over_udp(query: Query, server: Nameserver, seconds: float) -> Response:
+def over_udp(query: Query, server: Nameserver, seconds: float, *, edns: bool = True) -> Response:
     """Return the response to a query.
 
     Raises:
@@ -91,14 +91,14 @@ def over_udp(query: Query, server: Nameserver, seconds: float) -> Response:
     ident = os.urandom(_ID_OCTETS)
     with socket.socket(server.family, socket.SOCK_DGRAM) as sock:
         sock.connect(server.address)
-        sock.send(query.message(ident))
+        sock.send(query.message(ident, edns=edns))
         while True:
             _wait_until(end, sock)
             if response := query.read(ident, sock.recv(_LARGEST_DATAGRAM)):
                 return response
 
 
-def over_tcp(query: Query, server: Nameserver, seconds: float) -> Response:
+def over_tcp(query: Query, server: Nameserver, seconds: float, *, edns: bool = True) -> Response:
     """Return the response to a query.
 
     Raises:
@@ -110,7 +110,7 @@ def over_tcp(query: Query, server: Nameserver, seconds: float) -> Response:
     with socket.socket(server.family, socket.SOCK_STREAM) as sock:
         _wait_until(end, sock)
         sock.connect(server.address)
-        wire = query.message(ident)
+        wire = query.message(ident, edns=edns)
         sock.sendall(len(wire).to_bytes(2) + wire)
         length = int.from_bytes(_exactly(2, sock, end))
         response = query.read(ident, _exactly(length, sock, end))

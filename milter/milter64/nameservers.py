@@ -16,6 +16,7 @@ from threading import Event, Lock, Thread
 import dns.name
 import dns.rcode
 
+from milter64.edns import Plain, understood
 from milter64.exchange import Nameserver, over_tcp, over_udp
 from milter64.response import Query, Response
 
@@ -59,7 +60,8 @@ class Nameservers:
     """One or more nameservers; thread-safe.
 
     `timeout` is the longest that one try may take, in seconds. `on_breaker` is told True when the breaker opens and
-    False when it closes. `clock` is in seconds, and deadlines are its values.
+    False when it closes; `on_plain` of each nameserver once that has no EDNS. `clock` is in seconds, and deadlines are
+    its values.
     """
 
     def __init__(
@@ -68,12 +70,14 @@ class Nameservers:
         timeout: float,
         *,
         on_breaker: Callable[[bool], None] = lambda _: None,
+        on_plain: Callable[[Nameserver], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._servers = tuple(servers)
         self._timeout = timeout
         self._on_breaker = on_breaker
         self._clock = clock
+        self._plain = Plain(on_plain, clock)
         self._lock = Lock()
         self._open = False
         self._watched = False
@@ -140,7 +144,7 @@ class Nameservers:
                 if self._open:
                     raise Unanswered("no nameserver answers")
                 try:
-                    return self._try(query, server, wait)
+                    return self._try(query, server, wait, again=servers is silent)
                 except TimedOut as error:
                     failure = error
                     silent.append(server)
@@ -148,15 +152,22 @@ class Nameservers:
                     failure = error
         raise failure
 
-    def _try(self, query: Query, server: Nameserver, seconds: float) -> Response:
-        """Ask one nameserver, over TCP if its answer over UDP is truncated (RFC 7766 5)."""
-        end, way = time.monotonic() + seconds, ""
+    def _try(self, query: Query, server: Nameserver, seconds: float, *, again: bool) -> Response:
+        """Ask one nameserver, over TCP if its answer over UDP is truncated (RFC 7766 5).
+
+        One that was silent, or says that it doesn't understand, is asked without EDNS (RFC 6891 7).
+        """
+        end, way, edns = time.monotonic() + seconds, "", not again and server not in self._plain
         try:
-            reply = over_udp(query, server, seconds)
+            reply = over_udp(query, server, seconds, edns=edns)
             self._note_answer(server)
+            if edns and not understood(reply):
+                reply, edns = over_udp(query, server, end - time.monotonic(), edns=False), False
+            if not edns and understood(reply):
+                self._plain.suspect(server)
             if reply.truncated:
                 way = " over TCP"
-                reply = over_tcp(query, server, end - time.monotonic())
+                reply = over_tcp(query, server, end - time.monotonic(), edns=edns)
         except OSError as error:
             if not way:
                 self._note_silence()
@@ -187,17 +198,20 @@ class Nameservers:
 
     def _watch(self) -> None:
         """Probe every second till something answers. The breaker is open from the first failure on."""
-        while not self._probe(PROBE_EVERY):
+        edns = True
+        while not self._probe(PROBE_EVERY, edns=edns):
             self._set_open(now_open=True)
+            edns = not edns
         self._set_open(now_open=False)
 
-    def _probe(self, seconds: float) -> bool:
+    def _probe(self, seconds: float, *, edns: bool = True) -> bool:
         """Ask for the root's nameservers; wait for an answer to that or to any other question."""
         end, answers = time.monotonic() + seconds, self._answers
         self._answered.clear()
         for server in self._servers:
             with suppress(OSError):
-                over_udp(Query(dns.name.root, "NS"), server, seconds / len(self._servers))
+                with_edns = edns and server not in self._plain
+                over_udp(Query(dns.name.root, "NS"), server, seconds / len(self._servers), edns=with_edns)
                 self._note_answer(server)
                 return True
         self._answered.wait(max(0.0, end - time.monotonic()))

@@ -30,8 +30,8 @@ _IN = 1
 _CNAME, _SOA, _OPT = 5, 6, 41
 _HEADER = struct.Struct("!2xBBHHHH")
 _RECORD = struct.Struct("!HHIH")
-_QUERY_HEADER = struct.pack("!HHHHH", 0x0100, 1, 0, 0, 1)
-"""It desires recursion, and counts one question and one additional record: EDNS's, version 0, no options."""
+_QUERY_HEADER = struct.pack("!HHHH", 0x0100, 1, 0, 0)
+"""It desires recursion, and counts one question; the number of additional records follows."""
 _QUERY_OPT = b"\0" + _RECORD.pack(_OPT, PAYLOAD, 0, 0)
 _QUESTION_AT = 12
 _TO_QUESTION = b"\xc0\x0c"
@@ -74,11 +74,14 @@ class Query:
         self._rdtype, self._read_value, self._show = _TYPES[rdtype]
         self._owner = name.to_digestable()  # in lower case
         self._kind = struct.pack("!HH", self._rdtype, _IN)
-        self._message = _QUERY_HEADER + self._owner + self._kind + _QUERY_OPT
 
-    def message(self, ident: bytes) -> bytes:
-        """Return the message to send, under an id of two octets, which nobody must be able to guess."""
-        return ident + self._message
+    def message(self, ident: bytes, *, edns: bool = True) -> bytes:
+        """Return the message to send, under an id of two octets, which nobody must be able to guess.
+
+        With `edns` it has an additional record: EDNS's, version 0, no options.
+        """
+        question = b"\0\1" + self._owner + self._kind + _QUERY_OPT if edns else b"\0\0" + self._owner + self._kind
+        return ident + _QUERY_HEADER + question
 
     def read(self, ident: bytes, wire: bytes) -> Response | None:
         """Return the response to that message; None for what is none: garbage, or the answer to something else."""

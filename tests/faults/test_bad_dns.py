@@ -8,6 +8,7 @@ import pytest
 from rig.direct import Message, judges_rightly
 from rig.dnsserver import ALL, DnsServer, Fault
 from rig.lab import Lab
+from rig.plaindns import PlainDns, Way
 from rig.process import until
 from rig.service import Milter64
 from rig.stage import MEMORY
@@ -47,6 +48,17 @@ def test_an_answer_of_no_use_puts_a_client_off_in_time_and_the_next_mail_is_judg
         assert reply.text.startswith("450 4.7.1 Greylisted (SPF temperror, Reverse DNS temperror), please try again in")
         dns.revive()
         assert judges_rightly(milter)
+
+
+def test_a_nameserver_without_edns_serves_too_and_the_log_says_so_once(lab: Lab) -> None:
+    with PlainDns(RECORDS) as dns:
+        dns.way = Way.NOTIMP
+        milter = lab.start(Milter64, settings(dns))
+        assert judges_rightly(milter)
+        line = milter.wait_log(lambda line: line["event"] == "nameserver without EDNS")
+        assert (line["level"], line["nameserver"]) == ("warning", dns.address)
+        assert judges_rightly(milter)
+        assert sum(line["event"] == "nameserver without EDNS" for line in milter.log) == 1
 
 
 def test_a_truncated_answer_costs_nobody_a_wait(lab: Lab) -> None:

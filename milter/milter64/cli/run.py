@@ -15,6 +15,7 @@ from milter64.config import Settings, load
 from milter64.counting import CountingResolver
 from milter64.dns import Resolver
 from milter64.engine import Engine
+from milter64.exchange import Nameserver
 from milter64.gauges import Gauges
 from milter64.greylist import RecordKind
 from milter64.guard import Guard
@@ -83,11 +84,14 @@ def _work(
         else:
             telemetry.info("nameservers answer again")
 
+    def plain(server: Nameserver) -> None:
+        telemetry.warning("nameserver without EDNS", nameserver=str(server), effect="long answers take TCP")
+
     translator = settings.translator()
     resolver = (
-        CountingResolver(settings.dns, translator, telemetry.tally, on_breaker=breaker)
+        CountingResolver(settings.dns, translator, telemetry.tally, on_breaker=breaker, on_plain=plain)
         if telemetry.tally
-        else Resolver(settings.dns, translator, on_breaker=breaker)
+        else Resolver(settings.dns, translator, on_breaker=breaker, on_plain=plain)
     )
     store = open_store(
         settings.greylist.store,
