@@ -7,7 +7,7 @@ from threading import Event, get_native_id
 import pytest
 
 from milter64 import backlog
-from milter64.backlog import Backlog
+from milter64.backlog import Backlog, Task
 from rig.envelopes import TRANSLATOR
 from rig.process import until
 
@@ -17,7 +17,7 @@ CLIENT, OTHER = map(TRANSLATOR.client, ("192.31.196.10", "198.51.100.7"))
 def test_a_task_is_done_at_the_lowest_priority_and_those_that_put_it_keep_theirs() -> None:
     priorities: list[int] = []
     with closing(Backlog(lambda: None)) as behind:
-        behind.put(CLIENT, lambda: priorities.append(os.getpriority(os.PRIO_PROCESS, get_native_id())))
+        behind.put(CLIENT, [], lambda _: priorities.append(os.getpriority(os.PRIO_PROCESS, get_native_id())))
         until(lambda: priorities == [19], "the task")
     assert os.getpriority(os.PRIO_PROCESS, get_native_id()) < 19
 
@@ -30,8 +30,8 @@ class Held:
         self.begun: list[int] = []
         self.done: list[int] = []
 
-    def task(self, number: int) -> Callable[[], None]:
-        def task() -> None:
+    def task(self, number: int) -> Task:
+        def task(_: object) -> None:
             self.begun.append(number)
             assert self.gate.wait(60)
             self.done.append(number)
@@ -47,33 +47,61 @@ def test_too_many_tasks_of_one_network_are_left_undone_and_others_get_theirs_don
     held, others = Held(), list[int]()
     with closing(Backlog(lambda: None)) as behind:
         for number in range(12):
-            behind.put(CLIENT, held.task(number))
+            behind.put(CLIENT, [], held.task(number))
         assert behind.bound() == (4, 8)
         until(lambda: len(held.begun) == 2, "what may be done at once of one network")
         for number in range(12, 15):
-            behind.put(OTHER, lambda number=number: others.append(number))  # type: ignore[misc]  # mypy sees no defaults
+            behind.put(OTHER, [], lambda _, number=number: others.append(number))  # type: ignore[misc]  # mypy sees no defaults
         until(lambda: others == [12, 13, 14], "the tasks of another network")
         held.gate.set()
         until(lambda: len(held.done) == 6, "the tasks that had a place")
 
         def another() -> bool:
-            behind.put(CLIENT, lambda: held.done.append(99))
+            behind.put(CLIENT, [], lambda _: held.done.append(99))
             return 99 in held.done
 
         until(another, "one more task")
     assert sorted(set(held.done)) == [0, 1, 2, 3, 4, 5, 99]
 
 
+def test_tasks_of_many_that_wait_for_one_domain_leave_room_for_others_till_it_has_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(backlog, "_THREADS", 4)
+    begun: list[int] = []
+    answers, end = Event(), Event()
+
+    def task(number: int) -> Task:
+        def task(answered: Callable[[str], None]) -> None:
+            begun.append(number)
+            assert answers.wait(60)
+            answered("silent.example")
+            assert end.wait(60)
+
+        return task
+
+    with closing(Backlog(lambda: None)) as behind:
+        for number in range(4):
+            behind.put(TRANSLATOR.client(f"{20 + number}.0.0.1"), ["silent.example"], task(number))
+        done = Event()
+        behind.put(OTHER, ["honest.example"], lambda _: done.set())
+        assert done.wait(60)
+        assert len(begun) == 2
+        answers.set()
+        until(lambda: len(begun) == 4, "all to begin")
+        end.set()
+
+
 def test_a_task_whose_name_is_that_of_one_still_due_is_not_put_in_again() -> None:
     held = Held()
     with closing(Backlog(lambda: None)) as behind:
         for name in ("one", "one", "other", None, None):
-            behind.put(CLIENT, held.task(0), name)
+            behind.put(CLIENT, [], held.task(0), name)
         until(lambda: len(held.begun) == 4, "the tasks to begin")
         held.gate.set()
 
         def again() -> bool:
-            behind.put(CLIENT, held.task(1), "one")
+            behind.put(CLIENT, [], held.task(1), "one")
             return 1 in held.done
 
         until(again, "the name to be free again")
@@ -90,14 +118,14 @@ def test_a_thread_rests_much_longer_than_it_works_unless_all_ends(monkeypatch: p
 
     monkeypatch.setattr(backlog, "Event", Rest)
 
-    def task() -> None:
+    def task(_: object) -> None:
         enough = time.thread_time() + 0.02
         while time.thread_time() < enough:
             pass
 
     with closing(Backlog(lambda: None)) as behind:
         for _ in range(3):
-            behind.put(CLIENT, task)
+            behind.put(CLIENT, [], task)
         until(lambda: len(rests) == 3, "the rests")
     assert min(rests) >= 0.8
 
@@ -106,12 +134,12 @@ def test_a_fault_is_told_and_ends_no_thread() -> None:
     faults: list[str] = []
     done = Event()
 
-    def task() -> None:
+    def task(_: object) -> None:
         raise ValueError("strange")
 
     with closing(Backlog(lambda: faults.append("fault"))) as behind:
         for _ in range(10):
-            behind.put(CLIENT, task)
-        behind.put(CLIENT, done.set)
+            behind.put(CLIENT, [], task)
+        behind.put(CLIENT, [], lambda _: done.set())
         assert done.wait(60)
         until(lambda: len(faults) == 10, "the faults")

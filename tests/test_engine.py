@@ -166,9 +166,9 @@ def test_the_groups_that_dns_proves_later_count_from_the_attempt_itself(
     gate = Event()
     learn = court.engine._inquiry.ask_in_turn  # noqa: SLF001  it is what must wait
 
-    def slowly(*arguments: Any) -> Any:  # noqa: ANN401  as they come
+    def slowly(*arguments: Any, **more: Any) -> Any:  # noqa: ANN401  as they come
         assert gate.wait(10)
-        return learn(*arguments)
+        return learn(*arguments, **more)
 
     monkeypatch.setattr(court.engine._inquiry, "ask_in_turn", slowly)  # noqa: SLF001
     assert court.judge(court.begin()) == "450 4.7.1"

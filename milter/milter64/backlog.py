@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from threading import Event, Lock, get_native_id
 
 from milter64.address import Client
@@ -23,9 +24,13 @@ _LOWEST_PRIORITY = 19
 """Of setpriority(2), which knows threads too."""
 
 
+Task = Callable[[Callable[[str], None]], None]
+"""What is to be done. It may tell, by what it is given, that it waits for a domain no more."""
+
+
 class _Job(Claim):
-    def __init__(self, client: Client, task: Callable[[], None], name: Hashable) -> None:
-        super().__init__(client)
+    def __init__(self, client: Client, domains: Iterable[str], task: Task, name: Hashable) -> None:
+        super().__init__(client, domains)
         self.task = task
         self.name = name
 
@@ -42,9 +47,12 @@ class Backlog:
         self._closed = Event()
         self._threads = ThreadPoolExecutor(_THREADS, "backlog", _give_way)
 
-    def put(self, client: Client, task: Callable[[], None], name: Hashable = None) -> None:
-        """Have a task done some time, if there is a place for it, and none of the same name that is still due."""
-        job = _Job(client, task, name)
+    def put(self, client: Client, domains: Iterable[str], task: Task, name: Hashable = None) -> None:
+        """Have a task done some time, if there is a place for it, and none of the same name that is still due.
+
+        It is about a client, and some domains that may be waited for.
+        """
+        job = _Job(client, domains, task, name)
         with self._lock:
             if name in self._names:
                 return
@@ -70,10 +78,14 @@ class Backlog:
             for job in jobs:
                 self._threads.submit(self._do, job)
 
+    def _answered(self, job: _Job, domain: str) -> None:
+        with self._lock:
+            self._begin(self._turns.answered(job, domain))
+
     def _do(self, job: _Job) -> None:
         began = time.thread_time()
         try:
-            job.task()
+            job.task(partial(self._answered, job))
         except Exception:  # noqa: BLE001  nobody waits for this, and nobody else would hear of it
             self._on_fault()
         self._closed.wait(_REST * (time.thread_time() - began))

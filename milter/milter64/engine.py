@@ -15,7 +15,7 @@ from milter64.checks import path
 from milter64.config import Settings
 from milter64.dns import Resolver
 from milter64.familiar import Familiar
-from milter64.inquiry import Inquiry
+from milter64.inquiry import Inquiry, domains
 from milter64.policy import EXEMPT, Evidence, Rules, Verdict, decide, wanted, weigh
 from milter64.reply import one_at_a_time, reply
 from milter64.session import Envelope
@@ -275,20 +275,22 @@ class Engine:
         So the retry may come from another address of the pool, over the other IP family or through the translator.
         """
 
-        def learn() -> None:
+        def learn(answered: Callable[[str], None]) -> None:
             deadline = time.monotonic() + self._settings.dns.deadline
-            learned = {**evidence.known, **self._inquiry.ask_in_turn(envelope, evidence.unanswered, deadline)}
+            found = self._inquiry.ask_in_turn(envelope, evidence.unanswered, deadline, answered=answered)
+            learned = {**evidence.known, **found}
             self._familiar.forget(envelope)
             self._keep(pair, self._attempt(envelope, learned, pair, now, complete=True), now)
 
-        self._backlog.put(envelope.session.client, learn)
+        self._backlog.put(envelope.session.client, domains(envelope, evidence.unanswered), learn)
 
     def _renew(self, envelope: Envelope, keys: Sequence[Key], seconds: float) -> None:
         """Ask anew, behind everything, what has `seconds` left of being known, of a client that comes often."""
 
-        def renew() -> None:
-            self._inquiry.ask_in_turn(envelope, keys, time.monotonic() + self._settings.dns.deadline, seconds)
+        def renew(answered: Callable[[str], None]) -> None:
+            deadline = time.monotonic() + self._settings.dns.deadline
+            self._inquiry.ask_in_turn(envelope, keys, deadline, seconds, answered=answered)
             self._familiar.forget(envelope)
 
         client, helo = envelope.session.client, envelope.session.helo
-        self._backlog.put(client, renew, (client.address, helo, envelope.sender, *keys))
+        self._backlog.put(client, domains(envelope, keys), renew, (client.address, helo, envelope.sender, *keys))

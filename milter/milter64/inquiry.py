@@ -167,9 +167,25 @@ class Inquiry:
         for each in called:
             each.called.set()
 
-    def ask_in_turn(self, envelope: Envelope, keys: Iterable[Key], deadline: float, lasting: float = 0.0) -> Findings:
-        """Ask one question after the other, for those who have time, for answers that last longer than `lasting`."""
-        return {key: self._check(envelope, key, Lookup(self._resolver, deadline, lasting)) for key in keys}
+    def ask_in_turn(
+        self,
+        envelope: Envelope,
+        keys: Iterable[Key],
+        deadline: float,
+        lasting: float = 0.0,
+        *,
+        answered: Callable[[str], None] = lambda _: None,
+    ) -> Findings:
+        """Ask one question after the other, for those who have time, for answers that last longer than `lasting`.
+
+        `answered` is told the domain of each that has been asked: see `domains`.
+        """
+        findings = {}
+        for key in keys:
+            findings[key] = self._check(envelope, key, Lookup(self._resolver, deadline, lasting))
+            if domain := _domain(envelope, key):
+                answered(domain)
+        return findings
 
     def close(self) -> None:
         """Ask nothing more."""
@@ -206,7 +222,12 @@ class _Verdict(Claim):
     def __init__(self, envelope: Envelope, keys: Iterable[Key]) -> None:
         self.open = {key: _domain(envelope, key) for key in keys}
         self.called = Event()
-        super().__init__(envelope.session.client, filter(None, self.open.values()))
+        super().__init__(envelope.session.client, domains(envelope, self.open))
+
+
+def domains(envelope: Envelope, keys: Iterable[Key]) -> list[str]:
+    """Return the domains that questions are about; more than once one that several are about."""
+    return [domain for key in keys if (domain := _domain(envelope, key))]
 
 
 def _domain(envelope: Envelope, key: Key) -> str:
