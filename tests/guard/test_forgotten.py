@@ -1,0 +1,29 @@
+"""What was found while a DNS64 was believed: the guard has it forgotten with the answers."""
+
+import time
+from contextlib import closing
+
+from milter64.checks.iprev import reverse_name
+from milter64.familiar import Familiar
+from milter64.inquiry import Inquiry
+from rig.dnsserver import DnsServer
+from rig.envelopes import envelope
+from rig.watched import INVENTED, Watched
+
+IPREV = ("iprev", "policy.iprev")
+ENVELOPE = envelope("2001:db8:64::c01f:c40a", "host.example", "a@example.org")
+RECORDS = {**INVENTED, reverse_name(ENVELOPE.session.client.packed): {"PTR": ["host.example"]}}
+
+
+def test_a_finding_that_rests_on_an_invented_record_ends_when_the_prefix_is_learned() -> None:
+    with DnsServer(RECORDS) as server:
+        watched = Watched(server)
+        with closing(Inquiry(watched.resolver, lambda _: None, lambda: None)) as inquiry:
+            familiar = Familiar(watched.settings.policy(), frozenset(), inquiry, lambda *_: None)
+            inquiry.ask(ENVELOPE, [IPREV], time.monotonic() + 10)
+            assert familiar.evidence(ENVELOPE).known[IPREV].result == "pass"
+            watched.ask()
+            assert IPREV not in familiar.evidence(ENVELOPE).known
+            assert inquiry.recall(ENVELOPE, [IPREV], expired=True)[0] == {}
+            inquiry.ask(ENVELOPE, [IPREV], time.monotonic() + 10)
+            assert familiar.evidence(ENVELOPE).known[IPREV].result == "fail"
