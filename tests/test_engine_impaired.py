@@ -1,10 +1,14 @@
 """The engine while DNS is silent, or while it is too busy to ask."""
 
+from collections.abc import Callable
+from threading import Event
 from typing import Any
 
 import pytest
 
-from rig.court import AT_ONCE, HONEST, STRANGER, ZONE, Court
+from milter64.dns import Answer
+from rig.court import AT_ONCE, HONEST, PATIENT, STRANGER, ZONE, Court
+from rig.process import until
 from rig.records import Records, zone
 
 
@@ -98,3 +102,43 @@ def test_what_was_found_before_all_was_to_be_forgotten_serves_nobody_any_more() 
     assert court.begin().known
     dns.generation += 1
     assert court.begin().known == {}
+
+
+class Silent(Records):
+    """Says nothing about some domains till its gate is open."""
+
+    def __init__(self) -> None:
+        super().__init__(ZONE)
+        self.gate = Event()
+
+    def ask(self, name: str, rdtype: str, deadline: float = 0.0, lasting: float = 0.0) -> Answer:
+        assert not name.startswith("silent") or self.gate.wait(60)
+        return super().ask(name, rdtype, deadline, lasting)
+
+
+def flood_of_one_network(number: int) -> tuple[str, str]:
+    return "198.51.100.7", f"silent{number}.example"
+
+
+def flood_for_one_domain(number: int) -> tuple[str, str]:
+    return f"{20 + number // 200}.{number % 200}.0.1", "silent.example"
+
+
+@pytest.mark.parametrize("flood", [flood_of_one_network, flood_for_one_domain])
+def test_whoever_fills_the_learning_queue_keeps_nobody_else_from_being_learned(
+    flood: Callable[[int], tuple[str, str]],
+) -> None:
+    dns = Silent()
+    court = Court(f'{PATIENT}apply = "all"\n', records=dns)
+    try:
+        for number in range(600):
+            address, domain = flood(number)
+            assert court.judge(court.begin(address, f"a@{domain}", domain), f"{number}@lab.example") == "450 4.7.1"
+        assert court.engine.bounds()["learning_queue"][0] > 200
+        assert court.judge(court.begin()) == "450 4.7.1"
+        until(
+            lambda: "spf:honest.example" in court.rows("a@honest.example"), "the honest sender's groups to be learned"
+        )
+    finally:
+        dns.gate.set()
+        court.engine.close()
