@@ -104,7 +104,9 @@ def test_what_one_nameserver_invents_is_known_though_another_does_not_say(
     )
     assert "bits 64 to 71" in facts.translators.forbidden[0]
     assert facts.dns.lookup().ask("mx.example.org", "AAAA").values == ("2001:db8::25",)
-    assert facts.translator.client("2001:db8:1:2:ff00:0:c01f:c40a").origin is Origin.UNDECODED
+    crooked = replace(facts, host=replace(facts.host, peers=("2001:db8:1:2:ff00:0:c01f:c40a", "2001:db8::25")))
+    lines = {line.subject: line for theme, line in audit(crooked) if theme == "milter64"}
+    assert lines["translation of clients"].evidence == ("2001:db8:1:2:ff00:0:c01f:c40a",)
 
 
 def test_each_question_has_its_time_and_all_together_have_theirs() -> None:

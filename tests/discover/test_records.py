@@ -1,12 +1,13 @@
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from milter64.address import Origin
-from milter64.discover.records import CLIENTS, KEPT, PREFIXES, Sighting, place, read, unite, write
+from milter64.discover.records import CLIENTS, KEPT, PREFIXES, Learned, Sighting, learned, place, read, unite, write
 
 NOW = 1_800_000_000.0
 
@@ -80,8 +81,54 @@ def test_a_file_with_something_else_in_it_has_nothing_and_is_written_over(tmp_pa
     assert list(read(file)) == ["64:ff9b::/96"]
 
 
+LEARNED = Learned(began=7.5, dns64={"::1": ("64:ff9b::c000:aa",)}, masked=frozenset({"10.0.0.1", "fd00::1"}))
+
+
+def test_what_was_learned_is_read_back_and_stays_where_nothing_is_told_of_it(tmp_path: Path) -> None:
+    write(tmp_path / "file", [], LEARNED)
+    write(tmp_path / "file", [sighting(latest=time.time())])
+    assert learned(tmp_path / "file") == LEARNED
+    assert list(read(tmp_path / "file")) == ["64:ff9b::/96"]
+
+
+@pytest.mark.parametrize(("before", "kept"), [(-60, False), (0, False), (60, True), (86400, False)])
+def test_what_a_later_service_has_learned_goes_before_but_nobody_begins_in_the_future(
+    tmp_path: Path, before: float, *, kept: bool
+) -> None:
+    began = time.time() - 3600
+    other = replace(LEARNED, began=began + before)
+    write(tmp_path / "file", [], other)
+    write(tmp_path / "file", [], Learned(began=began))
+    assert learned(tmp_path / "file") == (other if kept else Learned(began=began))
+
+
+ROW_OF_LEARNED = {"began": 1, "dns64": {}, "masked": []}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        None,
+        [],
+        {},
+        ROW_OF_LEARNED | {"began": "x"},
+        ROW_OF_LEARNED | {"dns64": []},
+        ROW_OF_LEARNED | {"dns64": {"::1": ["x"]}},
+        ROW_OF_LEARNED | {"dns64": {"::1": 1}},
+        ROW_OF_LEARNED | {"masked": [1]},
+        ROW_OF_LEARNED | {"masked": ["10.0.0.1\n"]},
+    ],
+)
+def test_something_else_in_the_place_of_what_was_learned_is_nothing(tmp_path: Path, row: object) -> None:
+    file = tmp_path / "file"
+    file.write_text(json.dumps({"prefixes": {"64:ff9b::/96": ROW}, "learned": row}))
+    assert learned(file) == Learned()
+    assert list(read(file)) == ["64:ff9b::/96"]
+
+
 def test_what_is_not_there_has_nothing(tmp_path: Path) -> None:
     assert read(tmp_path / "none") == {}
+    assert learned(tmp_path / "none") == Learned()
 
 
 def test_trouble_with_the_folder_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from milter64.board import HOUR, Board
 from milter64.discover import records
 from milter64.discover.rfc7050 import NAME
 from rig.dnsserver import DnsServer, Fault, Records
+from rig.process import until
 from rig.watched import Watched
 
 REAL: Records = {NAME: {"A": ["192.0.0.170", "192.0.0.171"]}}
@@ -175,6 +176,16 @@ def test_what_is_learned_is_in_the_file_until_a_later_service_begins(server: Dns
     watched.write()  # it lets its last sessions end
     learned = records.learned(file)
     assert (learned.dns64, learned.masked) == ({}, frozenset())
+
+
+def test_what_an_earlier_service_had_learned_is_gone_from_the_file_at_once(server: DnsServer, tmp_path: Path) -> None:
+    file = tmp_path / "greylist.sqlite.network.json"
+    records.write(file, [], records.Learned(began=1, masked=frozenset({"10.0.0.1"})))
+    server.records = dict(REAL)
+    watched = Watched(server, store=f"sqlite:{tmp_path}/greylist.sqlite")
+    watched.guard.start()
+    until(lambda: not records.learned(file).masked, "the file to be written")
+    watched.guard.close()
 
 
 def test_workers_know_of_a_dns64_what_one_of_them_has_heard(server: DnsServer) -> None:
