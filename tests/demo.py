@@ -166,10 +166,11 @@ def _play(lab: Lab, screen: Screen) -> None:
     _compare(outcomes, screen)
     *_, honest, forged = outcomes
     screen.line()
-    screen.title("The honest mail over IPv4 was delivered with this header,")
+    screen.title("The honest mail over IPv4 was delivered with this on top,")
     messages = stage.postfix.delivered(sum(mail.honest for mail in MAILS))
-    (field,) = (m["Authentication-Results"] for m in messages if m["Delivered-To"] == honest.mail.recipient)
-    screen.line(f"  Authentication-Results: {field}".replace("\n", "\n  "))
+    (message,) = (m for m in messages if m["Delivered-To"] == honest.mail.recipient)
+    for field in message.get_all("Authentication-Results", []):
+        screen.line(f"  Authentication-Results: {field}".replace("\n", "\n  "))
     screen.title("and milter64 has logged:")
     _paragraph(honest.log, screen)
     screen.title("The forger over IPv4 was told:")

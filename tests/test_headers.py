@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 from authres import AuthenticationResultsHeader  # type: ignore[import-untyped]  # it ships no type information
@@ -30,9 +31,6 @@ def finding(check: str, prop: str, result: str, reason: str = "", **facts: str) 
 IPREV = finding("iprev", "policy.iprev", "pass", "mail.example.org")
 HELO = finding("spf", "smtp.helo", "none", "no record")
 MAILFROM = finding("spf", "smtp.mailfrom", "pass", "ip4:192.31.196.0/24", mechanism="ip4:192.31.196.0/24")
-WITH_LOCAL_PART = Finding(
-    check="spf", property="smtp.mailfrom", result="pass", facts=(("local-part", "used"), ("mechanism", "exists:%{s}"))
-)
 
 strange = st.binary(max_size=300).map(lambda raw: raw.decode(errors="surrogateescape")) | st.text(max_size=300)
 nasty = st.text('ab.;=()\\"@ ,:[]\n')
@@ -58,11 +56,25 @@ def assert_safe(field: str, value: str) -> None:
 def test_a_translated_clients_message_shows_both_addresses() -> None:
     helo_check = finding("helo", "smtp.helo", "pass", "leads to the client")
     assert authentication_results(ID, envelope(), [IPREV, helo_check, HELO, MAILFROM]) == (
-        "mx.example.org;\n"
-        " spf=pass (ip4:192.31.196.0/24) smtp.mailfrom=example.org;\n"
-        " spf=none (no record) smtp.helo=mail.example.org;\n"
-        " iprev=pass (mail.example.org) policy.iprev=192.31.196.10\n"
-        " (client 192.31.196.10, wire 64:ff9b::c01f:c40a, translated)"
+        "mx.example.org;\n spf=none (no record) smtp.helo=mail.example.org",
+        (
+            "mx.example.org;\n"
+            " spf=pass (ip4:192.31.196.0/24) smtp.mailfrom=example.org;\n"
+            " iprev=pass (mail.example.org) policy.iprev=192.31.196.10\n"
+            " (client 192.31.196.10, wire 64:ff9b::c01f:c40a, translated)"
+        ),
+    )
+
+
+def test_no_field_has_two_results_of_one_method_and_the_last_of_spf_is_the_senders() -> None:
+    fields = authentication_results(ID, envelope(), [MAILFROM, HELO, IPREV])
+    found = [[(method, *properties) for method, _, properties in read(value)] for value in fields]
+    assert found == [[("spf", "smtp.helo")], [("spf", "smtp.mailfrom"), ("iprev", "policy.iprev")]]
+
+
+def test_where_helo_alone_was_judged_its_field_tells_who_the_client_is() -> None:
+    assert authentication_results(ID, envelope("192.0.2.1"), [HELO]) == (
+        "mx.example.org;\n spf=none (no record) smtp.helo=mail.example.org\n (client 192.0.2.1, ipv4)",
     )
 
 
@@ -75,7 +87,7 @@ def test_a_translated_clients_message_shows_both_addresses() -> None:
 )
 def test_a_message_of_which_nothing_was_judged_says_none_and_why(findings: list[Finding], value: str) -> None:
     assert authentication_results(ID, envelope("192.0.2.1"), findings) == (
-        f"mx.example.org;\n {value}\n (client 192.0.2.1, ipv4)"
+        f"mx.example.org;\n {value}\n (client 192.0.2.1, ipv4)",
     )
 
 
@@ -93,32 +105,34 @@ def test_a_message_of_which_nothing_was_judged_says_none_and_why(findings: list[
     ],
 )
 def test_the_last_comment_tells_who_the_client_is(wire: str | None, comment: str) -> None:
-    assert authentication_results(ID, envelope(wire), []).endswith(f"\n {comment}")
+    (value,) = authentication_results(ID, envelope(wire), [])
+    assert value.endswith(f"\n {comment}")
 
 
 def test_an_ipv6_address_is_quoted() -> None:
-    value = authentication_results(ID, envelope("2001:db8::1"), [IPREV])
+    (value,) = authentication_results(ID, envelope("2001:db8::1"), [IPREV])
     assert ' iprev=pass (mail.example.org) policy.iprev="2001:db8::1"\n' in value
     assert read(value) == [("iprev", "pass", {"policy.iprev": "2001:db8::1"})]
 
 
 @pytest.mark.parametrize(
-    ("sender", "found", "shown"),
+    ("sender", "shown"),
     [
-        pytest.param("User@Example.ORG.", MAILFROM, "example.org", id="RFC 8601 2.7.2: no local part"),
-        pytest.param("user@example.org", WITH_LOCAL_PART, "user@example.org", id="RFC 8601 2.7.2: SPF used it"),
-        pytest.param('"a b"@example.org', WITH_LOCAL_PART, '"a b"@example.org', id="a quoted local part"),
-        pytest.param("a b@example.org", WITH_LOCAL_PART, '"a b@example.org"', id="no legal address"),
-        pytest.param("a=b@example.org", WITH_LOCAL_PART, "a=b@example.org", id="a local part that is no token"),
-        pytest.param("", MAILFROM, "mail.example.org", id="RFC 7208 2.4: the null sender"),
-        pytest.param("", WITH_LOCAL_PART, "postmaster@mail.example.org", id="RFC 7208 2.4: the null sender, whole"),
-        pytest.param("user@[192.0.2.1]", MAILFROM, '"[192.0.2.1]"', id="RFC 2045 5.1: brackets are no token"),
-        pytest.param("user@a;b=c", MAILFROM, '"a;b=c"', id="RFC 2045 5.1: nor are semicolon and equals sign"),
-        pytest.param("root", MAILFROM, None, id="no domain to show"),
+        pytest.param("User@Example.ORG.", "example.org", id="RFC 7489 3.1.2: no local part"),
+        pytest.param(f"{'x' * 300}@example.org", "example.org", id="nor any of a long one"),
+        pytest.param('"a@b c"@example.org', "example.org", id="nor of a quoted one"),
+        pytest.param("user@Bücher.example", "xn--bcher-kva.example", id="RFC 8601 2.2: A-labels"),
+        pytest.param("üser@bu\u0308cher。example", "xn--bcher-kva.example", id="RFC 6531: all of it internationalised"),
+        pytest.param("", "mail.example.org", id="RFC 7208 2.4: the null sender"),
+        pytest.param("user@[192.0.2.1]", '"[192.0.2.1]"', id="RFC 2045 5.1: brackets are no token"),
+        pytest.param("user@a;b=c", '"a;b=c"', id="RFC 2045 5.1: nor are semicolon and equals sign"),
+        pytest.param("root", None, id="no domain to show"),
     ],
 )
-def test_of_a_sender_no_more_is_shown_than_was_authenticated(sender: str, found: Finding, shown: str | None) -> None:
-    line = authentication_results(ID, envelope(sender=sender), [found]).split("\n")[1]
+def test_of_a_sender_no_more_is_shown_than_the_domain(sender: str, shown: str | None) -> None:
+    found = replace(MAILFROM, facts=(*MAILFROM.facts, ("local-part", "yes")))
+    (value,) = authentication_results(ID, envelope(sender=sender), [found])
+    line = value.split("\n")[1]
     assert line.partition(" smtp.mailfrom=")[2] == (shown or "")
     assert ("smtp.mailfrom" in line) is (shown is not None)
 
@@ -138,45 +152,47 @@ def test_of_a_sender_no_more_is_shown_than_was_authenticated(sender: str, found:
     ],
 )
 def test_a_helo_that_is_no_token_is_quoted(helo: str | None, shown: str) -> None:
-    line = authentication_results(ID, envelope(helo=helo), [HELO]).split("\n")[1]
+    (value,) = authentication_results(ID, envelope(helo=helo), [HELO])
+    line = value.split("\n")[1]
     assert line == f" spf=none (no record){shown}"
 
 
 def test_a_comment_holds_nothing_that_means_something_outside_of_one() -> None:
-    value = authentication_results(ID, envelope(), [finding("iprev", "policy.iprev", "fail", EVIL)])
+    (value,) = authentication_results(ID, envelope(), [finding("iprev", "policy.iprev", "fail", EVIL)])
     assert """iprev=fail (x] , spf:pass [ X-Evil: ?/'') policy""" in value
     assert read(value) == [("iprev", "fail", {"policy.iprev": "192.31.196.10"})]
 
 
 def test_without_a_reason_there_is_no_comment() -> None:
-    value = authentication_results(ID, envelope("192.0.2.1"), [finding("spf", "smtp.mailfrom", "neutral")])
+    (value,) = authentication_results(ID, envelope("192.0.2.1"), [finding("spf", "smtp.mailfrom", "neutral")])
     assert value == "mx.example.org;\n spf=neutral smtp.mailfrom=example.org\n (client 192.0.2.1, ipv4)"
-    value = received_spf(envelope("192.0.2.1"), finding("spf", "smtp.mailfrom", "neutral"), ID)
+    value = received(envelope("192.0.2.1"), finding("spf", "smtp.mailfrom", "neutral"))
     assert value.startswith("neutral\n (mx.example.org: neutral, client 192.0.2.1, ipv4)\n client-ip=192.0.2.1; ")
 
 
 def test_long_lines_are_folded_at_blanks() -> None:
-    value = authentication_results(ID, envelope(), [finding("spf", "smtp.mailfrom", "neutral", "word " * 40)])
+    (value,) = authentication_results(ID, envelope(), [finding("spf", "smtp.mailfrom", "neutral", "word " * 40)])
     assert value.replace("\n", "").startswith(f"{ID}; spf=neutral ({'word ' * 39}word) smtp.mailfrom=example.org (")
     assert max(map(len, value.split("\n"))) in range(74, 79)
 
 
 def test_an_authserv_id_that_is_no_token_is_quoted() -> None:
-    assert authentication_results("example.org/mx 1", envelope(), []).startswith('"example.org/mx 1";\n')
+    assert authentication_results("example.org/mx 1", envelope(), [])[0].startswith('"example.org/mx 1";\n')
 
 
-@given(addresses, strange | nasty | st.none(), strange, strange, st.sampled_from([{}, {"local-part": "used"}]))
+@given(addresses, strange | nasty | st.none(), strange, strange)
 def test_another_implementation_reads_back_what_was_written_whatever_strangers_said(
-    wire: str | None, helo: str | None, sender: str, reason: str, facts: dict[str, str]
+    wire: str | None, helo: str | None, sender: str, reason: str
 ) -> None:
     found = [
-        finding("spf", "smtp.mailfrom", "softfail", reason, **facts),
+        finding("spf", "smtp.mailfrom", "softfail", reason),
         finding("spf", "smtp.helo", "none", reason),
         finding("iprev", "policy.iprev", "temperror", reason),
     ]
-    value = authentication_results(ID, envelope(wire, helo, sender), found)
-    assert_safe("Authentication-Results", value)
-    mailfrom, helo_result, iprev = read(value)
+    fields = authentication_results(ID, envelope(wire, helo, sender), found)
+    for value in fields:
+        assert_safe("Authentication-Results", value)
+    (helo_result,), (mailfrom, iprev) = map(read, fields)
     assert (*mailfrom[:2], *helo_result[:2], *iprev[:2]) == ("spf", "softfail", "spf", "none", "iprev", "temperror")
     address, greeting = TRANSLATOR.client(wire).address, clean(helo or "")
     assert iprev[2] == ({"policy.iprev": address} if address else {})
@@ -185,8 +201,18 @@ def test_another_implementation_reads_back_what_was_written_whatever_strangers_s
         assert re.sub(r"\\(.)", r"\1", helo_result[2].get("smtp.helo", "")) == greeting
 
 
+def received(judged: Envelope, found: Finding) -> str:
+    (value,) = received_spf(judged, {found.key: found}, ID)
+    return value
+
+
+def test_each_of_spfs_findings_has_its_received_spf_the_senders_last() -> None:
+    fields = received_spf(envelope(), {each.key: each for each in (MAILFROM, IPREV, HELO)}, ID)
+    assert [spf_parts(value)[2]["identity"] for value in fields] == ["helo", "mailfrom"]
+
+
 def test_received_spf_tells_all_that_it_takes_to_judge_again() -> None:
-    assert received_spf(envelope(), MAILFROM, ID) == (
+    assert received(envelope(), MAILFROM) == (
         "pass\n"
         " (mx.example.org: ip4:192.31.196.0/24, client 192.31.196.10, wire\n"
         " 64:ff9b::c01f:c40a, translated)\n"
@@ -224,7 +250,7 @@ def test_received_spf_tells_all_that_it_takes_to_judge_again() -> None:
     ],
 )
 def test_received_spf_keeps_to_the_keys_of_rfc_7208(judged: Envelope, found: Finding, pairs: dict[str, str]) -> None:
-    result, comment, listed = spf_parts(received_spf(judged, found, ID))
+    result, comment, listed = spf_parts(received(judged, found))
     assert result == found.result
     assert comment.startswith(f"{ID}: ")
     assert {key: listed.get(key) for key in pairs} == pairs
@@ -248,7 +274,7 @@ def test_received_spf_is_well_formed_whatever_strangers_said(
     wire: str | None, helo: str | None, sender: str, reason: str, mechanism: str
 ) -> None:
     found = finding("spf", "smtp.mailfrom", "permerror", reason, mechanism=mechanism)
-    value = received_spf(envelope(wire, helo, sender), found, ID)
+    value = received(envelope(wire, helo, sender), found)
     assert_safe("Received-SPF", value)
     result, _, listed = spf_parts(value)
     assert result == "permerror"
@@ -257,3 +283,9 @@ def test_received_spf_is_well_formed_whatever_strangers_said(
 
 def test_results_are_added_and_received_spf_is_not_unless_told() -> None:
     assert Settings() == Settings(authentication_results=True, received_spf=False)
+    assert [Settings(authentication_results=a, received_spf=b).any for a in (False, True) for b in (False, True)] == [
+        False,
+        True,
+        True,
+        True,
+    ]

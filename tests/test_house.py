@@ -28,6 +28,7 @@ ORDER = [
         "exempt",
         "reply",
         "headers",
+        "forged",
     ),
     *("message", "response", "exchange", "edns", "nameservers", "cache", "dns"),
     *("store.protocol", "store.quota", "store.precedence", "store.memory"),

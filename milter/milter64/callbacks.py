@@ -8,7 +8,8 @@ pymilter's C code calls straight into the sessions. The detour by its base class
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import getrandbits
@@ -19,18 +20,12 @@ import Milter
 from milter64 import mailbox
 from milter64.address import Client, Translator
 from milter64.engine import Engine
-from milter64.headers import (
-    AUTHENTICATION_RESULTS,
-    RECEIVED_SPF,
-    Settings,
-    authentication_results,
-    is_authentication_results,
-    is_forged,
-    received_spf,
-)
+from milter64.forged import claim, is_forged
+from milter64.headers import AUTHENTICATION_RESULTS, RECEIVED_SPF, Settings, authentication_results, received_spf
 from milter64.reply import NOT_READY, too_many_forged, trouble
 from milter64.session import Envelope, Session
 from milter64.telemetry import Telemetry
+from milter64.text import shown_domain
 from milter64.transaction import Transaction
 from milter64.verdict import Reply
 
@@ -92,7 +87,7 @@ class Callbacks:
 
     def helo(self, name: str) -> None:
         """Record the HELO; another one, as after STARTTLS, takes its place."""
-        self._helo = name
+        self._helo = shown_domain(name)
 
     def envfrom(self, sender: bytes, *_parameters: bytes) -> None:
         """Begin a transaction."""
@@ -172,36 +167,37 @@ class Callbacks:
         return self._engine.end(transaction)
 
     def _set_headers(self, transaction: Transaction) -> None:
-        """Add what we found, on top; of a client that is exempt from judgement nothing was asked."""
-        if transaction.exempt or not self._context.headers.received_spf:
-            return
-        for finding in transaction.known.values():
-            if finding.check == "spf":
-                value = received_spf(transaction.envelope, finding, transaction.envelope.session.mta)
-                self._ctx.addheader(RECEIVED_SPF, value, 0)
+        """Leave the message as it is."""
 
 
 class HeaderCallbacks(Callbacks):
-    """A session whose messages get an Authentication-Results field of ours, and lose those that only look so."""
+    """A session whose messages get fields of ours, and lose those that only look so."""
 
     steps = Callbacks.steps & ~Milter.P_NOHDRS | Milter.P_NR_HDR
 
     def __init__(self, context: Context, ctx: Any) -> None:  # noqa: ANN401  pymilter has no types
         """Begin with what all sessions share, and with pymilter's own context of this one."""
         super().__init__(context, ctx)
-        self._fields = 0
-        self._forged: list[int] = []
+        self._fields: Counter[str] = Counter()
+        self._forged: list[tuple[str, int]] = []
 
     def header(self, name: str, value: bytes) -> None:
-        """Note which Authentication-Results fields are forged; deleting waits until end of message."""
-        if is_authentication_results(name) and self._transaction:
-            self._fields += 1
-            if len(self._forged) <= _MOST_FORGED and is_forged(value.decode(*_UTF_8), self._authserv_id):
-                self._forged.append(self._fields)
+        """Note which fields could be taken for ours; deleting waits until end of message."""
+        if (field := claim(name)) and self._transaction:
+            self._fields[field] += 1  # libmilter numbers the fields of a name
+            if len(self._forged) <= _MOST_FORGED and self._could_be_ours(field, value):
+                self._forged.append((field, self._fields[field]))
+
+    def _could_be_ours(self, field: str, value: bytes) -> bool:
+        """Whether a reader could take it for ours; a Received-SPF is, whoever it says has received (RFC 7208 9.1)."""
+        if field == RECEIVED_SPF:
+            return True
+        settings = self._context.headers
+        return settings.authentication_results and is_forged(value.decode(*_UTF_8), self._authserv_id)
 
     def abort(self) -> None:
         """End a transaction that has not become a message."""
-        self._fields, self._forged = 0, []
+        self._fields, self._forged = Counter(), []
         super().abort()
 
     def _refusal(self, transaction: Transaction) -> Reply | None:
@@ -213,14 +209,22 @@ class HeaderCallbacks(Callbacks):
         return super()._refusal(transaction)
 
     def _set_headers(self, transaction: Transaction) -> None:
-        """Delete what others claim in our name, and say what we found."""
+        """Delete what others claim in our name, and say, on top, what we found: nothing of an exempt client."""
         if not transaction.from_trusted_host:
-            for index in reversed(self._forged):  # deleting the first would renumber the others
-                self._ctx.chgheader(AUTHENTICATION_RESULTS, index, "")
-        super()._set_headers(transaction)
+            for field, index in reversed(self._forged):  # deleting the first would renumber the others
+                self._ctx.chgheader(field, index, "")
         if not transaction.exempt:
-            value = authentication_results(self._authserv_id, transaction.envelope, transaction.known.values())
-            self._ctx.addheader(AUTHENTICATION_RESULTS, value, 0)
+            settings, envelope, known = self._context.headers, transaction.envelope, transaction.known
+            if settings.received_spf:
+                self._add(RECEIVED_SPF, received_spf(envelope, known, envelope.session.mta))
+            if settings.authentication_results:
+                values = authentication_results(self._authserv_id, envelope, known.values())
+                self._add(AUTHENTICATION_RESULTS, values)
+
+    def _add(self, field: str, values: Sequence[str]) -> None:
+        """Add fields on top, of which the first is the uppermost."""
+        for value in reversed(values):
+            self._ctx.addheader(field, value, 0)
 
 
 def _refuse(ctx: Any, reply: Reply) -> int:  # noqa: ANN401  pymilter has no types

@@ -95,9 +95,7 @@ class Engine:
             first = transaction.recipients[0]
             if answer := self._answer(transaction, first, self._put_off(transaction)):
                 return answer
-        headers = self._settings.headers
-        told = headers.authentication_results or headers.received_spf
-        if told and transaction.envelope.readable and not transaction.exempt:
+        if self._settings.headers.any and transaction.envelope.readable and not transaction.exempt:
             self._ask(transaction, transaction.evidence.unanswered, Action.REJECT)
         return None
 

@@ -12,7 +12,8 @@ class Session:
     """What is known of a client from CONNECT and HELO.
 
     `token` names the session in replies and log lines. `port` is the client's TCP port, 0 if unknown. `helo` is None as
-    long as no HELO or EHLO was seen. `mta` is the mail server's own name, the macro {j}.
+    long as no HELO or EHLO was seen; U-labels in it have become A-labels, as RFC 6531 3.7.1 wants clients to
+    say them. `mta` is the mail server's own name, the macro {j}.
     """
 
     token: str

@@ -38,6 +38,11 @@ def ascii_domain(domain: str) -> str:
     return (domain.lower() if domain.isascii() else _mapped(domain)).removesuffix(".")
 
 
+def shown_domain(domain: str) -> str:
+    """Return a domain as it was written, but in A-labels where that was in U-labels."""
+    return domain if domain.isascii() else ascii_domain(domain)
+
+
 @lru_cache(maxsize=1024)
 def _mapped(domain: str) -> str:
     try:

@@ -13,7 +13,7 @@ import pytest
 from rig.direct import Message, judges_rightly, session
 from rig.dnsserver import DnsServer
 from rig.lab import Lab
-from rig.mail import Mail
+from rig.mail import Mail, results
 from rig.nsd import Nsd
 from rig.postfix import Postfix
 from rig.process import until
@@ -56,7 +56,7 @@ def test_while_dns_is_silent_a_client_is_put_off_in_time_and_judged_rightly_afte
         assert Mail(token="local", address="127.0.0.1").send(stage).code == 250
     assert forged.send(stage).text.startswith("5.7.23 SPF fail")
     assert honest.send(stage).code == 250
-    assert "spf=pass" in str(honest.delivered(stage)["Authentication-Results"])
+    assert "spf=pass (ip4" in results(honest.delivered(stage))
 
 
 @pytest.mark.slow
@@ -73,8 +73,8 @@ def test_five_seconds_of_silence_end_all_greylisting_on_the_evidence_of_dns_unti
         until(lambda: another().offer(milter).action == "continue", "a client that is not put off any more")
         milter.wait_log(lambda line: line["event"] == DOWN)
         began = time.monotonic()
-        [header] = [value for name, value in another().send(milter).headers if name == "Authentication-Results"]
-        assert header.count("spf=temperror") == 2
+        fields = [value for name, value in another().send(milter).headers if name == "Authentication-Results"]
+        assert ["spf=temperror" in value for value in fields] == [True, True]
         assert time.monotonic() - began < 1  # the deadline: nothing waits for an answer that won't come
     milter.wait_log(lambda line: line["event"] == UP)
     assert judges_rightly(milter, f"n{next(numbers)}.fresh.example")
@@ -98,8 +98,8 @@ def test_while_dns_is_silent_an_expired_finding_serves_those_alone_who_have_pass
     until(lambda: known.offer(milter).action == "continue", "the sender to pass")
     with silent(nsd):
         until(lambda: new().offer(milter).text.startswith("451 4.7.24"), "the finding to expire")
-        [header] = [value for name, value in known.send(milter).headers if name == "Authentication-Results"]
-        assert "spf=softfail" in header
+        fields = [value for name, value in known.send(milter).headers if name == "Authentication-Results"]
+        assert ["spf=softfail" in value for value in fields if "smtp.mailfrom=" in value] == [True]
 
 
 def test_sessions_that_speak_up_all_at_once_do_not_wait_for_one_another_s_dns(lab: Lab) -> None:

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,12 +23,19 @@ from rig.smtp import Reply, Smtp
 from rig.stage import MEMORY
 from rig.world import HONEST, STRANGER, ZONES, behind
 
+FAIL = 7
+"""ARES_RESULT_FAIL in OpenDMARC's history."""
 LETTING_DMARC_DECIDE = '\n[spf.actions]\nfail = "accept"\n'
 RECORDS = f"""
     _dmarc.honest.example. TXT "v=DMARC1; p=reject"
     _dmarc.gentle.example. TXT "v=DMARC1; p=none"
     gentle.example. TXT "v=spf1 ip4:{HONEST} -all"
     helo.provider.example. TXT "v=spf1 ip4:{HONEST} -all"
+    _dmarc.each.example. TXT "v=DMARC1; p=reject"
+    each.example. TXT "v=spf1 exists:%{{l}}.each.example -all"
+    a.each.example. A 127.0.0.2
+    _dmarc.half.example. TXT "v=DMARC1; p=reject"
+    half.example. TXT "v=spf1 -all"
 """
 
 
@@ -121,6 +129,7 @@ def test_dmarc_passes_by_our_result_about_the_decoded_address(world: World, righ
     assert world.send(right, plain(), HONEST).code == 250
     assert results(delivered(right, before)) == [
         "mx.lab.example; dmarc=pass (p=reject dis=none) header.from=honest.example",
+        "mx.lab.example; spf=pass (ip4:192.31.196.10 of helo.provider.example) smtp.helo=helo.provider.example",
         "mx.lab.example; spf=pass (ip4:192.31.196.10 of honest.example) smtp.mailfrom=honest.example",
     ]
 
@@ -156,6 +165,35 @@ def test_a_result_forged_in_our_name_does_not_reach_dmarc(world: World, right: P
     assert world.send(alone, forged, STRANGER).code == 250
 
 
+def test_dmarc_passes_where_spf_has_asked_for_the_local_part(world: World, right: Postfix) -> None:
+    before = count(right)
+    assert world.send(right, plain("each.example"), HONEST, "each.example").code == 250
+    assert "dmarc=pass (p=reject" in results(delivered(right, before))[0]
+
+
+def test_what_helo_passes_says_nothing_for_the_sender_to_dmarc(world: World, right: Postfix) -> None:
+    refused = world.send(right, plain("half.example"), HONEST, "half.example")
+    assert refused.text == "5.7.1 rejected by DMARC policy for half.example"
+
+
+def test_a_strangers_received_spf_does_not_reach_dmarc(world: World) -> None:
+    received = "Received-SPF: pass receiver=mx.lab.example; identity=mailfrom; envelope-from=a@honest.example\n"
+    postfix = world.postfix(world.milter(), world.dmarc())
+    assert world.send(postfix, plain(head=received), STRANGER).code == 550
+    assert postfix.delivered(0) == []
+
+
+def test_the_history_of_dmarc_has_our_result_for_the_sender(world: World) -> None:
+    history = world.lab.folder / "history"
+    postfix = world.postfix(world.milter(), world.dmarc(HistoryFile=str(history), RejectFailures="false"))
+    assert world.send(postfix, plain("half.example"), HONEST, "half.example").code == 250
+    postfix.delivered()
+    assert re.findall("^(?:spf|mfrom) .*", history.read_text(), flags=re.MULTILINE) == [
+        "mfrom half.example",
+        f"spf {FAIL}",
+    ]
+
+
 @pytest.mark.parametrize(
     ("trusted", "code"), [({}, 550), ({"TrustedAuthservIDs": "mx.lab.example,spf.lab.example"}, 250)]
 )
@@ -171,7 +209,8 @@ def test_before_us_dmarc_sees_no_result_and_what_it_writes_is_deleted_as_forged(
     assert world.send(wrong, plain(), HONEST).text == "5.7.1 rejected by DMARC policy for honest.example"
     assert world.send(wrong, plain("gentle.example"), HONEST, "gentle.example").code == 250
     assert results(wrong.delivered()[0]) == [
-        "mx.lab.example; spf=pass (ip4:192.31.196.10 of gentle.example) smtp.mailfrom=gentle.example"
+        "mx.lab.example; spf=pass (ip4:192.31.196.10 of helo.provider.example) smtp.helo=helo.provider.example",
+        "mx.lab.example; spf=pass (ip4:192.31.196.10 of gentle.example) smtp.mailfrom=gentle.example",
     ]
 
 

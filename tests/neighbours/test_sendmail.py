@@ -20,7 +20,10 @@ from rig.world import HONEST, HONEST_IPV6, NAMELESS, STRANGER, ZONES, behind
 
 UNDECODED = "64:ff9b:1::c01f:c40a"
 ADDRESSES = [HONEST, behind(HONEST), HONEST_IPV6, behind(NAMELESS), behind(STRANGER), UNDECODED]
-FORGED = "Authentication-Results: mx.lab.example; spf=pass smtp.mailfrom=forged\n"
+FORGED = (
+    "Authentication-Results: mx.lab.example; spf=pass smtp.mailfrom=forged\n"
+    "Received-SPF: pass receiver=mx.lab.example; identity=mailfrom; envelope-from=forged\n"
+)
 KEPT = "Authentication-Results: other.example; spf=pass smtp.mailfrom=kept\n"
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
@@ -95,8 +98,11 @@ def test_sendmail_gives_the_verdicts_that_postfix_gives(both: Both, case: tuple[
     if expected == "250":
         ours, theirs = map(results, both.messages(recipient))
         assert ours == theirs
-        assert ours[1:] == ["other.example; spf=pass smtp.mailfrom=kept"]
-        assert ours[0].startswith("mx.lab.example; ")
+        *own, kept = ours
+        assert kept == "other.example; spf=pass smtp.mailfrom=kept"
+        assert ["smtp.helo=" in field for field in own] == ([False] if token == "undecoded" else [True, False])
+        assert all(field.startswith("mx.lab.example; ") for field in own)
+        assert [message["Received-SPF"] for message in both.messages(recipient)] == [None, None]
 
 
 def results(message: Message) -> list[str]:

@@ -75,9 +75,12 @@ def test_27_what_dns_says_after_the_reply_lets_the_retry_come_from_elsewhere(lab
 def test_28_relays_of_ours_are_not_judged_and_what_they_say_is_kept(lab: Lab) -> None:
     stage = set_stage(lab, ZONES, f'{MEMORY}\n[trust]\nrelays = ["{STRANGER_IPV6}"]\n')
     field = "mx.lab.example; spf=pass smtp.mailfrom=honest.example"
-    mail = Mail(token="relayed", address=STRANGER_IPV6, message=f"Authentication-Results: {field}\n\nHi.\n")
+    message = f"Authentication-Results: {field}\nReceived-SPF: pass receiver=mx.lab.example\n\nHi.\n"
+    mail = Mail(token="relayed", address=STRANGER_IPV6, message=message)
     assert mail.send(stage).code == 250
-    assert mail.delivered(stage).get_all("Authentication-Results") == [field]
+    delivered = mail.delivered(stage)
+    assert delivered.get_all("Authentication-Results") == [field]
+    assert delivered.get_all("Received-SPF") == ["pass receiver=mx.lab.example"]
     assert mail.logged(stage, "accepted")["because"] == "exempt relay: its address is in trust.relays"
 
 
@@ -154,11 +157,14 @@ def test_36_private_addresses_are_judged_on_demand(lab: Lab) -> None:
 
 def test_37_received_spf_is_added_on_request(lab: Lab) -> None:
     stage = set_stage(lab, ZONES, f"{MEMORY}\n[headers]\nauthentication_results = false\nreceived_spf = true\n")
-    mail = Mail(token="received", address=behind(HONEST), message="Authentication-Results: mx.lab.example; x\n\nHi.\n")
+    received = "Received-SPF: pass (forged) receiver=other.example\n"
+    fields = f"{received}Authentication-Results: mx.lab.example; x\n{received}"
+    mail = Mail(token="received", address=behind(HONEST), message=f"{fields}\nHi.\n")
     assert mail.send(stage).code == 250
     message = mail.delivered(stage)
-    assert [field.split()[0] for field in message.get_all("Received-SPF", [])] == ["pass", "pass"]
-    assert f"client-ip={HONEST}" in str(message["Received-SPF"])
+    received_spf = [str(field) for field in message.get_all("Received-SPF", [])]
+    assert [(field.split()[0], f"client-ip={HONEST}" in field) for field in received_spf] == [("pass", True)] * 2
+    assert ["identity=mailfrom" in field for field in received_spf] == [False, True]
     assert message.get_all("Authentication-Results") == ["mx.lab.example; x"]
 
 

@@ -29,7 +29,7 @@ def test_01_an_honest_sender_is_recognised_over_ipv4_over_ipv6_and_behind_the_tr
     assert mail.send(stage).code == 250
     field = results(mail.delivered(stage))
     assert field.startswith("mx.lab.example; spf=pass (")
-    for result in ("smtp.mailfrom=honest.example;", "smtp.helo=mail.honest.example;", f"policy.iprev={iprev} "):
+    for result in ("smtp.mailfrom=honest.example;", "smtp.helo=mail.honest.example", f"policy.iprev={iprev} "):
         assert result in field
     line = mail.logged(stage, "accepted")
     assert facts(line, "wire", "origin", "spf", "spf_helo", "iprev") == {
@@ -95,7 +95,7 @@ def test_06_an_address_that_says_nothing_about_the_client_is_neither_held_agains
     assert mail.send(stage).code == 250
     message = mail.delivered(stage)
     assert results(message).startswith("mx.lab.example; none (")
-    assert len(message.get_all("Authentication-Results", [])) == 1
+    assert message.get_all("Authentication-Results", [])[2:] == []
     line = mail.logged(stage, "accepted")
     assert facts(line, "origin", "spf", "iprev", "because") == {
         "origin": origin,
@@ -191,12 +191,18 @@ def test_23_forged_fields_go_and_no_others(stage: Stage) -> None:
         "(forged) mx.lab.example (very) 1; spf=pass smtp.mailfrom=forged",
         "\n mx.lab.example\n ; spf=pass smtp.mailfrom=forged",
         "other.example 2; spf=pass smtp.mailfrom=forged",
+        "i=1; mx.lab.example; spf=pass smtp.mailfrom=forged",
+        "other.example; dkim=pass header.d=forged; mx.lab.example; spf=pass smtp.mailfrom=forged",
     ]
+    received = ["mx.lab.example; identity=mailfrom", "other.example; identity=mailfrom", "nobody"]
     kept = ["other.example; spf=pass smtp.mailfrom=kept", "mx.lab.example.org; spf=pass smtp.mailfrom=kept"]
     fields = [forged[0], kept[0], *forged[1:], kept[1]]
     lines = [f"{'Authentication-Results' if n % 2 else 'AUTHENTICATION-results'}: {f}\n" for n, f in enumerate(fields)]
+    lines[1:1] = [f"Received-SPF: pass (forged) receiver={name}\n" for name in received[:2]]
+    lines.append(f"RECEIVED-spf: pass (forged) receiver={received[2]}\n")
     mail = Mail(token="fields", address=behind(HONEST), message=f"{''.join(lines)}Subject: x\n\nHi.\n")
     assert mail.send(stage).code == 250
     message = mail.delivered(stage)
-    assert message.get_all("Authentication-Results", [])[1:] == kept
+    assert message.get_all("Authentication-Results", [])[2:] == kept
+    assert message["Received-SPF"] is None
     assert "spf=pass (ip4:192.31.196.10 of honest.example)" in results(message)

@@ -49,10 +49,11 @@ class Mail:
 
 
 def results(message: Message) -> str:
-    """Return our Authentication-Results field, which stands above Postfix's Received, on one line."""
-    fields = [name for name in message if name in ("Authentication-Results", "Received")]
-    assert fields[0] == "Authentication-Results"
-    return " ".join(str(message["Authentication-Results"]).split())
+    """Return our Authentication-Results fields, which stand above Postfix's Received, each on one line."""
+    names = [name for name in message if name in ("Authentication-Results", "Received")]
+    fields = message.get_all("Authentication-Results", [])[: names.index("Received")]
+    assert fields
+    return "\n".join(" ".join(str(field).split()) for field in fields)
 
 
 def facts(line: Line, *names: str) -> dict[str, object]:

@@ -40,9 +40,12 @@ def set_stage(
     *,
     network: Network = HERE,
     addresses: tuple[str, ...] = LOOPBACK,
+    header_checks: str = "",
 ) -> Stage:
-    """Start the servers in `network`, Postfix at `addresses`."""
+    """Start the servers in `network`, Postfix at `addresses` and with its `header_checks`."""
     nsd = lab.start(Nsd, zones, network=network)
     milter = lab.start(Milter64, f'{configuration}\n[dns]\nnameservers = ["{nsd.server}"]\n', network=network)
-    postfix = lab.start(Postfix, milters=milter.milters, network=network, addresses=addresses)
+    postfix = lab.start(
+        Postfix, milters=milter.milters, network=network, addresses=addresses, header_checks=header_checks
+    )
     return Stage(dns=nsd, milter=milter, postfix=postfix)

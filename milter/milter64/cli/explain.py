@@ -25,7 +25,7 @@ from milter64.networks import pack, unpack
 from milter64.session import Envelope, Session
 from milter64.store import Store, StoreGone, open_store, parse
 from milter64.telemetry import Telemetry
-from milter64.text import clean
+from milter64.text import clean, shown_domain
 from milter64.transaction import Transaction
 from milter64.verdict import Key, Reply
 
@@ -95,7 +95,7 @@ def _explained(settings: Settings, arguments: argparse.Namespace, warn: Callable
         token=_TOKEN,
         client=translator.client(arguments.address),
         port=0,
-        helo=arguments.helo,
+        helo=arguments.helo and shown_domain(arguments.helo),
         mta=os.uname().nodename,
     )
     quiet = Telemetry(telemetry.Settings(level="error"))
@@ -131,9 +131,9 @@ def _report(
     envelope, client = transaction.envelope, transaction.envelope.session.client
     findings = [*transaction.known.values(), *filter(None, [transaction.exempt])]
     standing = transaction.verdicts[-1].standing
-    field = ""
+    fields: tuple[str, ...] = ()
     if settings.headers.authentication_results and not reply and not transaction.exempt:
-        field = authentication_results(settings.authserv_id or envelope.session.mta, envelope, findings)
+        fields = authentication_results(settings.authserv_id or envelope.session.mta, envelope, findings)
     return {
         "client": {
             "wire": client.wire,
@@ -165,7 +165,7 @@ def _report(
         "verdict": transaction.verdicts[-1].action.name.lower(),
         "rules": list(_rules(settings, transaction)),
         "reply": str(reply) if reply else None,
-        "authentication_results": field or None,
+        "authentication_results": fields,
     }
 
 

@@ -46,7 +46,8 @@ def show(report: Report, screen: Screen) -> None:
     screen.line(f"  {report['reply'] or '250, from the mail server'}")
     if report["authentication_results"]:
         screen.title("The message would get")
-        screen.line(f"  Authentication-Results: {report['authentication_results']}".replace("\n", "\n    "))
+        for field in report["authentication_results"]:
+            screen.line(f"  Authentication-Results: {field}".replace("\n", "\n    "))
     for trouble in report["trouble"]:
         screen.line(screen.paint(f"  {trouble}", "red"))
 

@@ -113,5 +113,5 @@ def _work(
             headers=settings.headers,
             authserv_id=settings.authserv_id,
         )
-        session = HeaderCallbacks if settings.headers.authentication_results else Callbacks
+        session = HeaderCallbacks if settings.headers.any else Callbacks
         yield callbacks(partial(session, context))
