@@ -7,6 +7,7 @@
 # make demo         the real path for the eyes: translator, Postfix, DNS and milter in network namespaces
 # make bench        how fast it is, beside milters that do nothing and beside its peers; ROUNDS=3 for a quick look,
 #                   LOADS=hot for one load
+# make bench-worst  what a stranger can order at its worst, in CPU time per session
 # make fuzz         100,000 mutations of sessions, zones and header fields; CASES and SEED choose others
 #
 # Each does all of its own set-up: Debian's packages by apt, Python's into .venv.
@@ -26,7 +27,7 @@ unexport PYTHONPATH
 # Most tests wait for their servers most of the time. Those of a file stay together, and share what they have started.
 SIDE_BY_SIDE := --numprocesses 6 --dist loadfile
 
-.PHONY: venv run lint test test-slow test-oldest test-all deb demo bench fuzz clean
+.PHONY: venv run lint test test-slow test-oldest test-all deb demo bench bench-worst fuzz clean
 
 venv: .venv/.done
 
@@ -95,6 +96,9 @@ bench: .venv/.bench
 
 fuzz: .venv/.done
 	cd tests && ../.venv/bin/python -m fuzz.fuzz
+
+bench-worst: .venv/.done
+	cd tests && ../.venv/bin/python -m bench.worst
 
 clean:
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -51,6 +51,8 @@ _NOREPLY: int = Milter.NOREPLY
 _UTF_8 = ("utf-8", "surrogateescape")
 _MOST_FORGED = 100
 """Fields that are deleted from one message: the mail server looks through its header for each."""
+_MOST_OCTETS = 65_536
+"""Octets of Authentication-Results fields that are read in one message; what comes behind them is not trusted."""
 
 
 class Callbacks:
@@ -180,6 +182,7 @@ class HeaderCallbacks(Callbacks):
         super().__init__(context, ctx)
         self._fields: Counter[str] = Counter()
         self._forged: list[tuple[str, int]] = []
+        self._octets = 0
 
     def header(self, name: str, value: bytes) -> None:
         """Note which fields could be taken for ours; deleting waits until end of message."""
@@ -192,12 +195,14 @@ class HeaderCallbacks(Callbacks):
         """Whether a reader could take it for ours; a Received-SPF is, whoever it says has received (RFC 7208 9.1)."""
         if field == RECEIVED_SPF:
             return True
-        settings = self._context.headers
-        return settings.authentication_results and is_forged(value.decode(*_UTF_8), self._authserv_id)
+        if not self._context.headers.authentication_results:
+            return False
+        self._octets += len(value)
+        return self._octets > _MOST_OCTETS or is_forged(value.decode(*_UTF_8), self._authserv_id)
 
     def abort(self) -> None:
         """End a transaction that has not become a message."""
-        self._fields, self._forged = Counter(), []
+        self._fields, self._forged, self._octets = Counter(), [], 0
         super().abort()
 
     def _refusal(self, transaction: Transaction) -> Reply | None:

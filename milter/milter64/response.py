@@ -138,7 +138,7 @@ class Query:
         rrsets: dict[tuple[bytes, int], _RRset] = {}
         for owner, rdtype, rdclass, ttl, start, end in records:
             if rdclass == _IN and rdtype in (self._rdtype, _CNAME):
-                value = (self._read_value if rdtype == self._rdtype else _name)(message, start, end)
+                value = (self._read_value if rdtype == self._rdtype else _uncompressed)(message, start, end)
                 shortest, values = rrsets.get((owner, rdtype), (LARGEST_TTL, {}))
                 rrsets[owner, rdtype] = min(shortest, _valid(ttl)), values
                 if rdtype == _CNAME:
@@ -147,16 +147,17 @@ class Query:
         return rrsets
 
     def _follow(self, rcode: int, rrsets: dict[tuple[bytes, int], "_RRset"]) -> Response:
-        name, owner, ttl, passed = self._name, self._owner, LARGEST_TTL, set[bytes]()
+        target, owner, ttl, passed = self._owner, self._owner, LARGEST_TTL, set[bytes]()
         while not (found := rrsets.get((owner, self._rdtype))) and (alias := rrsets.get((owner, _CNAME))):
             if owner in passed:
                 # To be signalled as an error (RFC 1034 3.6.2), as unbound does: it is neither NXDOMAIN nor NODATA, and
                 # so no void answer (RFC 7208 4.6.4).
-                return Response(rcode=rcode, name=name, contradiction="a CNAME loop")
+                return Response(rcode=rcode, name=_from_octets(target), contradiction="a CNAME loop")
             passed.add(owner)
             ttl = min(ttl, alias[0])
-            (name,) = alias[1]
-            owner = name.to_digestable()
+            (target,) = alias[1]
+            owner = target.lower()
+        name = _from_octets(target) if passed else self._name
         if not found:
             return Response(rcode=rcode, name=name, ttl=ttl, links=len(passed))
         if rcode == dns.rcode.NXDOMAIN:
@@ -204,12 +205,20 @@ def _octets(length: int, message: Message, start: int, end: int) -> bytes:
     return message.wire[start:end]
 
 
-def _name(message: Message, start: int, end: int) -> dns.name.Name:
+def _uncompressed(message: Message, start: int, end: int) -> bytes:
     octets, after = message.name(start)
     if after != end:
         raise dns.exception.FormError
+    return octets
+
+
+def _from_octets(octets: bytes) -> dns.name.Name:
     name, _ = dns.name.from_wire(octets, 0)
     return name
+
+
+def _name(message: Message, start: int, end: int) -> dns.name.Name:
+    return _from_octets(_uncompressed(message, start, end))
 
 
 def _mx(message: Message, start: int, end: int) -> tuple[int, dns.name.Name]:

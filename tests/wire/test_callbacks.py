@@ -141,6 +141,12 @@ def test_a_message_with_more_forged_fields_is_refused_and_the_next_one_is_not(
     assert transaction(client, recipient="forgiven@lab.example").action == "continue"
 
 
+def test_of_so_many_octets_that_nobody_reads_them_all_the_rest_goes(client: MilterClient) -> None:
+    longest = ("Authentication-Results", f"other.example; none ({'a' * 20_000})")
+    reply = with_fields(client, behind(HONEST), *[longest] * 5)
+    assert [int.from_bytes(data[:4]) for letter, data in reply.changes if letter == "m"] == [5, 4]
+
+
 def test_of_hosts_of_ours_fields_are_neither_deleted_nor_counted(client: MilterClient) -> None:
     reply = with_fields(client, "127.0.0.1", *[FORGED] * 101)
     assert (reply.action, reply.changes) == ("continue", ())

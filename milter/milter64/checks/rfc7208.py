@@ -5,10 +5,8 @@ results. All of its look-ups go through `dns()` and so to our `Lookup`: its own 
 see no use. A record is first read whole, then its terms are taken from left to right, and a term's macros are expanded
 and its names asked for when it is reached and no sooner. pyspf mixes the two, which is why `check0` is written anew.
 
-The records are strangers', so what they can order is bounded beyond 4.6.4: how much text is read as records, how many
-values are looked at, how much of an expansion is built. Who overdoes it gets a permerror. What the client itself has a
-say in, its PTR names and theirs, must not lead to one, or it could talk its way out of a fail: there, what is too much
-is left out.
+What the records, a stranger's, can order is bounded beyond 4.6.4, and for more there is a permerror. What the client
+itself has a say in, its PTR names, must not lead to one, or it could talk its way out of a fail: the rest is left out.
 
 The numbers in parentheses are RFC 7208's sections.
 """
@@ -33,8 +31,10 @@ _IMPLIED = " "
 
 _MOST_OCTETS = 16_384
 """Of records in one evaluation: three times what eleven of the length have that 3.4 recommends."""
-_MOST_VALUES = 2_000
-"""Of all answers in one evaluation: ten MX hosts in each of ten terms may have 20 addresses each."""
+_MOST_QUESTIONS = 40
+"""In one evaluation: the MX hosts of all terms count in an overall limit (4.6.4), which goes without a number."""
+_MOST_VALUES = 1_000
+"""Of all answers in one evaluation."""
 _LABEL = r"[ -\-/-\[\]-~]{1,63}"  # ASCII but for the dot, and the backslash: to a resolver it begins an escape
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
@@ -85,6 +85,7 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
         self.nameserver = ""
         self._void_terms: set[int] = set()
         self._octets = self._values = 0
+        self._questions = set[tuple[str, str]]()
         self._answers: dict[tuple[str, str], tuple[Any, ...]] = {}
         self._p: dict[tuple[int, str], str] = {}
 
@@ -272,6 +273,9 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
 
     def dns(self, name: str, qtype: str, cnames: object = None, ignore_void: bool = False) -> list[Any]:  # noqa: ARG002, FBT001, FBT002  pyspf's signature
         """Return records that the domain chose, none if the name is malformed (4.8)."""
+        self._questions.add((name, qtype))
+        if len(self._questions) > _MOST_QUESTIONS:
+            raise spf.PermError(f"more than {_MOST_QUESTIONS} DNS look-ups", name)
         values = self._ask(name, qtype)
         self._values += len(values)
         if self._values > _MOST_VALUES:
