@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from threading import Event, Lock
 
 from milter64.checks import REMOTE
@@ -53,7 +54,7 @@ class Inquiry:
         self._on_wait = on_wait
         self._tally = tally
         self._memory = Memory()
-        registered_domain("")  # reads the list of public suffixes now, and not each of many at once
+        _registered("")  # reads the list of public suffixes now, and not each of many at once
         self._lock = Lock()
         self._turns: Turns[_Verdict] = Turns(_MOST_WAITING, _MOST_IN_LINE)
         # A waiting verdict asks one question itself and leaves the others to the pool, whose tasks never submit to it.
@@ -143,6 +144,7 @@ class Inquiry:
         with self._lock:
             if self._turns.take(claim):
                 return True
+            claim.called = Event()
             if not self._turns.line_up(claim):
                 return False
         claim.called.wait(max(0.0, seconds))
@@ -159,11 +161,12 @@ class Inquiry:
         """Free what a verdict has held for some questions: the place, with the last of them."""
         with self._lock:
             called: list[_Verdict] = []
-            for key in claim.open.keys() & set(keys):
-                if domain := claim.open.pop(key):
+            for key in keys:
+                if domain := claim.open.pop(key, ""):
                     called += self._turns.answered(claim, domain)
-                if not claim.open:
-                    called += self._turns.leave(claim)
+            if not claim.open and not claim.left:
+                claim.left = True
+                called += self._turns.leave(claim)
         for each in called:
             each.called.set()
 
@@ -217,12 +220,17 @@ def _missed(lookup: Lookup) -> bool:
 
 
 class _Verdict(Claim):
-    """A verdict's claim to a place: `called` is set when it has one, `open` are its questions, each with its domain."""
+    """A verdict's claim to a place: `open` are its questions that were not answered yet, each with its domain.
+
+    In the line, `called` is set when it gets its place; `left` says that it has given it back.
+    """
+
+    called: Event
+    left = False
 
     def __init__(self, envelope: Envelope, keys: Iterable[Key]) -> None:
         self.open = {key: _domain(envelope, key) for key in keys}
-        self.called = Event()
-        super().__init__(envelope.session.client, domains(envelope, self.open))
+        super().__init__(envelope.session.client, filter(None, self.open.values()))
 
 
 def domains(envelope: Envelope, keys: Iterable[Key]) -> list[str]:
@@ -234,8 +242,11 @@ def _domain(envelope: Envelope, key: Key) -> str:
     """Return the registered domain that a question is about, "" if it is about the client's address alone."""
     match key[1]:
         case "smtp.mailfrom":
-            return registered_domain(split(envelope.identity)[1])
+            return _registered(split(envelope.identity)[1])
         case "smtp.helo":
-            return registered_domain(envelope.session.helo or "")
+            return _registered(envelope.session.helo or "")
         case _:
             return ""
+
+
+_registered = lru_cache(1024)(registered_domain)

@@ -8,7 +8,6 @@ A place may also be held to wait for a domain, which is counted by the networks 
 silent domain leave room for those of others, and one client alone can close no domain to anybody else.
 """
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
@@ -34,28 +33,30 @@ class Shares:
 
     def __init__(self, places: int) -> None:
         self.places = self.free = places
-        self._held: Counter[str] = Counter()
+        self._held: dict[str, int] = {}
         """Places by network."""
-        self._waiting: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._waiting: dict[str, dict[str, int]] = {}
         """For each domain, the questions about it by the widest network."""
 
     def held(self, claim: Claim) -> int:
         """Return how many places a claim's narrowest network holds."""
-        return self._held[claim.networks[0]]
+        return self._held.get(claim.networks[0], 0)
 
     def take(self, claim: Claim) -> bool:
         """Give a claim its place, if it may have one."""
         allowed = self.free
         for network in claim.networks:
-            if self._held[network] >= allowed:
+            if self._held.get(network, 0) >= allowed:
                 return False
             allowed *= 2
-        if any(len(self._waiting.get(domain, ())) >= self.free for domain in claim.domains):
-            return False
-        self.free -= 1
-        self._held.update(claim.networks)
         for domain in claim.domains:
-            self._waiting[domain][claim.networks[-1]] += 1
+            if len(self._waiting.get(domain, ())) >= self.free:
+                return False
+        self.free -= 1
+        for network in claim.networks:
+            _increase(self._held, network)
+        for domain in claim.domains:
+            _increase(self._waiting.setdefault(domain, {}), claim.networks[-1])
         return True
 
     def answered(self, claim: Claim, domain: str) -> None:
@@ -72,8 +73,9 @@ class Shares:
         self.free += 1
 
     def _stop_waiting(self, claim: Claim, domain: str) -> None:
-        _decrease(self._waiting[domain], claim.networks[-1])
-        if not self._waiting[domain]:
+        waiting = self._waiting[domain]
+        _decrease(waiting, claim.networks[-1])
+        if not waiting:
             del self._waiting[domain]
 
 
@@ -134,7 +136,15 @@ class Turns(Generic[_Claim]):
         return called
 
 
-def _decrease(counts: Counter[str], key: str) -> None:
-    counts[key] -= 1
-    if not counts[key]:
+# A Counter does the same in several times the time.
+
+
+def _increase(counts: dict[str, int], key: str) -> None:
+    counts[key] = counts.get(key, 0) + 1
+
+
+def _decrease(counts: dict[str, int], key: str) -> None:
+    if counts[key] > 1:
+        counts[key] -= 1
+    else:
         del counts[key]
