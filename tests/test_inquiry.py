@@ -1,5 +1,5 @@
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from threading import Barrier, Event
@@ -11,6 +11,7 @@ from milter64.checks import REMOTE
 from milter64.dns import Answer
 from milter64.inquiry import Inquiry
 from milter64.metrics import Tally
+from milter64.nameservers import OutOfMeans
 from milter64.policy import Policy, weigh
 from milter64.session import Envelope
 from milter64.verdict import Finding, Key
@@ -251,6 +252,23 @@ def test_what_an_answer_might_have_made_a_pass_is_not_remembered(
     asked = make(records)
     assert asked.ask(ENVELOPE, [SPF], soon())[0][SPF].result == result
     assert bool(asked.recall(ENVELOPE, [SPF])[0]) == remembered
+
+
+class OutOfSockets(Records):
+    """Is asked about addresses, and can't ask."""
+
+    def ask(self, name: str, rdtype: str, deadline: float = 0.0, _lasting: float = 0.0) -> Answer:
+        if rdtype in ("PTR", "A"):
+            raise OutOfMeans("too many open files")
+        return super().ask(name, rdtype, deadline)
+
+
+@pytest.mark.parametrize(("record", "found"), [("v=spf1 a -all", {}), ("v=spf1 ptr -all", {}), ("v=spf1 -all", {SPF})])
+def test_what_we_have_no_means_to_ask_has_no_finding(make: Make, record: str, found: Collection[Key]) -> None:
+    asked = make(OutOfSockets(zone(f"honest.example TXT {record}")))
+    assert asked.ask(ENVELOPE, [SPF, IPREV], soon())[0].keys() == set(found)
+    assert asked.ask_in_turn(ENVELOPE, [SPF, IPREV], soon()).keys() == set(found)
+    assert asked.recall(ENVELOPE, [SPF, IPREV])[0].keys() == set(found)
 
 
 def test_what_was_found_before_all_was_to_be_forgotten_is_remembered_neither_before_nor_after(make: Make) -> None:

@@ -19,7 +19,7 @@ import dns.rcode
 from milter64.address import Translator
 from milter64.cache import Cache
 from milter64.exchange import Nameserver, nameservers
-from milter64.nameservers import Nameservers, Unanswered
+from milter64.nameservers import Nameservers, OutOfMeans, Unanswered
 from milter64.text import ascii_domain
 
 __all__ = ["Answer", "Asker", "Lookup", "Question", "Resolver", "Settings", "Unanswered"]
@@ -88,7 +88,7 @@ class Lookup:
     """One check's door to DNS within one verdict; for one thread.
 
     `deadline` is a time.monotonic() value. `ttl` is the shortest TTL of all answers, None before the first. `questions`
-    are all that were asked, in order.
+    are all that were asked, in order. `out_of_means` says that one could not be, for want of a socket, say.
     """
 
     def __init__(self, resolver: Asker, deadline: float, lasting: float = 0.0) -> None:
@@ -98,6 +98,7 @@ class Lookup:
         self.deadline = deadline
         self.ttl: int | None = None
         self.questions: list[Question] = []
+        self.out_of_means = False
 
     def ask(self, name: str, rdtype: str) -> Answer:
         """Return what DNS says about a name.
@@ -110,6 +111,7 @@ class Lookup:
         try:
             answer = self._resolver.ask(name, rdtype, self.deadline, self._lasting)
         except Unanswered as unanswered:
+            self.out_of_means = self.out_of_means or isinstance(unanswered, OutOfMeans)
             error = unanswered.in_full
             raise
         finally:
@@ -235,7 +237,7 @@ class Resolver:
         if not flight.landed.wait(max(0.0, deadline - self._clock())):
             raise Unanswered("no answer in time")
         if flight.answer is None and not (flight.cut_short and self._clock() < deadline):
-            raise Unanswered(str(flight.failure), flight.failure.server)  # an exception is its raiser's own
+            raise type(flight.failure)(str(flight.failure), flight.failure.server)  # an exception is its raiser's own
         return flight.answer
 
     def _resolve(self, name: str, rdtype: str, deadline: float) -> Answer:

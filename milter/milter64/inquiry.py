@@ -119,7 +119,8 @@ class Inquiry:
         """Ask all the questions at once, and return the findings and how they came about.
 
         `deadline` is a value of time.monotonic(); what DNS has not answered by then is a temperror. A question that is
-        in neither was not asked for want of a place, or not answered in time though DNS was: we are too busy.
+        in neither was not asked for want of a place or of a socket, or was not answered in time though DNS did: we are
+        too busy.
         """
         claim = _Verdict(envelope, keys)
         self._on_wait()
@@ -127,16 +128,17 @@ class Inquiry:
             return {}, {}
         lookups = {key: Lookup(self._resolver, deadline) for key in keys}
         here, *elsewhere = keys
-        tasks: dict[Key, Future[Finding]] = {}
+        tasks: dict[Key, Future[Finding | None]] = {}
         try:
             for key in elsewhere:
                 tasks[key] = self._pool.submit(self._check_for, claim, envelope, key, lookups[key])
-            findings = {here: self._check(envelope, here, lookups[here])}
+            answers = {here: self._check(envelope, here, lookups[here])}
         finally:
             self._done(claim, [key for key in keys if key not in tasks])
         for key, task in tasks.items():
             with suppress(TookTooLong):  # it keeps its place until it is over
-                findings[key] = task.result(max(0.0, deadline - time.monotonic()) + _GRACE)
+                answers[key] = task.result(max(0.0, deadline - time.monotonic()) + _GRACE)
+        findings = {key: finding for key, finding in answers.items() if finding}
         return findings, {key: lookups[key] for key in findings}
 
     def _gets_turn(self, claim: "_Verdict", seconds: float) -> bool:
@@ -151,7 +153,7 @@ class Inquiry:
         with self._lock:
             return not self._turns.give_up(claim)
 
-    def _check_for(self, claim: "_Verdict", envelope: Envelope, key: Key, lookup: Lookup) -> Finding:
+    def _check_for(self, claim: "_Verdict", envelope: Envelope, key: Key, lookup: Lookup) -> Finding | None:
         try:
             return self._check(envelope, key, lookup)
         finally:
@@ -185,7 +187,8 @@ class Inquiry:
         """
         findings = {}
         for key in keys:
-            findings[key] = self._check(envelope, key, Lookup(self._resolver, deadline, lasting))
+            if finding := self._check(envelope, key, Lookup(self._resolver, deadline, lasting)):
+                findings[key] = finding
             if domain := _domain(envelope, key):
                 answered(domain)
         return findings
@@ -194,13 +197,16 @@ class Inquiry:
         """Ask nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _check(self, envelope: Envelope, key: Key, lookup: Lookup) -> Finding:
+    def _check(self, envelope: Envelope, key: Key, lookup: Lookup) -> Finding | None:
+        """Return a check's answer, None if it could not ask what it had to for want of our own means."""
         generation = self.generation
         try:
             finding = REMOTE[key](envelope, lookup)
         except Exception as error:  # noqa: BLE001  our own fault is a temperror, whatever it is
             self._on_fault(f"{key[0]} {key[1]}")
             finding = self._temperror(key, f"our own fault ({type(error).__name__})")
+        if lookup.out_of_means and finding.result != "pass":
+            return None
         if finding.result == "fail" and _missed(lookup) and not self._resolver.alive(lookup.deadline):
             # SPF takes some questions without answer for no match (RFC 7208 5.5), but no fail may come of our outage.
             finding = self._temperror(key, "no nameserver answers")

@@ -7,6 +7,7 @@ which it is, the last second of the silence belongs to a question that every nam
 asked every second, finds out when the silence ends.
 """
 
+import errno
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -29,6 +30,9 @@ MARK_LASTS = 60.0
 MARKS = 1000
 """The most questions that are marked at a time."""
 
+_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""What is missing to ask: a socket, or memory for one."""
+
 _USABLE = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
 
 
@@ -46,6 +50,10 @@ class Unanswered(Exception):  # noqa: N818  it says what came of the question; n
     def in_full(self) -> str:
         """The text and the nameserver."""
         return f"{self} ({self.server})" if self.server else str(self)
+
+
+class OutOfMeans(Unanswered):
+    """We could not ask, as this process or this host has run out of something: nobody else is silent."""
 
 
 class TimedOut(Unanswered):
@@ -169,6 +177,8 @@ class Nameservers:
                 way = " over TCP"
                 reply = over_tcp(query, server, end - time.monotonic(), edns=edns)
         except OSError as error:
+            if error.errno in _OURS:
+                raise OutOfMeans((error.strerror or str(error)).lower()) from error
             if not way:
                 self._note_silence()
             if isinstance(error, TimeoutError):

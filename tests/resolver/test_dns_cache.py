@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
 
 import pytest
 
@@ -11,6 +12,7 @@ from milter64.address import Translator
 from milter64.counting import CountingResolver
 from milter64.dns import Answer, Unanswered
 from milter64.metrics import Tally
+from milter64.nameservers import OutOfMeans
 from rig.clock import Clock
 from rig.dnsserver import DnsServer, Fault
 
@@ -184,6 +186,37 @@ def test_a_lookup_hands_on_how_long_answers_are_to_last(server: DnsServer, tally
         assert server.count("example.org") == asked
 
 
+def test_those_who_wait_for_the_same_are_told_of_the_same_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolver = dns.Resolver(dns.Settings(nameservers=("127.0.0.1:9",)), Translator())
+    asked, joined = Event(), Event()
+    join = resolver._join  # noqa: SLF001  to know when it is called
+
+    def no_sockets(*_: object) -> None:
+        asked.set()
+        assert joined.wait(PATIENCE)
+        raise OutOfMeans("too many open files")
+
+    def joins(flight: dns._Flight, deadline: float) -> Answer | None:
+        joined.set()
+        return join(flight, deadline)
+
+    monkeypatch.setattr(resolver._nameservers, "exchange", no_sockets)  # noqa: SLF001  it would ask
+    monkeypatch.setattr(resolver, "_join", joins)
+    lookups = [dns.Lookup(resolver, time.monotonic() + PATIENCE) for _ in range(2)]
+
+    def ask(lookup: dns.Lookup) -> bool:
+        with pytest.raises(OutOfMeans):
+            lookup.ask("example.org", "A")
+        return lookup.out_of_means
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(ask, lookups[0])
+        assert asked.wait(PATIENCE)
+        second = pool.submit(ask, lookups[1])
+        assert first.result()
+        assert second.result()
+
+
 def test_what_is_being_asked_when_all_is_to_be_forgotten_is_not_remembered_and_nobody_joins_it(
     server: DnsServer,
 ) -> None:
@@ -202,7 +235,7 @@ def test_what_is_being_asked_when_all_is_to_be_forgotten_is_not_remembered_and_n
         after = pool.submit(ask)
         assert server.received(2)
         gate.set()
-        assert before.result() == after.result()
+        assert set(before.result().values) == set(after.result().values)
     ask()
     assert server.count("example.org") == 2
     resolver.forget()

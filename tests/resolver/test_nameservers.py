@@ -1,5 +1,7 @@
 """Which nameserver is asked, and which names are not asked about."""
 
+import errno
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -83,6 +85,24 @@ def test_a_closed_port_is_named(make: Callable[..., Asked]) -> None:
     address = dead_address()
     failure = make(address).failure(GOOD)
     assert (str(failure), failure.in_full) == ("connection refused", f"connection refused ({address})")
+
+
+def test_our_own_want_of_means_is_told_from_a_nameservers_silence(
+    server: DnsServer, clock: Clock, make: Callable[..., Asked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = make(server.address)
+
+    def no_sockets(*_: object, **_more: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(nameservers, "over_udp", no_sockets)
+        for _ in range(2):
+            failure = asked.failure(GOOD)
+            assert (type(failure), str(failure)) == (nameservers.OutOfMeans, "too many open files")
+            clock.advance(nameservers.SILENCE + 1)
+    assert asked.exchange(GOOD).answer
+    assert asked.news.empty()
 
 
 def test_a_lost_datagram_is_forgiven(server: DnsServer, make: Callable[..., Asked]) -> None:
