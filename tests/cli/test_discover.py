@@ -115,8 +115,8 @@ def test_what_is_known_too_little_of_is_said_so(lab: Lab, capsys: pytest.Capture
     file = configure(lab, nsd.server)
     printed = discover(file, capsys)
     assert "the service has noted no client of a translator yet" in printed
-    assert "SERVFAIL" in printed
-    assert f"As {file} has it already" in printed
+    assert "not known whether it synthesises: SERVFAIL" in printed
+    assert f"As {file} has it already, as far as is known\n" in printed
     assert "not asked (--wait 0)" in printed
     note(file, *CLIENTS)
     assert "where nothing has been changed" in discover(file, capsys)
@@ -124,6 +124,28 @@ def test_what_is_known_too_little_of_is_said_so(lab: Lab, capsys: pytest.Capture
     records_file.unlink()
     records_file.mkdir()
     assert "not readable: Is a directory" in discover(file, capsys)
+
+
+def test_a_resolver_that_is_no_dns64_is_told_from_one_that_does_not_say(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = configure(lab, lab.start(Nsd, IPV4ONLY).server)
+    printed = discover(file, capsys)
+    assert "none: it doesn't synthesise" in printed
+    assert f"As {file} has it already\n" in printed
+    blind = lab.start(Nsd, {".": "host.example. A 192.0.2.1"})
+    printed = discover(configure(lab, blind.server), capsys)
+    assert "not known whether it synthesises: NXDOMAIN" in printed
+    assert "it doesn't synthesise" not in printed
+
+
+def test_a_prefix_that_is_forbidden_is_shown_and_not_proposed(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    unbound = lab.start(Unbound, lab.start(Nsd, IPV4ONLY), dns64="2001:db8:1:2:ff00::/96")
+    file = configure(lab, unbound.server)
+    found = report(file, capsys)
+    assert (found["dns64"][0]["prefixes"], found["proposal"]["outbound_only"]) == ([], [])
+    assert "'2001:db8:1:2:ff00::/96' has bits 64 to 71 set" in found["dns64"][0]["forbidden"][0]
+    assert "no prefix for milter64, nor for anybody: '2001:db8:1:2:ff00::/96' has bits" in discover(file, capsys)
 
 
 def test_a_prefix_that_a_router_withdraws_is_shown_and_not_proposed(

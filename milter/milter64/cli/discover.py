@@ -197,7 +197,8 @@ def _show(report: Report, screen: Screen, file: str) -> None:
     else:
         screen.line(f"  {report['pref64']['reason']}")
     known = set(report["proposal"]["prefixes"]) == set(report["configured"]) and not report["proposal"]["outbound_only"]
-    screen.title(f"As {file} has it already" if known else f"For {file}, where nothing has been changed")
+    so_far = ", as far as is known" if any(row["error"] for row in report["dns64"]) else ""
+    screen.title(f"As {file} has it already{so_far}" if known else f"For {file}, where nothing has been changed")
     for line in report["toml"].splitlines():
         screen.line(f"  {line}")
 
