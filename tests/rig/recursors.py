@@ -53,7 +53,7 @@ class Bind(Recursor):
                 listen-on port {self.port} {{ {self.address}; }};
                 listen-on-v6 {{ none; }};
                 pid-file none;
-                lock-file none;
+                session-keyfile none;
                 forward only;  # or it would answer for ipv4only.arpa itself
                 forwarders {{ {self._upstream} port {self._upstream_port}; }};
                 dnssec-validation no;
@@ -109,6 +109,9 @@ setgid=
 threads=1
 {f"dns64-prefix={self._dns64}" if self._dns64 else ""}
 """)
-        process = self._run(stack, "pdns_recursor", f"--config-dir={self._folder}", "--daemon=no")
+        words = ["pdns_recursor", f"--config-dir={self._folder}", "--daemon=no"]
+        if "--enable-old-settings" in self._network.run("pdns_recursor", "--help"):  # from 5.0 on; 4.8 knows no others
+            words.append("--enable-old-settings")
+        process = self._run(stack, *words)
         process.expect("Enabled multiplexer")
         return process
