@@ -4,6 +4,7 @@ from milter64.discover.rfc7050 import NAME, Synthesis, ask, patterns, read, rene
 from milter64.exchange import nameserver
 from milter64.networks import pack, unpack
 from rig.dnsserver import DnsServer, Fault, Records
+from rig.plaindns import PlainDns, Way
 
 LENGTHS = [
     "2001:db8::/32",
@@ -179,6 +180,15 @@ def test_a_closed_port_is_told_of() -> None:
 
 def test_an_answer_that_is_cut_short_is_fetched_over_tcp() -> None:
     assert [prefix.text for prefix in asked(SYNTHESISED, Fault.TRUNCATED).prefixes] == ["64:ff9b::/96"]
+
+
+@pytest.mark.parametrize("way", Way)
+@pytest.mark.parametrize(("records", "number"), [(SYNTHESISED, 1), (REAL, 0)])
+def test_a_nameserver_without_edns_says_what_it_is(way: Way, records: Records, number: int) -> None:
+    with PlainDns(records) as server:
+        server.way = way
+        synthesis = ask(nameserver(server.address), 5.0)
+    assert (len(synthesis.patterns), synthesis.error) == (number, "")
 
 
 def test_each_nameserver_is_asked_by_itself_and_all_at_once() -> None:

@@ -107,9 +107,10 @@ class _NoAnswer(Exception):  # noqa: N818  it says what came of a question; nobo
 def _answer(server: Nameserver, rdtype: str, timeout: float) -> tuple[str, ...]:
     query = Query(dns.name.from_text(NAME), rdtype)  # with CD=0, or it would not synthesise (RFC 7050 3)
     try:
-        response = over_udp(query, server, timeout)
+        # What is asked takes no EDNS, which not every nameserver understands.
+        response = over_udp(query, server, timeout, edns=False)
         if response.truncated:
-            response = over_tcp(query, server, timeout)
+            response = over_tcp(query, server, timeout, edns=False)
     except TimeoutError as error:
         raise _NoAnswer("no answer in time") from error
     except OSError as error:
