@@ -254,7 +254,7 @@ def test_each_line_is_one_write(stderr: Stream, layout: Format, say: Callable[[T
     assert write.count("\n") == 1
 
 
-def test_which_nameserver_failed_is_told(stderr: Stream) -> None:
-    trouble = replace(SPF, result="temperror", reason="TXT x.example: SERVFAIL", facts=(("nameserver", "[::1]:53"),))
+def test_what_is_the_admins_business_is_told_beside_the_reason(stderr: Stream) -> None:
+    trouble = replace(SPF, result="temperror", reason="TXT x.example: SERVFAIL", facts=(("aside", "[::1]:53"),))
     refuse(telemetry_to(stderr), Verdict(action=Action.TEMPFAIL, because=(trouble,)))
     assert parsed(stderr.getvalue())["because"] == "spf temperror: TXT x.example: SERVFAIL ([::1]:53)"

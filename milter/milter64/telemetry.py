@@ -196,11 +196,11 @@ class Telemetry:
 
 
 def _why(finding: Finding) -> str:
-    """Return what a finding says, and what is the admin's business alone: which nameserver has failed."""
+    """Return what a finding says, and what is the admin's business alone."""
     if not finding.reason:
         return finding.result
-    server = finding.fact("nameserver")
-    return f"{finding.check} {finding.result}: {finding.reason}{f' ({server})' if server else ''}"
+    aside = finding.fact("aside")
+    return f"{finding.check} {finding.result}: {finding.reason}{f' ({aside})' if aside else ''}"
 
 
 _FIELDS = {("spf", "smtp.helo"): "spf_helo", ("spf", "smtp.mailfrom"): "spf", ("helo", "smtp.helo"): "helo_check"}

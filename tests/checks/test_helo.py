@@ -144,7 +144,7 @@ def test_an_unanswered_name_is_a_temperror(server: DnsServer, fault: Fault) -> N
     assert found.result == "temperror"
     assert found.reason.startswith("four.example.org: ")
     assert server.address not in found.reason
-    assert found.fact("nameserver") == server.address
+    assert found.fact("aside") == server.address
 
 
 def test_by_default_nothing_is_done_about_it() -> None:

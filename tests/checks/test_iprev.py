@@ -132,7 +132,7 @@ def test_an_unanswered_ptr_is_a_temperror(server: DnsServer, fault: Fault) -> No
     assert finding.result == "temperror"
     assert finding.reason.startswith("PTR record of 192.31.196.10: ")
     assert server.address not in finding.reason
-    assert finding.fact("nameserver") == server.address
+    assert finding.fact("aside") == server.address
 
 
 def test_a_loop_of_cnames_is_a_temperror(server: DnsServer) -> None:
@@ -146,7 +146,7 @@ def test_an_unanswered_name_is_a_temperror_unless_another_leads_back(server: Dns
     finding = judge(server)
     assert (finding.result, finding.reason) == ("temperror", "a.example.org: SERVFAIL")
     names = [("ptr", "a.example.org"), ("ptr", "b.example.org")]
-    assert sorted(finding.facts) == [("nameserver", server.address), *names]
+    assert sorted(finding.facts) == [("aside", server.address), *names]
     server.records["b.example.org"] = {"A": ["192.31.196.10"]}
     assert judge(server).result == "pass"
 

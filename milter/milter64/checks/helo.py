@@ -57,7 +57,7 @@ def forward(envelope: Envelope, lookup: Lookup) -> Finding:
     try:
         addresses = lookup.ask(helo, address_type(client.packed)).values
     except Unanswered as error:
-        return _finding("temperror", f"{clean(helo)}: {error}", ("nameserver", error.server))
+        return _finding("temperror", f"{clean(helo)}: {error}", ("aside", error.server))
     if client.address in addresses:
         return _finding("pass", f"{clean(helo)} leads to {client.address}")
     return _finding("fail", f"{clean(helo)} does not lead to {client.address}")

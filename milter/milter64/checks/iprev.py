@@ -34,14 +34,14 @@ class Settings:
 def iprev(envelope: Envelope, lookup: Lookup) -> Finding:
     """Return `pass`, `fail`, `permerror` (no PTR record) or `temperror`.
 
-    Facts: the first confirmed name as "name", or else each name that was tried as "ptr"; for temperror, "nameserver",
-    that which gave no answer.
+    Facts: the first confirmed name as "name", or else each name that was tried as "ptr"; for temperror, as
+    "aside", the nameserver that gave no answer.
     """
     client = envelope.session.client
     try:
         names = lookup.ask(reverse_name(client.packed), "PTR").values[:MOST_NAMES]
     except Unanswered as error:
-        return _finding("temperror", f"PTR record of {client.address}: {error}", ("nameserver", error.server))
+        return _finding("temperror", f"PTR record of {client.address}: {error}", ("aside", error.server))
     if not names:
         return _finding("permerror", f"no PTR record for {client.address}")
     failure: tuple[str, str] | None = None
@@ -56,7 +56,7 @@ def iprev(envelope: Envelope, lookup: Lookup) -> Finding:
     facts = [("ptr", clean(name)) for name in names]
     if failure:
         reason, server = failure
-        return _finding("temperror", reason, *facts, ("nameserver", server))
+        return _finding("temperror", reason, *facts, ("aside", server))
     more = f" and {len(names) - 1} more do" if len(names) > 1 else " does"
     return _finding("fail", f"{clean(names[0])}{more} not lead back to {client.address}", *facts)
 

@@ -29,15 +29,11 @@ _VERSION = re.compile(rb"v=spf1(?: |\Z)", re.IGNORECASE)
 _IMPLIED = " "
 """The domain-spec of a directive that has none (4.8); no term can hold a blank."""
 
-_MOST_OCTETS = 16_384
-"""Of records in one evaluation: three times what eleven of the length have that 3.4 recommends."""
-_MOST_QUESTIONS = 40
-"""In one evaluation: the MX hosts of all terms count in an overall limit (4.6.4), which goes without a number."""
-_MOST_VALUES = 1_000
-"""Of all answers in one evaluation."""
+_MOST_OCTETS, _MOST_QUESTIONS, _MOST_VALUES = 16_384, 40, 1_000
+"""Of records, of DNS and in its answers, in one evaluation: three times the octets of eleven records of the length that
+3.4 recommends; and the MX hosts of all terms count in an overall limit (4.6.4), which goes without a number."""
 _LABEL = r"[ -\-/-\[\]-~]{1,63}"  # ASCII but for the dot, and the backslash: to a resolver it begins an escape
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-
 _FAMILIES = {"ip4": "in-addr", "ip6": "ip6"}
 
 _Answer = tuple[str, int, str]
@@ -59,8 +55,8 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
     """One evaluation of check_host(); `check()` runs it.
 
     Afterwards `matched` is the innermost directive that decided, inside includes and redirects too, and `mechanism`,
-    pyspf's attribute, the text of the outermost; None if no directive matched. `nameserver` is the
-    last one that gave no answer.
+    pyspf's attribute, the text of the outermost; None if no directive matched. After an error `place` is whose record
+    and which of its terms was looked at last, and `nameserver` the last one that gave no answer.
     """
 
     # The macros of those names, as pyspf sets them.
@@ -82,7 +78,7 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
         self.macros = Macros(lambda letter: self.getp() if letter == "p" else getattr(self, letter))
         self._address = session.client.address
         self._number = int.from_bytes(session.client.packed)
-        self.nameserver = ""
+        self.place, self.nameserver = ("", ""), ""
         self._void_terms: set[int] = set()
         self._octets = self._values = 0
         self._questions = set[tuple[str, str]]()
@@ -102,13 +98,13 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
             return None
         records = [text for text in self.dns_txt(domain) if _VERSION.match(text)]
         if len(records) > 1:
-            raise spf.PermError("more than one SPF record", domain)
+            raise spf.PermError(f"more than one SPF record at {domain}")
         if not records:
             return None
         self._octets += len(records[0])
         if self._octets > _MOST_OCTETS:
-            raise spf.PermError(f"more than {_MOST_OCTETS} octets of SPF records", domain)
-        return str(spf.to_ascii(records[0]))
+            raise spf.PermError(f"more than {_MOST_OCTETS} octets of SPF records with that of {domain}")
+        return str(records[0].decode(errors="replace"))
 
     def check0(self, record: str | None, recursion: int) -> _Answer:
         """Evaluate the record of the domain `self.d`."""
@@ -129,22 +125,23 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
 
     def _read(self, record: str) -> tuple[list[Directive], dict[str, str]]:
         """Return a record's directives and its modifiers; one error anywhere spoils it all (4.6)."""
-        if not record.isprintable():
-            raise spf.PermError("control character in the record", self.d)
+        if not (record.isascii() and record.isprintable()):
+            raise spf.PermError(f"characters that are not printable ASCII in the record of {self.d}")
         directives: list[Directive] = []
         modifiers: dict[str, str] = {}
         validate = cache(self.validate_mechanism)  # a record may say one thing eight thousand times
         for term in record.split()[1:]:
+            self.place = self.d, term
             if not (modifier := spf.RE_MODIFIER.match(term)):
                 directives.append(validate(term))
                 continue
             name, value = modifier[1].lower(), term[modifier.end() :]
             if name in modifiers:
-                raise spf.PermError(f"{name}= more than once", term)  # 6
+                raise spf.PermError(f"{name}= more than once")  # 6
             if name in {"redirect", "exp"}:
                 modifiers[name] = self.expand_domain(value)
             elif not MACRO_STRING.fullmatch(value):
-                raise spf.PermError("invalid macro", term)
+                raise spf.PermError("invalid macro")
         return directives, modifiers
 
     def validate_mechanism(self, mech: str) -> Directive:
@@ -153,25 +150,28 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
         try:
             return Directive._make((*super().validate_mechanism(mech), domain))
         except ValueError as error:  # thousands of digits
-            raise spf.PermError("invalid prefix length", mech) from error
+            raise spf.PermError("invalid prefix length") from error
         finally:
             self.d = domain
 
     def expand_domain(self, arg: str) -> str:
         """Return a domain-spec as it is, once its syntax is found right (7.1)."""
         if arg != _IMPLIED and not DOMAIN_SPEC.fullmatch(arg):
-            raise spf.PermError("invalid domain", arg)
+            raise spf.PermError("invalid domain")
         return arg
 
     # Terms (sections 5 and 6)
 
     def check_lookups(self) -> None:
         """Count a term that asks DNS, and see whether there is time for it (4.6.4)."""
-        super().check_lookups()
+        self.lookups += 1
+        if self.lookups > spf.MAX_LOOKUP:
+            raise spf.PermError(f"more than {spf.MAX_LOOKUP} terms that ask DNS")
         self._look_at_the_clock()
 
     def _matches(self, directive: Directive, recursion: int) -> bool:
-        _, mechanism, argument, prefix, _, _ = directive
+        term, mechanism, argument, prefix, _, owner = directive
+        self.place = owner, term
         if mechanism == "all":
             return True
         if family := _FAMILIES.get(mechanism):
@@ -198,15 +198,16 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
     def _includes(self, target: str, recursion: int) -> bool:
         result, _, _ = self.check1(self.dns_spf(target), target, recursion + 1)
         if result == "none":
-            raise spf.PermError("no SPF record to include", target)
+            raise spf.PermError(f"no SPF record at {target}")
         return bool(result == "pass")
 
     def _redirect(self, argument: str, recursion: int) -> _Answer:
+        self.place = self.d, f"redirect={argument}"
         self.check_lookups()
         target = self.macros.name(argument)
         record = self.dns_spf(target)
         if record is None:
-            raise spf.PermError("no SPF record to redirect to", target)
+            raise spf.PermError(f"no SPF record at {target}")
         answer: _Answer = self.check1(record, target, recursion)
         return answer
 
@@ -266,7 +267,7 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
         """Yield the addresses of a domain's MX hosts, each host asked for in its turn (5.4)."""
         hosts = sorted(self.dns(domainname, "MX"))
         if len(hosts) > spf.MAX_MX:
-            raise spf.PermError(f"more than {spf.MAX_MX} MX records", domainname)
+            raise spf.PermError(f"more than {spf.MAX_MX} MX records at {domainname}")
         for _, host in hosts:
             self._look_at_the_clock()
             yield from self.dns_a(host, self.A)
@@ -279,7 +280,7 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
         values = self._ask(name, qtype)
         self._values += len(values)
         if self._values > _MOST_VALUES:
-            raise spf.PermError(f"more than {_MOST_VALUES} records in all", name)
+            raise spf.PermError(f"more than {_MOST_VALUES} records in all")
         return [(value,) for value in values] if qtype == "TXT" else list(values)
 
     def _ask(self, name: str, qtype: str) -> tuple[Any, ...]:
@@ -295,5 +296,5 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
         if not values:
             self._void_terms.add(self.lookups)  # this term's ordinal
             if len(self._void_terms) > spf.MAX_VOID_LOOKUPS:
-                raise spf.PermError(f"more than {spf.MAX_VOID_LOOKUPS} terms with void look-ups", name)
+                raise spf.PermError(f"more than {spf.MAX_VOID_LOOKUPS} terms that find nothing in DNS")
         return values

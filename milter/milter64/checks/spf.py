@@ -48,7 +48,7 @@ def mailfrom(envelope: Envelope, lookup: Lookup) -> Finding:
     - `mechanism`, `record`: the innermost directive that matched, and the domain in whose record it stands
     - `broad`: for a pass, why it says little about who the client is
     - `explanation`: for a fail, what the domain says about it (RFC 7208 6.2), on one line of ASCII
-    - `nameserver`: for a temperror, the one that gave no answer
+    - `aside`: for a temperror, what is the admin's business alone: which nameserver gave no answer
     - `local-part`: "yes" if the answer is for this local part alone
     """
     local, domain = split(envelope.identity)
@@ -61,14 +61,18 @@ def _judge(identity: str, local: str, domain: str, envelope: Envelope, lookup: L
     if not session.client.address:
         return Finding(check=NAME, property=identity, result="none", reason="the client has no IP address")
     if not name:
-        reason = f"{clean(domain) or 'nothing'} is not a domain name of several labels"
+        reason = f"{clean(domain)} is not a domain name of several labels"
+        if not domain:
+            of_sender = identity == MAILFROM and envelope.sender
+            reason = "the sender has no domain" if of_sender else "no HELO or EHLO was given"
         return Finding(check=NAME, property=identity, result="none", reason=reason)
     facts = [("domain", name)]
     try:
         query = CheckHost(session, local, name, lookup)
         result, _, text = query.check()
     except Exception as error:  # noqa: BLE001  whatever a stranger's record makes pyspf do, it is this answer and no more
-        result, reason = "temperror", f"unexpected {type(error).__name__}"
+        result, reason = "temperror", f"the record of {name} could not be evaluated"
+        facts.append(("aside", f"unexpected {type(error).__name__}"))
     else:
         reason = _reason(result, text, query)
         facts += _circumstances(result, text, query)
@@ -91,8 +95,12 @@ def _reason(result: str, text: str, query: CheckHost) -> str:
     match result:
         case "none":
             return f"no SPF record at {domain}"
-        case "temperror" | "permerror":
-            return text.partition(": ")[2]  # pyspf begins with "SPF Permanent Error: "
+        case "temperror":
+            return text.partition(": ")[2]  # pyspf begins with "SPF Temporary Error: "
+        case "permerror":
+            what, (owner, term) = str(query.perm_error.msg).rstrip(":"), query.place
+            where = f", in the record of {owner}: {term}" if owner else ""
+            return f"{what[:1].lower()}{what[1:]}{where}"
         case "pass":
             assert query.matched is not None
             return f"{query.matched.term} of {query.matched.owner}"
@@ -112,7 +120,7 @@ def _circumstances(result: str, text: str, query: CheckHost) -> list[tuple[str, 
     if result == "fail" and (explanation := clean(text)):
         facts.append(("explanation", explanation))
     if result == "temperror" and query.nameserver:
-        facts.append(("nameserver", query.nameserver))
+        facts.append(("aside", query.nameserver))
     if query.local_part:
         facts.append(("local-part", "yes"))
     return facts
