@@ -4,46 +4,30 @@ Any callback may never run: libmilter's C code drops what is not UTF-8, and noth
 MAIL. So a recipient without a CONNECT and a MAIL before it is put off, a client without a HELO has none, and nothing is
 ever trusted for lack of facts. A callback that fails leaves the same gap behind.
 
+The mail server's macros make up for a CONNECT that never ran: where the client's name is no UTF-8, as Sendmail's may
+be, and in another session on the same connection (SMFIC_QUIT_NC), of which libmilter doesn't always take notice.
+
 pymilter's C code calls straight into the sessions. The detour by its base class costs more than decoding an address.
 """
 
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from random import getrandbits
 from typing import Any
 
 import Milter
 
 from milter64 import mailbox
-from milter64.address import Client, Translator
-from milter64.engine import Engine
+from milter64.address import Client, Origin
+from milter64.context import Context, new_token
 from milter64.forged import claim, is_forged
-from milter64.headers import AUTHENTICATION_RESULTS, RECEIVED_SPF, Settings, authentication_results, received_spf
+from milter64.headers import AUTHENTICATION_RESULTS, RECEIVED_SPF, authentication_results, received_spf
 from milter64.reply import NOT_READY, too_many_forged, trouble
 from milter64.session import Envelope, Session
-from milter64.telemetry import Telemetry
 from milter64.text import shown_domain
 from milter64.transaction import Transaction
 from milter64.verdict import Reply
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
-    """What all sessions of a worker share. `authserv_id` is empty where the mail server's name is to be used.
-
-    `notice` is shown every envelope, and doesn't wait.
-    """
-
-    engine: Engine
-    notice: Callable[[Envelope], None]
-    translator: Translator
-    telemetry: Telemetry
-    headers: Settings
-    authserv_id: str
-
 
 _CONTINUE: int = Milter.CONTINUE
 _NO_CONTENT: int = Milter.P_NODATA | Milter.P_NOEOH | Milter.P_NOBODY | Milter.P_NOUNKNOWN
@@ -53,18 +37,19 @@ _MOST_FORGED = 100
 """Fields that are deleted from one message: the mail server looks through its header for each."""
 _MOST_OCTETS = 65_536
 """Octets of Authentication-Results fields that are read in one message; what comes behind them is not trusted."""
+_AT_CONNECT = "j {client_addr} {client_port}"  # the macros that we want there, and no others
 
 
 class Callbacks:
     """One SMTP session, begun before CONNECT; `callbacks` lead to its methods.
 
     `steps` of the protocol are negotiated away where the mail server can do so: replies that say nothing, and content
-    with all its round trips. `agreed` are those that were.
+    with all its round trips. Where it waits for the replies, libmilter gives them.
     """
 
     steps: int = Milter.P_NR_CONN | Milter.P_NR_HELO | Milter.P_NR_MAIL | Milter.P_NOHDRS | _NO_CONTENT
-    agreed = 0
     _client: Client | None = None
+    _told: str | None = None
     _port = 0
     _helo: str | None = None
     _mta = ""
@@ -75,17 +60,33 @@ class Callbacks:
         self._context = context
         self._engine = context.engine
         self._ctx = ctx
-        self._token = f"{getrandbits(32):08x}"  # a name and no secret; unlike urandom it keeps the GIL
+        self._token = new_token()
         self._authserv_id = context.authserv_id
 
     def connect(self, _name: str, _family: int, hostaddr: object) -> None:
         """Decode the client's address, once for the session."""
-        address, self._port = hostaddr[:2] if isinstance(hostaddr, tuple) else (None, 0)
+        address, port = hostaddr[:2] if isinstance(hostaddr, tuple) else (None, 0)
+        self._meet(self._context.translator.client(address), port)
+
+    def _meet(self, client: Client, port: int) -> None:
+        self._told = self._macro("{client_addr}")
         self._mta = self._macro("j") or os.uname().nodename
         self._authserv_id = self._context.authserv_id or self._mta
-        self._client = self._context.translator.client(address)
+        self._client, self._port = client, port
         if tally := self._context.telemetry.tally:
             tally.connected(self._client.origin)
+
+    def _meet_late(self) -> None:
+        """Make up for a CONNECT that never ran; where the mail server gives no address either, say so once."""
+        told, self._client, self._token = self._macro("{client_addr}"), None, new_token()
+        client = self._context.translator.client(told.removeprefix("IPv6:"))
+        if client.origin is not Origin.UNKNOWN:
+            port = self._macro("{client_port}")
+            self._meet(client, int(port) if port.isdecimal() else 0)
+        elif told != self._told:
+            self._told = told
+            why = "no CONNECT was heard, as where its name is no UTF-8, nor a {client_addr} given: it is put off"
+            self._context.telemetry.warning("client unknown", session=self._token, why=why)
 
     def helo(self, name: str) -> None:
         """Record the HELO; another one, as after STARTTLS, takes its place."""
@@ -94,6 +95,8 @@ class Callbacks:
     def envfrom(self, sender: bytes, *_parameters: bytes) -> None:
         """Begin a transaction."""
         self.abort()
+        if not self._client or self._macro("{client_addr}") != self._told:
+            self._meet_late()
         if self._client:
             session = Session(token=self._token, client=self._client, port=self._port, helo=self._helo, mta=self._mta)
             login = self._macro("{auth_authen}")
@@ -150,7 +153,8 @@ class Callbacks:
 
     def refuse(self, reply: Reply) -> int:
         """Refuse what is being asked about, for now or for good."""
-        return _refuse(self._ctx, reply)
+        self._ctx.setreply(reply.code, reply.status, reply.text.replace("%", "%%"))
+        return Milter.REJECT if reply.code.startswith("5") else Milter.TEMPFAIL
 
     def _macro(self, name: str) -> str:
         """Return a macro's value, "" if the mail server gave none, and "?" if pymilter can't read it."""
@@ -232,63 +236,68 @@ class HeaderCallbacks(Callbacks):
             self._ctx.addheader(field, value, 0)
 
 
-def _refuse(ctx: Any, reply: Reply) -> int:  # noqa: ANN401  pymilter has no types
-    ctx.setreply(reply.code, reply.status, reply.text.replace("%", "%%"))
-    return Milter.REJECT if reply.code.startswith("5") else Milter.TEMPFAIL
+Begin = Callable[[Any], Callbacks]  # makes a session for pymilter's context of it
 
 
-def _answered(method: str) -> Callable[..., int]:
+def _begun(begin: Begin, ctx: Any) -> Callbacks:  # noqa: ANN401  pymilter has no types
+    """Begin a session: at the negotiation, or behind another one on the same connection (SMFIC_QUIT_NC)."""
+    session = begin(ctx)
+    ctx.setpriv(session)
+    return session
+
+
+def _answered(begin: Begin, method: str) -> Callable[..., int]:
     """Return the callback that leads to a session's method whose answer the client waits for.
 
     An exception becomes a log line and a temporary answer: our own fault refuses nobody for good.
     """
 
     def callback(ctx: Any, *arguments: object) -> int:  # noqa: ANN401  pymilter has no types
-        session: Callbacks | None = ctx.getpriv()
+        session: Callbacks = ctx.getpriv() or _begun(begin, ctx)
         try:
             return getattr(session, method)(*arguments)
         except Exception:  # noqa: BLE001  the last resort of every callback
-            return _refuse(ctx, session.failed(method) if session else NOT_READY)
+            return session.refuse(session.failed(method))
 
     return callback
 
 
-def _unanswered(method: str, no_reply: int = 0) -> Callable[..., int]:
+def _unanswered(begin: Begin, method: str, no_reply: int = 0) -> Callable[..., int]:
     """Return the callback that leads to a session's method that says nothing; an exception becomes a log line.
 
-    The mail server may have agreed to wait for no reply, which the step `no_reply` stands for.
+    The step `no_reply` is the one by which nobody waits for a reply, if the session has it.
     """
 
     def callback(ctx: Any, *arguments: object) -> int:  # noqa: ANN401  pymilter has no types
-        session: Callbacks = ctx.getpriv()
+        session: Callbacks = ctx.getpriv() or _begun(begin, ctx)
         try:
             getattr(session, method)(*arguments)
         except Exception:  # noqa: BLE001  the last resort of every callback
             session.failed(method)
-        return _NOREPLY if session.agreed & no_reply else _CONTINUE
+        return _NOREPLY if session.steps & no_reply else _CONTINUE
 
     return callback
 
 
-def callbacks(begin: Callable[[Any], Callbacks]) -> Mapping[str, Callable[..., int]]:
-    """Return what libmilter is to call, by pymilter's names; `begin` makes a session for pymilter's context of it."""
+def callbacks(begin: Begin) -> Mapping[str, Callable[..., int]]:
+    """Return what libmilter is to call, by pymilter's names."""
     return {
         "negotiate": partial(_negotiate, begin),
-        "connect": _unanswered("connect", Milter.P_NR_CONN),
-        "helo": _unanswered("helo", Milter.P_NR_HELO),
-        "envfrom": _unanswered("envfrom", Milter.P_NR_MAIL),
-        "envrcpt": _answered("envrcpt"),
-        "header": _unanswered("header", Milter.P_NR_HDR),
-        "eom": _answered("eom"),
-        "abort": _unanswered("abort"),
-        "close": _unanswered("close"),
+        "connect": _unanswered(begin, "connect", Milter.P_NR_CONN),
+        "helo": _unanswered(begin, "helo", Milter.P_NR_HELO),
+        "envfrom": _unanswered(begin, "envfrom", Milter.P_NR_MAIL),
+        "envrcpt": _answered(begin, "envrcpt"),
+        "header": _unanswered(begin, "header", Milter.P_NR_HDR),
+        "eom": _answered(begin, "eom"),
+        "abort": _unanswered(begin, "abort"),
+        "close": _unanswered(begin, "close"),
     }
 
 
-def _negotiate(begin: Callable[[Any], Callbacks], ctx: Any, offers: list[int]) -> int:  # noqa: ANN401  pymilter has no types
-    """Begin a session, and ask for nothing but to add and to delete header fields."""
-    session = begin(ctx)
-    ctx.setpriv(session)
-    session.agreed = offers[1] & session.steps
-    offers[:] = Milter.ADDHDRS | Milter.CHGHDRS, session.agreed, 0, 0
+def _negotiate(begin: Begin, ctx: Any, offers: list[int]) -> int:  # noqa: ANN401  pymilter has no types
+    """Begin a session, and ask for nothing but to add and to delete header fields, and for the macros that we want."""
+    session = _begun(begin, ctx)
+    if names_macros := offers[0] & Milter.SETSYMLIST:
+        ctx.setsymlist(Milter.M_CONNECT, _AT_CONNECT)
+    offers[:] = Milter.ADDHDRS | Milter.CHGHDRS | names_macros, offers[1] & session.steps, 0, 0
     return _CONTINUE

@@ -8,8 +8,9 @@ from typing import Any
 import Milter
 import pytest
 
-from milter64.address import Translator
-from milter64.callbacks import Callbacks, Context, callbacks
+from milter64.address import Origin, Translator
+from milter64.callbacks import Callbacks, callbacks
+from milter64.context import Context
 from milter64.headers import Settings as Headers
 from milter64.telemetry import Settings, Telemetry
 from rig.milterclient import ALL_ACTIONS, ALL_STEPS
@@ -28,7 +29,7 @@ class Broken:
         if method == self._broken:
             self._broken = ""
             raise ZeroDivisionError("of our own making")
-        return SimpleNamespace(exempt=True) if method in ("begin", "client") else None
+        return SimpleNamespace(exempt=True, origin=Origin.UNKNOWN) if method in ("begin", "client") else None
 
 
 class MailServer:
@@ -74,6 +75,9 @@ class MailServer:
 
     def getsymval(self, _: str) -> None:
         return None
+
+    def setsymlist(self, *_: object) -> None:
+        pass
 
     def setreply(self, *words: str) -> None:
         self.reply = " ".join(words)

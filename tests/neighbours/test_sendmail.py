@@ -19,7 +19,9 @@ from rig.stage import MEMORY
 from rig.world import HONEST, HONEST_IPV6, NAMELESS, STRANGER, ZONES, behind
 
 UNDECODED = "64:ff9b:1::c01f:c40a"
-ADDRESSES = [HONEST, behind(HONEST), HONEST_IPV6, behind(NAMELESS), behind(STRANGER), UNDECODED]
+NO_UTF_8 = behind("192.31.196.50")
+"""A client whose name Sendmail hands on as it is, by its /etc/hosts: glibc takes no such name from DNS."""
+ADDRESSES = [NO_UTF_8, HONEST, behind(HONEST), HONEST_IPV6, behind(NAMELESS), behind(STRANGER), UNDECODED]
 FORGED = (
     "Authentication-Results: mx.lab.example; spf=pass smtp.mailfrom=forged\n"
     "Received-SPF: pass receiver=mx.lab.example; identity=mailfrom; envelope-from=forged\n"
@@ -41,7 +43,8 @@ class Both:
         (line,) = re.findall(r"^ *(INPUT_MAIL_FILTER\(.*\)dnl)$", README, flags=re.MULTILINE)
         assert "inet:8864@127.0.0.1" in line
         line = line.replace("inet:8864@127.0.0.1", first.socket)
-        self.sendmail = lab.start(Sendmail, milter=line, network=network)
+        hosts = NO_UTF_8.encode() + b" caf\xe9.example\n"
+        self.sendmail = lab.start(Sendmail, milter=line, hosts=hosts, network=network)
         self.postfix = lab.start(Postfix, milters=second.milters, network=network)
         self.network = network
 
@@ -80,6 +83,7 @@ CASES = [
     ("undecoded", UNDECODED, "mail.honest.example", "a@honest.example", "250"),
     ("postmaster", behind(STRANGER), "stranger.example", "a@honest.example", "250"),
     ("forged", behind(STRANGER), "stranger.example", "a@honest.example", "550 5.7.23 SPF fail: "),
+    ("8bit", NO_UTF_8, "stranger.example", "a@honest.example", "550 5.7.23 SPF fail: "),
     ("soft", behind(STRANGER), "stranger.example", "a@soft.example", "450 4.7.1 Greylisted (SPF softfail), "),
     ("lost", behind(HONEST), "mail.honest.example", "a@lost.example", "450 4.7.1 Greylisted (SPF temperror), "),
     ("nameless", behind(NAMELESS), "none.example", "a@none.example", "450 4.7.1 Greylisted (Reverse DNS permerror)"),

@@ -149,6 +149,10 @@ class MilterClient:
         """End the transaction without a message."""
         self._send(b"A", b"")
 
+    def quit_for_another(self) -> None:
+        """End the session, and begin another on the same connection, as it was negotiated (SMFIC_QUIT_NC)."""
+        self._send(b"K", b"")
+
     def quit(self) -> None:
         """End the session, and wait until the milter has hung up too."""
         self._send(b"Q", b"")

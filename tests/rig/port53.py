@@ -25,12 +25,14 @@ class Dns(Nsd):
         return super()._configuration()
 
 
-def with_resolver(folder: Path, *command: str) -> tuple[str, ...]:
+def with_resolver(folder: Path, *command: str, hosts: bytes = b"") -> tuple[str, ...]:
     """Return what to execute for a command to find that server in /etc/resolv.conf, on a host mx.lab.example.
 
-    `folder` is for its resolv.conf. Sendmail waits for a minute where the host's name has no dot.
+    `folder` is for its resolv.conf, and for its /etc/hosts, with lines of one's own. Sendmail waits for a minute where
+    the host's name has no dot.
     """
-    file = folder / "resolv.conf"
-    file.write_text(f"nameserver {ADDRESS}\n")
-    script = 'hostname mx.lab.example && mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
-    return ("unshare", "--mount", "--uts", "sh", "-c", script, "sh", str(file), *command)
+    (folder / "resolv.conf").write_text(f"nameserver {ADDRESS}\n")
+    (folder / "hosts").write_bytes(Path("/etc/hosts").read_bytes() + hosts)
+    mounts = "".join(f'mount --bind "$1/{name}" /etc/{name} && ' for name in ("resolv.conf", "hosts"))
+    script = f'hostname mx.lab.example && {mounts} shift && exec "$@"'
+    return ("unshare", "--mount", "--uts", "sh", "-c", script, "sh", str(folder), *command)

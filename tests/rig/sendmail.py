@@ -44,10 +44,11 @@ _CONFIGURATION = """
 class Sendmail(Server):
     """A Sendmail that takes mail for lab.example into its queue, and lets it lie there."""
 
-    def __init__(self, folder: Path, /, *, milter: str, network: Network = HERE) -> None:
-        """`milter`: the line of its mc file that names the filter."""
+    def __init__(self, folder: Path, /, *, milter: str, hosts: bytes = b"", network: Network = HERE) -> None:
+        """`milter`: the line of its mc file that names the filter; `hosts`: lines of its /etc/hosts."""
         super().__init__(folder, network=network)
         self._milter = milter
+        self._hosts = hosts
         self.port = self.submission_port = 0
 
     def queued(self, recipient: str) -> Message:
@@ -72,7 +73,7 @@ class Sendmail(Server):
         cf = self._folder / "sendmail.cf"
         cf.write_text(HERE.run("m4", stdin=mc))
         command = (str(_PROGRAM), "-bD", "-C", str(cf))
-        process = self._run(stack, *with_resolver(self._folder, *command))
+        process = self._run(stack, *with_resolver(self._folder, *command, hosts=self._hosts))
         until(self._accepts, "Sendmail to accept connections")
         return process
 

@@ -66,8 +66,9 @@ def logged(milter: Milter64, recipient: str) -> Line:
     return milter.wait_log(lambda line: recipient in line.get("to", ""))
 
 
-def test_nothing_is_asked_for_but_to_add_and_to_change_header_fields(client: MilterClient) -> None:
-    assert client.actions == Milter.ADDHDRS | Milter.CHGHDRS
+def test_no_more_is_asked_for_than_to_add_and_to_change_header_fields_and_who_calls(client: MilterClient) -> None:
+    assert client.actions == Milter.ADDHDRS | Milter.CHGHDRS | Milter.SETSYMLIST
+    assert client.macros == {"connect": ["j", "{client_addr}", "{client_port}"]}
 
 
 def test_no_content_is_asked_for_and_no_reply_owed_where_none_is_needed(client: MilterClient) -> None:

@@ -10,8 +10,9 @@ from tempfile import TemporaryDirectory
 
 from milter64 import supervisor
 from milter64.board import Board
-from milter64.callbacks import Callbacks, Context, HeaderCallbacks, callbacks
+from milter64.callbacks import Callbacks, HeaderCallbacks, callbacks
 from milter64.config import Settings, load
+from milter64.context import Context
 from milter64.counting import CountingResolver
 from milter64.dns import Resolver
 from milter64.engine import Engine
