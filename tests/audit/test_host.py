@@ -187,6 +187,11 @@ def test_bridges(network: Namespace) -> None:
     assert found.bridges == ("docker0",)
 
 
+def test_the_backlog_is_the_kernels(network: Namespace) -> None:
+    network.run("sysctl", "-q", "net.core.somaxconn=77")
+    assert network.call(host.read).backlog == 77
+
+
 def test_the_clock_is_the_kernels() -> None:
     done = Process(sys.executable, "-c", "import time; print(time.time())")
     with done as process:

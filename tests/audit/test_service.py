@@ -91,6 +91,7 @@ def test_of_a_postfix_that_is_not_known_nothing_is_said() -> None:
 
 REFUSED = Doors(refusal="connection refused")
 BARRED = Doors(obstacle="drwx------")
+CROWDED = Scene(host=replace(HOST, backlog=128), main={"default_process_limit": "200"})
 OPEN = 'milter.socket = "inet:8864"'
 
 
@@ -108,6 +109,8 @@ OPEN = 'milter.socket = "inet:8864"'
             "milter.socket_group",
         ),
         (asked("", INSIDE), "ok", "answers on unix:/var/spool/postfix/milter64/milter64.sock", ""),
+        (CROWDED, "warning", "128 connections wait there, and Postfix may make 200", "net.core.somaxconn to 4096"),
+        (replace(CROWDED, host=replace(HOST, backlog=200)), "ok", "answers", ""),
         (asked("", OPEN), "warning", "inet:8864@0.0.0.0 is open to other hosts", "localhost"),
         (asked("", f'milter.socket = "inet6:8864@[{SIX}]"'), "warning", "is open to other hosts", "unix"),
         (asked("", 'milter.socket = "inet6:8864@[::1]"'), "ok", "answers", ""),

@@ -105,7 +105,8 @@ class Host:
 
     `sources` has, by family, the address that the kernel sends from to the public Internet; none if there is no way.
     `peers` are the other ends of the connections to port 25 here, those that ended a moment ago too. `container` is the
-    kind of container that this is, empty if it is none. `nameservers` are those of resolv.conf.
+    kind of container that this is, empty if it is none. `nameservers` are those of resolv.conf. `backlog` is how many
+    connections may wait at a socket to be taken, 0 if that isn't known.
     """
 
     name: str = "localhost"
@@ -118,6 +119,7 @@ class Host:
     bridges: tuple[str, ...] = ()
     container: str = ""
     nameservers: tuple[str, ...] = ("127.0.0.1",)
+    backlog: int = 0
     clock: Clock
 
     def address(self, text: str) -> Address | None:
@@ -143,6 +145,7 @@ def read() -> Host:
         bridges=tuple(link["ifname"] for link in _ip("link", "show", "type", "bridge") if "ifname" in link),
         container=container_kind(),
         nameservers=tuple(map(str, system_nameservers())),
+        backlog=_backlog(),
         clock=_clock(),
     )
 
@@ -236,6 +239,12 @@ def container_kind(root: Path = Path("/")) -> str:
     with suppress(OSError):
         return (root / "run/systemd/container").read_text().strip()
     return ""
+
+
+def _backlog() -> int:
+    with suppress(OSError, ValueError):
+        return int(Path("/proc/sys/net/core/somaxconn").read_text())
+    return 0
 
 
 def _clock() -> Clock:

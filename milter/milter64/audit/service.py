@@ -83,6 +83,14 @@ def _socket(facts: Facts) -> Line:
             see=see,
             remedy='listen on "inet:8864@localhost" or on a unix socket',
         )
+    processes = facts.postfix.value("default_process_limit")
+    if processes.isdecimal() and 0 < facts.host.backlog < int(processes):
+        return warning(
+            subject,
+            f"the kernel lets {facts.host.backlog} connections wait there, and Postfix may make {processes} at once",
+            see="sysctl net.core.somaxconn; postconf default_process_limit",
+            remedy="set net.core.somaxconn to 4096, the kernel's default since Linux 5.4, and restart milter64",
+        )
     return ok(subject, f"answers on {door}", see=see)
 
 
