@@ -91,8 +91,21 @@ def test_a_finding_of_another_generation_of_answers_serves_nobody_however_late()
 
 
 def test_the_memory_is_bounded_and_the_oldest_goes_first() -> None:
-    memory = Memory(cap=2)
-    for number in range(3):
+    memory = Memory(capacity=5000)
+    for number in range(9):
         memory.remember(envelope(address=f"2001:db8::{number}"), IPREV, 300)
-    recalled = [memory.recall(envelope(address=f"2001:db8::{n}"), [IPREV.key])[0] for n in range(3)]
-    assert list(map(bool, recalled)) == [False, True, True]
+    recalled = [bool(memory.recall(envelope(address=f"2001:db8::{n}"), [IPREV.key])[0]) for n in range(9)]
+    assert recalled == sorted(recalled)
+    assert 0 < sum(recalled) < 9
+    weight, capacity = memory.bound
+    assert weight <= capacity == 5000
+
+
+def test_strangers_with_much_to_say_push_out_more_than_others() -> None:
+    memory = Memory(capacity=100_000)
+    for number in range(20):
+        memory.remember(envelope(address=f"2001:db8::{number}"), IPREV, 300)
+    for number in range(20):
+        memory.remember(envelope(helo="x" * 9_000 + f"{number}.example"), SPF, 300)
+    assert memory.bound[0] <= 100_000
+    assert not memory.recall(envelope(address="2001:db8::1"), [IPREV.key])[0]

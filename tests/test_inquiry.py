@@ -109,11 +109,8 @@ def test_in_a_burst_of_one_network_half_are_asked_at_once_and_all_are_judged(
         records.gate.set()
         findings = [verdict.result()[0][SPF].result for verdict in (*waiting, other)]
     assert findings == ["pass"] * 40 + ["fail"]
-    assert {name: bound[0] for name, bound in asked.bounds().items()} == {
-        "findings": 2,
-        "waiting_verdicts": 0,
-        "waiting_line": 0,
-    }
+    taken = {name: bound[0] for name, bound in asked.bounds().items()}
+    assert (taken["waiting_verdicts"], taken["waiting_line"]) == (0, 0)
 
 
 @pytest.mark.parametrize("line", [256, 0])

@@ -8,7 +8,7 @@ invention (RFC 6147) and are dropped, so that no check takes a translator for a 
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event, Lock
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ import dns.name
 import dns.rcode
 
 from milter64.address import Translator
-from milter64.cache import Cache
+from milter64.cache import Cache, octets
 from milter64.exchange import Nameserver, nameservers
 from milter64.nameservers import Nameservers, OutOfMeans, Unanswered
 from milter64.text import ascii_domain
@@ -32,6 +32,8 @@ LONGEST_CHAIN = 10
 _CAPACITY = 16 * 2**20
 _LARGEST = _CAPACITY // 1024
 """Octets that the cache may take, and an answer in it: strangers' zones fill it."""
+_MOST_TOLD = 16_384
+"""Octets of the answers that are kept with the questions, for as long as the transaction lasts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,8 @@ class Lookup:
     """One check's door to DNS within one verdict; for one thread.
 
     `deadline` is a time.monotonic() value. `ttl` is the shortest TTL of all answers, None before the first. `questions`
-    are all that were asked, in order. `out_of_means` says that one could not be, for want of a socket, say.
+    are all that were asked, in order; what answers hold beyond `_MOST_TOLD` in all is left out of them. `out_of_means`
+    says that one could not be, for want of a socket, say.
     """
 
     def __init__(self, resolver: Asker, deadline: float, lasting: float = 0.0) -> None:
@@ -98,6 +101,7 @@ class Lookup:
         self.deadline = deadline
         self.ttl: int | None = None
         self.questions: list[Question] = []
+        self._told = 0
         self.out_of_means = False
 
     def ask(self, name: str, rdtype: str) -> Answer:
@@ -116,7 +120,10 @@ class Lookup:
             raise
         finally:
             seconds = time.monotonic() - began
-            self.questions.append(Question(name=name, rdtype=rdtype, answer=answer, error=error, seconds=seconds))
+            if answer:
+                self._told += octets(answer.values)
+            told = replace(answer, values=()) if answer and self._told > _MOST_TOLD else answer
+            self.questions.append(Question(name=name, rdtype=rdtype, answer=told, error=error, seconds=seconds))
         self.ttl = answer.ttl if self.ttl is None else min(self.ttl, answer.ttl)
         return answer
 

@@ -7,31 +7,31 @@ that it rests on, an hour at most; a temperror never. All of an earlier generati
 
 from collections.abc import Callable, Iterable
 from math import inf
-from threading import Lock
 from time import monotonic
 
+from milter64.cache import Cache
 from milter64.session import Envelope, split
 from milter64.verdict import Finding, Findings, Key
 
 LONGEST = 3600
 """Seconds that a finding is kept at most, and seconds that an expired one may still serve while DNS doesn't answer."""
-_CAP = 50_000
+_CAPACITY = 64 * 2**20
+"""Octets of findings: some 40,000, and fewer of those about whom strangers have much to say."""
+_LARGEST = _CAPACITY // 1024
 
 
 class Memory:
     """Findings by their question and the facts that they rest on; thread-safe."""
 
-    def __init__(self, cap: int = _CAP, clock: Callable[[], float] = monotonic) -> None:
-        """Keep `cap` findings at most; the oldest go first."""
-        self._cap = cap
+    def __init__(self, capacity: int = _CAPACITY, clock: Callable[[], float] = monotonic) -> None:
+        """Keep findings of `capacity` octets at most; those that were used longest ago go first."""
         self._clock = clock
-        self._lock = Lock()
-        self._kept: dict[tuple[str, ...], _Kept] = {}
+        self._kept: Cache[tuple[str, ...], _Kept] = Cache(capacity, _LARGEST)
 
     @property
     def bound(self) -> tuple[int, int]:
-        """How many findings are kept, and how many may be."""
-        return len(self._kept), self._cap
+        """How much is kept, and how much may be, in octets."""
+        return self._kept.weight, self._kept.capacity
 
     def recall(
         self, envelope: Envelope, keys: Iterable[Key], generation: int = 0, *, expired: bool = False
@@ -66,11 +66,7 @@ class Memory:
         if finding.key == _MAILFROM and finding.fact("local-part"):  # HELO's is postmaster always
             facts = *facts, envelope.identity
         until = self._clock() + min(LONGEST if ttl is None else ttl, LONGEST)
-        with self._lock:
-            self._kept.pop(facts, None)
-            if len(self._kept) >= self._cap:
-                del self._kept[next(iter(self._kept))]
-            self._kept[facts] = until, generation, finding
+        self._kept.put(facts, (until, generation, finding))
 
 
 _Kept = tuple[float, int, Finding]

@@ -131,7 +131,7 @@ def test_the_engine_says_how_full_its_caches_and_queues_are() -> None:
     court = Court()
     assert court.engine.bounds() == {
         "familiar": (0, 8192),
-        "findings": (0, 50_000),
+        "findings": (0, 64 * 2**20),
         "learning_queue": (0, 512),
         "waiting_line": (0, 256),
         "waiting_verdicts": (0, 32),

@@ -179,6 +179,17 @@ def test_a_lookup_tells_what_was_asked_and_the_shortest_ttl(server: DnsServer) -
     assert all(0 < question.seconds < PATIENCE for question in lookup.questions)
 
 
+def test_a_lookup_tells_of_large_answers_how_they_went_and_not_what_they_hold(server: DnsServer) -> None:
+    for number in range(20):
+        server.records[f"large{number}.example"] = {"TXT": ["x" * 2_000]}
+    resolver = Resolver(Settings(nameservers=(server.address,)), Translator())
+    lookup = Lookup(resolver, time.monotonic() + PATIENCE)
+    for number in range(20):
+        assert lookup.ask(f"large{number}.example", "TXT").values == (b"x" * 2_000,)
+    told = [question.answer.values for question in lookup.questions if question.answer and question.answer.exists]
+    assert told == [(b"x" * 2_000,)] * 7 + [()] * 13
+
+
 @pytest.mark.slow
 def test_a_silent_server_opens_the_breaker_in_five_seconds_and_its_return_closes_it_within_two(
     server: DnsServer,

@@ -168,6 +168,22 @@ def test_the_cache_holds_no_more_than_its_cap(open_store: Open, monkeypatch: pyt
     assert list(store._cache) == ["pair 7", "pair 8", "pair 9"]  # noqa: SLF001  a cap has no other side that shows
 
 
+def test_the_cache_holds_no_more_rows_than_its_cap(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("milter64.store.sqlite._MAX_CACHED_ROWS", 10)
+    store = open_store()
+    for pair in ("few", "many"):
+        store.read(pair)
+    store.merge("few", {NETWORK: WAITING})
+    for number in range(9):
+        store.merge("many", {f"net:{number}": WAITING})
+    assert list(store._cache) == ["few", "many"]  # noqa: SLF001  a cap has no other side that shows
+    store.merge("many", {"net:9": WAITING})
+    assert list(store._cache) == ["many"]  # noqa: SLF001
+    store.merge("many", {"net:10": WAITING})
+    assert not store._cache  # noqa: SLF001
+    assert len(store.read("many")) == 11
+
+
 def test_the_log_of_what_is_yet_to_be_written_back_has_a_cap(
     open_store: Open, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,8 @@ _FRESH = 0.5
 other processes' rows are to be seen within a second."""
 _MAX_CACHED = 20_000
 """Keys in the cache."""
+_MAX_CACHED_ROWS = 100_000
+"""Their rows, of which strangers may give each key a hundred."""
 _MAX_PENDING = 100_000
 """Rows that wait to be written; what comes on top is not kept."""
 _BATCH_DELAY = 0.1
@@ -57,6 +59,7 @@ class SqliteStore(Generic[Row]):
         self._reader = Table(path, kind, warn, patience=_READ_PATIENCE, trust=_TRUST)
         self._cache: dict[str, tuple[float, Mapping[str, Row]]] = {}
         """By key, when it was read, and the rows."""
+        self._cached_rows = 0
         self._version: tuple[int, int] | None = None
         self._looked = self._changed = -inf
         self._pending = Rows(kind)
@@ -99,11 +102,7 @@ class SqliteStore(Generic[Row]):
             for unwritten in (self._batch, self._pending):
                 if mine := unwritten.of(key):
                     rows = united(self._kind, rows, mine)
-            if cached:
-                del self._cache[key]
-            elif len(self._cache) >= _MAX_CACHED:
-                del self._cache[next(iter(self._cache))]
-            self._cache[key] = now, rows
+            self._remember(key, now, rows)
             return rows
 
     def merge(self, key: str, rows: Mapping[str, Row]) -> None:
@@ -114,7 +113,7 @@ class SqliteStore(Generic[Row]):
             else:
                 self._dropped += len(rows)
             if cached := self._cache.get(key):
-                self._cache[key] = cached[0], united(self._kind, cached[1], rows)
+                self._remember(key, cached[0], united(self._kind, cached[1], rows))
         if not self._wake.is_set():
             self._wake.set()
 
@@ -161,6 +160,18 @@ class SqliteStore(Generic[Row]):
         with self._lock:
             self._reader.close()
 
+    def _remember(self, key: str, read_at: float, rows: Mapping[str, Row]) -> None:
+        """Keep the rows of a key in the cache; those that were read longest ago make room."""
+        self._forget(key)
+        self._cache[key] = read_at, rows
+        self._cached_rows += len(rows)
+        while len(self._cache) > _MAX_CACHED or self._cached_rows > _MAX_CACHED_ROWS:
+            self._forget(next(iter(self._cache)))
+
+    def _forget(self, key: str) -> None:
+        if cached := self._cache.pop(key, None):
+            self._cached_rows -= len(cached[1])
+
     def _look(self, now: float) -> None:
         """See whether what was read before now may be out of date."""
         self._looked = now
@@ -173,6 +184,7 @@ class SqliteStore(Generic[Row]):
             self._warn(f"the store is gone, nobody is greylisted until it is back: {gone}")
         self._outage = str(gone)
         self._cache.clear()
+        self._cached_rows = 0
         self._wake.set()
 
     def _write_behind(self) -> None:
