@@ -77,6 +77,12 @@ def test_who_could_be_refused_if_we_were_not_too_busy_to_ask_is_put_off_and_noth
     assert court.judge(court.begin(sender="")) == "yes"
 
 
+def test_who_is_never_greylisted_can_be_refused_and_is_put_off_for_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    court = Court(f'{AT_ONCE}skip_recipients = ["lab.example"]\n')
+    busy(court, monkeypatch)
+    assert [court.offer("a@honest.example"), court.offer("a@honest.example", "b@else.example")] == ["451 4.3.2"] * 2
+
+
 def test_who_could_only_be_greylisted_passes_by_coming_back_however_busy_we_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

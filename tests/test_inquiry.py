@@ -1,5 +1,5 @@
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from threading import Barrier, Event
@@ -11,7 +11,6 @@ from milter64.checks import REMOTE
 from milter64.dns import Answer
 from milter64.inquiry import Inquiry
 from milter64.metrics import Tally
-from milter64.nameservers import OutOfMeans
 from milter64.policy import Policy, weigh
 from milter64.session import Envelope
 from milter64.verdict import Finding, Key
@@ -155,15 +154,6 @@ def test_a_check_that_overruns_the_deadline_has_no_finding_keeps_its_place_and_t
     until(lambda: asked.bounds()["waiting_verdicts"] == (0, 32), "the place to be given back")
 
 
-def test_where_no_thread_is_to_be_had_the_place_is_given_back(make: Make) -> None:
-    asked = make(Records(zone(ZONE)))
-    asked.close()
-    for _ in range(40):
-        with pytest.raises(RuntimeError):
-            asked.ask(ENVELOPE, [SPF, IPREV], soon())
-    assert asked.ask(ENVELOPE, [SPF], soon())[0][SPF].result == "pass"
-
-
 @pytest.mark.parametrize("broken", [SPF, IPREV], ids=str)
 def test_a_check_that_breaks_is_a_temperror_the_others_count_and_it_is_reported(
     broken: Key, make: Make, faults: list[str], monkeypatch: pytest.MonkeyPatch
@@ -249,23 +239,6 @@ def test_what_an_answer_might_have_made_a_pass_is_not_remembered(
     asked = make(records)
     assert asked.ask(ENVELOPE, [SPF], soon())[0][SPF].result == result
     assert bool(asked.recall(ENVELOPE, [SPF])[0]) == remembered
-
-
-class OutOfSockets(Records):
-    """Is asked about addresses, and can't ask."""
-
-    def ask(self, name: str, rdtype: str, deadline: float = 0.0, _lasting: float = 0.0) -> Answer:
-        if rdtype in ("PTR", "A"):
-            raise OutOfMeans("too many open files")
-        return super().ask(name, rdtype, deadline)
-
-
-@pytest.mark.parametrize(("record", "found"), [("v=spf1 a -all", {}), ("v=spf1 ptr -all", {}), ("v=spf1 -all", {SPF})])
-def test_what_we_have_no_means_to_ask_has_no_finding(make: Make, record: str, found: Collection[Key]) -> None:
-    asked = make(OutOfSockets(zone(f"honest.example TXT {record}")))
-    assert asked.ask(ENVELOPE, [SPF, IPREV], soon())[0].keys() == set(found)
-    assert asked.ask_in_turn(ENVELOPE, [SPF, IPREV], soon()).keys() == set(found)
-    assert asked.recall(ENVELOPE, [SPF, IPREV])[0].keys() == set(found)
 
 
 def test_what_was_found_before_all_was_to_be_forgotten_is_remembered_neither_before_nor_after(make: Make) -> None:

@@ -6,10 +6,11 @@ from contextlib import closing
 
 import pytest
 
+from milter64.dns import Answer
 from milter64.inquiry import Inquiry
 from milter64.verdict import Finding, Key
 from rig.envelopes import envelope
-from rig.records import Records, zone
+from rig.records import Records, Zone, zone
 
 SPF, IPREV = ("spf", "smtp.mailfrom"), ("iprev", "policy.iprev")
 CLIENT = "192.31.196.10"
@@ -25,14 +26,27 @@ def soon() -> float:
     return time.monotonic() + 10
 
 
+class Deadlines(Records):
+    """Keeps the deadlines of questions."""
+
+    def __init__(self, zone: Zone, *, ttl: int) -> None:
+        super().__init__(zone, ttl=ttl)
+        self.deadlines: list[float] = []
+
+    def ask(self, name: str, rdtype: str, deadline: float = 0.0, lasting: float = 0.0) -> Answer:
+        self.deadlines.append(deadline)
+        return super().ask(name, rdtype, deadline, lasting)
+
+
 class Expired:
     """An inquiry whose findings have all run out, and the records that it asks."""
 
     def __init__(self) -> None:
-        self.records = Records(zone(ZONE), ttl=0)
+        self.records = Deadlines(zone(ZONE), ttl=0)
         self.inquiry = Inquiry(self.records, lambda _: None, lambda: None)  # type: ignore[arg-type]  # a fake
         self.inquiry.ask(ENVELOPE, [SPF, IPREV], soon())
         self.records.questions.clear()
+        self.records.deadlines.clear()
 
     def answers(self, serves: Callable[[Finding], bool], *, at_once: bool) -> tuple[dict[Key, str], set[Key]]:
         findings, _, late = self.inquiry.answers(ENVELOPE, [SPF, IPREV], soon(), serves, at_once=at_once)
@@ -56,6 +70,15 @@ def test_elsewhere_late_findings_serve_if_dns_does_not_answer(expired: Expired) 
     assert expired.records.questions
     expired.records.fail("honest.example")
     assert expired.answers(lambda _: True, at_once=False) == ({SPF: "pass", IPREV: "pass"}, {SPF})
+
+
+@pytest.mark.parametrize(("serves", "seconds"), [(True, 0.3), (False, 10.0)])
+def test_dns_has_a_moment_where_late_findings_would_do_for_all_and_else_its_whole_time(
+    expired: Expired, seconds: float, *, serves: bool
+) -> None:
+    before = time.monotonic()
+    expired.answers(lambda finding: serves or finding.key != SPF, at_once=False)
+    assert all(before + seconds <= each <= time.monotonic() + seconds for each in expired.records.deadlines)
 
 
 @pytest.mark.parametrize(("at_once", "spf"), [(True, "pass"), (False, "temperror")])
