@@ -85,6 +85,24 @@ def test_three_needs_at_most_lead_to_the_verdict_that_full_information_would_giv
             assert max(floor, *(table.action(each) for each in known.values()), Action.ACCEPT) is Action.GREYLIST
 
 
+@pytest.mark.parametrize("floor", [Action.ACCEPT, Action.GREYLIST])
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair.before.value}-{pair.after.value}")
+def test_being_busy_lets_nobody_in_and_refuses_nobody_for_good_whom_full_information_would_not(
+    pair: Pair, floor: Action
+) -> None:
+    for case in product(outcomes(), repeat=len(QUESTIONS)):
+        table = rules({key: most for key, (most, _, _) in zip(QUESTIONS, case, strict=True)}, floor)
+        truth = {key: finding(key, action) for key, (_, action, _) in zip(QUESTIONS, case, strict=True)}
+        known = {key: truth[key] for key, (_, _, is_known) in zip(QUESTIONS, case, strict=True) if is_known}
+        evidence, reached = weigh(known, table, [key for key in QUESTIONS if key not in known]), None
+        while isinstance(step := decide(evidence, reached), Need):
+            assert (step, reached) == (Need.STANDING, None), "there is nothing left to ask"
+            reached = pair.attempt(complete=True)
+        full, _ = run(truth, truth, pair, table)
+        assert step.action is not Action.ACCEPT or full.action is Action.ACCEPT, (case, step, full)
+        assert step.action is not Action.REJECT or full.action is Action.REJECT, (case, step, full)
+
+
 SPF = ("spf", "smtp.mailfrom")
 NEW, PASSED = PAIRS[0], PAIRS[2]
 
