@@ -63,7 +63,15 @@ class OutOfSockets(Records):
         return super().ask(name, rdtype, deadline)
 
 
-@pytest.mark.parametrize(("record", "found"), [("v=spf1 a -all", {}), ("v=spf1 ptr -all", {}), ("v=spf1 -all", {SPF})])
+@pytest.mark.parametrize(
+    ("record", "found"),
+    [
+        ("v=spf1 a -all", {}),
+        ("v=spf1 ptr -all", {}),
+        ("v=spf1 ptr +all", {SPF}),
+        ("v=spf1 -all", {SPF}),
+    ],
+)
 def test_what_we_have_no_means_to_ask_has_no_finding(record: str, found: Collection[Key]) -> None:
     with closing(inquiry(OutOfSockets(zone(f"honest.example TXT {record}")))) as asked:
         assert asked.ask(ENVELOPE, [SPF, IPREV], soon())[0].keys() == set(found)
