@@ -15,7 +15,7 @@ python3Packages.buildPythonApplication {
     idna
     netaddr
     prometheus-client
-    publicsuffix2
+    publicsuffixlist
     pymilter
     pyspf
     structlog

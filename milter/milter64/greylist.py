@@ -22,9 +22,9 @@ from typing import Literal
 from zlib import crc32
 
 from milter64.frozen import frozen
-from milter64.groups import registered_domain
 from milter64.networks import pack
 from milter64.session import split
+from milter64.suffixes import registered_domain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

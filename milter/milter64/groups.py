@@ -1,32 +1,65 @@
 """What rows of the greylist are kept by: the pair of a message, and the groups that its client is proven to be in."""
 
 import re
-from functools import cache
+from collections import Counter
+from collections.abc import Iterator
 from hashlib import sha256
 
-from publicsuffix2 import PublicSuffixList
-
 from milter64.address import Client
-from milter64.networks import unpack
 from milter64.session import split
+from milter64.suffixes import registered_domain
 from milter64.verdict import Finding, Findings
 
-_PRVS = re.compile(r"prvs=[0-9]{4}[0-9a-f]{6}=", re.IGNORECASE)
-"""Bounce address tag validation: a tag that changes daily (draft-levine-smtp-batv)."""
+_TAGGED = re.compile(
+    r"prvs=(?:[0-9][0-9a-f]{8,15}=(?P<tag_first>.+)|(?P<tag_last>.+)=[0-9]{4}[0-9a-f]{6})"
+    r"|btv1==[^=]+==(?P<barracuda>.+)"
+    r"|msprvs1=[^=]+=(?P<sparkpost>.+)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Bounce address tag validation: prvs=KDDDSSSSSS=local (draft-levine-smtp-batv-01 3), of other lengths and in the other
+order too, btv1==TAG==local by Barracuda's appliances and msprvs1=TAG=local by SparkPost (all as rspamd reads them)."""
+_FORWARDED = re.compile(
+    r"(?:SRS1[=+-][^=]+=(?P<forwarder>[^=]+)=[=+-]|SRS0[=+-])[^=]+=[^=]{2}=(?P<domain>[^=]+)=(?P<local>.+)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""The sender rewriting scheme, as Mail::SRS has it: SRS0=HHH=TT=domain=local, where HHH is a hash and TT the day, and
+SRS1=HHH=forwarder==HHH=TT=domain=local for what another forwarder has rewritten before."""
+_EXCHANGE = re.compile(r"(?<=\+SRS)=[^=]+=[^=]{2}(?==|\Z)", re.IGNORECASE)
+"""Exchange Online's: bounces+SRS=HHHHH=TT."""
+_DEEPEST = 4
+"""Tags within tags that are taken out: a forwarder may forward what another has tagged."""
 _LONGEST_PAIR = 640
 """Two addresses of the length that RFC 5321 4.5.3.1.3 allows; a longer pair is kept as its digest."""
 
 
 def pair(sender: str, recipient: str) -> str:
-    """Return the key of a sender and a recipient, the parts that change from try to try taken out."""
+    """Return the key of a sender and a recipient, the parts that change from day to day or try to try taken out."""
     local, domain = split(sender)
-    local = _PRVS.sub("", local, count=1) if local[:5].lower() == "prvs=" else local
-    if "=" in local:  # variable envelope return paths number their messages
-        local = re.sub(r"[0-9]+", "#", local)
+    if "=" in local:
+        hosts, local = _untagged(local)
+        if "=" in local:  # variable envelope return paths number their messages
+            local = re.sub(r"[0-9]+", "#", local)
+        local = hosts + local
     to_local, to_domain = split(recipient)
+    if "=" in to_local:
+        to_local = "".join(_untagged(to_local))
     key = f"<{local}@{domain}> <{to_local}@{to_domain}>" if sender else f"<> <{to_local}@{to_domain}>"
     key = key if key.isascii() else key.encode("ascii", "backslashreplace").decode()
     return key if len(key) <= _LONGEST_PAIR else sha256(key.encode()).hexdigest()
+
+
+def _untagged(local: str) -> tuple[str, str]:
+    """Return the hosts through which a message was forwarded, and the local part that was tagged for it."""
+    hosts = ""
+    for _ in range(_DEEPEST):
+        if srs := _FORWARDED.fullmatch(local):
+            hosts += f"SRS0={srs['forwarder'] or ''}={srs['domain']}=".lower()
+            local = srs["local"]
+        elif tagged := _TAGGED.fullmatch(local):
+            local = tagged[str(tagged.lastgroup)]
+        else:
+            break
+    return hosts, _EXCHANGE.sub("", local)
 
 
 def groups(client: Client, sender: str, known: Findings) -> frozenset[str]:
@@ -36,7 +69,7 @@ def groups(client: Client, sender: str, known: Findings) -> frozenset[str]:
     if spf and spf.result == "pass" and not spf.fact("broad"):
         proven.append(f"spf:{spf.fact('domain')}")
     iprev = known.get(("iprev", "policy.iprev"))
-    if iprev and (name := _confirmed_name(iprev)) and not spells(name, client.packed):
+    if iprev and (name := _confirmed_name(iprev)) and not is_numbered(name, client.packed):
         proven.append(f"rdns:{registered_domain(name)}")
     return frozenset(proven)
 
@@ -45,37 +78,39 @@ def _confirmed_name(iprev: Finding) -> str | None:
     return iprev.fact("name") if iprev.result == "pass" else None
 
 
-def spells(name: str, packed: bytes) -> bool:
-    """Whether a host name spells its own address, as providers name the lines of their customers."""
-    name = name.lower()
-    if len(packed) == 4:  # noqa: PLR2004  an IPv4 address's length
-        numbers = [int(digits) for digits in re.findall(r"[0-9]+", name)]
-        octets = list(packed)
-        padded = "".join(f"{octet:03}" for octet in octets)
-        return _contains(numbers, octets) or _contains(numbers, octets[::-1]) or packed.hex() in name or padded in name
-    digits = re.sub(r"[^0-9a-f]", "", name)
-    interface = packed[8:].hex()
-    hextets = "-".join(f"{packed[i] << 8 | packed[i + 1]:x}" for i in range(0, 16, 2))
-    return (
-        unpack(packed).replace(":", "-") in name
-        or hextets in name
-        or packed.hex()[::-1] in digits
-        or interface in digits
-        or packed.hex() in digits
-    )
+_FEW_DIGITS = 2
+"""Digits in one word of the name of a mail server that is one of a pool: mx1, out-17."""
 
 
-def _contains(numbers: list[int], octets: list[int]) -> bool:
-    return any(numbers[start : start + 4] == octets for start in range(len(numbers) - 3))
+def is_numbered(name: str, packed: bytes) -> bool:
+    """Whether a host name looks like one of those by which a provider numbers its customers' hosts.
+
+    The neighbours' names differ from it in a number alone, so its registered domain says nothing about whose it is.
+    Below that domain such a name has two parts of the address, in any order and notation; or the last part, if that has
+    two digits, as each neighbour has his; or more digits in one word than it takes to number mail servers. A mail
+    server that only looks so loses nothing but this group: its network and its SPF domain are groups all the same.
+    """
+    name = name.lower().rstrip(".")
+    words = re.findall(r"[0-9a-z]+", name.removesuffix(registered_domain(name)))
+    if any(sum(map(str.isdigit, word)) > _FEW_DIGITS for word in words):
+        return True
+    inside = [number for word in words if not word.isdigit() for number in re.findall(r"[0-9]+", word)]
+    said = Counter(word.lstrip("0") for word in words + inside)
+    size = 1 if len(packed) == 4 else 2  # noqa: PLR2004  octets of a part as people write it, IPv4's or IPv6's
+    parts = [int.from_bytes(packed[place : place + size]) for place in range(0, len(packed), size)]
+    for notation in ("{}", "{:x}"):
+        spelled = [notation.format(part) for part in parts]
+        if (said & Counter(part for part in spelled if part != "0")).total() > 1:
+            return True
+        if len(spelled[-1]) > 1 and spelled[-1] in said:
+            return True
+    undivided = "".join(words)
+    return any(digits in undivided for digits in _neighbouring_parts(packed, size))
 
 
-@cache
-def _public_suffixes() -> PublicSuffixList:
-    return PublicSuffixList()
-
-
-def registered_domain(name: str) -> str:
-    """Return the registered domain of a host name, such as example.co.uk; a TLD that the list lacks is a suffix."""
-    labels = name.lower().rstrip(".").split(".")
-    suffix = _public_suffixes().get_tld(".".join(labels)) or labels[-1]
-    return ".".join(labels[-suffix.count(".") - 2 :])
+def _neighbouring_parts(packed: bytes, size: int) -> Iterator[str]:
+    """Yield the digits of each two parts of an address in a row, as they stand and backwards, by octet and by digit."""
+    for place in range(0, len(packed) - size, size):
+        two = packed[place : place + 2 * size]
+        if any(two):
+            yield from (two.hex(), two[::-1].hex(), two.hex()[::-1])

@@ -16,11 +16,11 @@ from threading import Event, Lock
 from milter64.checks import REMOTE
 from milter64.dns import Lookup, Resolver
 from milter64.findings import Memory
-from milter64.groups import registered_domain
 from milter64.metrics import Tally
 from milter64.policy import Evidence
 from milter64.session import Envelope, split
 from milter64.shares import Claim, Turns
+from milter64.suffixes import registered_domain
 from milter64.verdict import Finding, Findings, Key
 
 _MOST_WAITING = 32
@@ -54,7 +54,6 @@ class Inquiry:
         self._on_wait = on_wait
         self._tally = tally
         self._memory = Memory()
-        _registered("")  # reads the list of public suffixes now, and not each of many at once
         self._lock = Lock()
         self._turns: Turns[_Verdict] = Turns(_MOST_WAITING, _MOST_IN_LINE)
         # A waiting verdict asks one question itself and leaves the others to the pool, whose tasks never submit to it.

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +110,9 @@ def test_what_counts_is_printed_as_a_file_that_is_valid(tmp_path: Path, capsys: 
     printed = capsys.readouterr().out
     assert printed.startswith('mode = "observe"\n\n[milter]\nsocket = "inet:8864@localhost"\nsocket_mode = "0660"\n')
     assert '\ntimeout = "1s"\ndeadline = "8s"\n' in printed
+    assert re.search(
+        r"\n\n# Public suffix list: 20\d\d-\d\d-\d\d, \d+ days old \(/.*/public_suffix_list.dat\)\n$", printed
+    )
     path.write_text(printed)
     assert main(["check-config", str(path), "--print"]) == os.EX_OK
     assert capsys.readouterr().out == printed

@@ -185,7 +185,7 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
     def _leads_to_client(self, mechanism: str, target: str, prefix: int, recursion: int) -> bool:
         match mechanism:
             case "include":
-                return self._includes(target, recursion)
+                return self._other(target, recursion + 1)[0] == "pass"
             case "a":
                 return self.cidrmatch(self.dns_a(target, self.A), prefix)
             case "mx":
@@ -195,20 +195,16 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
             case _:
                 return any(self._validated(name) for name in self._names() if spf.domainmatch([name], target))
 
-    def _includes(self, target: str, recursion: int) -> bool:
-        result, _, _ = self.check1(self.dns_spf(target), target, recursion + 1)
-        if result == "none":
-            raise spf.PermError(f"no SPF record at {target}")
-        return bool(result == "pass")
-
     def _redirect(self, argument: str, recursion: int) -> _Answer:
         self.place = self.d, f"redirect={argument}"
         self.check_lookups()
-        target = self.macros.name(argument)
-        record = self.dns_spf(target)
-        if record is None:
-            raise spf.PermError(f"no SPF record at {target}")
-        answer: _Answer = self.check1(record, target, recursion)
+        return self._other(self.macros.name(argument), recursion)
+
+    def _other(self, domain: str, recursion: int) -> _Answer:
+        """Evaluate another domain's record, which has to be there (5.2, 6.1)."""
+        if (record := self.dns_spf(domain)) is None:
+            raise spf.PermError(f"no SPF record at {domain}")
+        answer: _Answer = self.check1(record, domain, recursion)
         return answer
 
     def get_explanation(self, spec: str) -> str:
@@ -276,7 +272,7 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
         """Return records that the domain chose, none if the name is malformed (4.8)."""
         self._questions.add((name, qtype))
         if len(self._questions) > _MOST_QUESTIONS:
-            raise spf.PermError(f"more than {_MOST_QUESTIONS} DNS look-ups", name)
+            raise spf.PermError(f"more than {_MOST_QUESTIONS} DNS look-ups")
         values = self._ask(name, qtype)
         self._values += len(values)
         if self._values > _MOST_VALUES:

@@ -4,11 +4,13 @@ import argparse
 import dataclasses
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 from milter64.cli.screen import Screen
 from milter64.config import DEFAULT, ConfigError, load, open_to_others
 from milter64.effective import written
+from milter64.suffixes import suffix_list
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,11 +21,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--print", action="store_true", help="print the settings that count, defaults too, as a file")
 
 
+def _age() -> str:
+    """Return how old the list is that tells registered domains, for the groups of the greylist; as a comment."""
+    suffixes = suffix_list()
+    days = (datetime.now(UTC).date() - suffixes.published).days
+    return f"# Public suffix list: {suffixes.published}, {days} days old ({suffixes.path})"
+
+
 def main(arguments: argparse.Namespace) -> int:
     """Say what is wrong with a file, or that nothing is, and what is to be minded; or print what counts."""
     path = arguments.file or arguments.config
     if arguments.print:
-        Screen().line(written(load(path)).removesuffix("\n"))
+        Screen().line(f"{written(load(path))}\n{_age()}")
         return os.EX_OK
     screen, error, warnings = Screen(), None, []
     try:

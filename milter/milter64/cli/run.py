@@ -22,6 +22,7 @@ from milter64.greylist import RecordKind
 from milter64.guard import Guard
 from milter64.metrics import Tally
 from milter64.store import open_store
+from milter64.suffixes import suffix_list
 from milter64.telemetry import Telemetry
 
 Publishing = Callable[[Gauges, Callable[[str], None]], AbstractContextManager[None]]
@@ -44,6 +45,7 @@ def _plan(path: Path | None, stack: ExitStack) -> supervisor.Plan:
     milter = settings.milter
     if settings.greylist.store == "memory:":
         milter = replace(milter, workers=1)  # each worker would have a greylist of its own
+    suffix_list()  # read before the workers are forked, it is theirs too
     board = Board()
     if not settings.metrics.listen:
         telemetry = Telemetry(settings.log)

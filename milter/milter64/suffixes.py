@@ -1,0 +1,79 @@
+"""The public suffix list (publicsuffix.org): below which names anyone may register one of their own.
+
+It is read from the newest copy at hand: that of Debian's package publicsuffix, or that of PyPI's publicsuffixlist,
+which comes out every few days. The list's private section counts too: what a provider's customers register below its
+name is theirs.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from milter64.text import ascii_domain
+
+_DEBIAN = Path("/usr/share/publicsuffix/public_suffix_list.dat")
+_NAME = "public_suffix_list.dat"
+_VERSION = re.compile(r"^// VERSION: (\d{4}-\d\d-\d\d)", re.MULTILINE)
+_DEEPEST = 10
+"""Labels of a name that are looked at; no rule has as many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuffixList:
+    """The rules, a wildcard as "*.ck" and an exception as "!www.ck"; the file that they are from, and its date."""
+
+    path: Path
+    published: date
+    rules: frozenset[str]
+
+    def registered_domain(self, name: str) -> str:
+        """Return the registered domain of a host name, such as example.co.uk; one that is a suffix is its own.
+
+        A TLD that the list lacks is a suffix, as by the list's rule for such.
+        """
+        labels = name.lower().rstrip(".").split(".")
+        for start in range(max(0, len(labels) - _DEEPEST), len(labels)):
+            below = ".".join(labels[start + 1 :])
+            rule = f"{labels[start]}.{below}" if below else labels[start]
+            if f"!{rule}" in self.rules:
+                return rule
+            if rule in self.rules or f"*.{below}" in self.rules:
+                return ".".join(labels[max(0, start - 1) :])
+        return ".".join(labels[-2:])
+
+
+@cache
+def suffix_list() -> SuffixList:
+    """Read the newest list at hand; it takes some 20 ms, once."""
+    return _newest(tuple(_files()))
+
+
+def registered_domain(name: str) -> str:
+    """Return the registered domain of a host name."""
+    return suffix_list().registered_domain(name)
+
+
+def _files() -> Iterator[Path]:
+    yield _DEBIAN
+    package = find_spec("publicsuffixlist")
+    yield from (Path(folder, _NAME) for folder in (package and package.submodule_search_locations) or ())
+
+
+def _newest(paths: tuple[Path, ...]) -> SuffixList:
+    texts = {path: path.read_text(encoding="utf-8") for path in paths if path.exists()}
+    published = {path: _published(path, text) for path, text in texts.items()}
+    path = max(published, key=published.__getitem__)
+    lines = (line.partition(" ")[0] for line in texts[path].splitlines())
+    rules = frozenset(ascii_domain(line) for line in lines if line and not line.startswith("//"))
+    return SuffixList(path=path, published=published[path], rules=rules)
+
+
+def _published(path: Path, text: str) -> date:
+    """Return when a list was published; a file that doesn't say so is as old as its content."""
+    if version := _VERSION.search(text):
+        return date.fromisoformat(version[1])
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC).date()
