@@ -5,17 +5,17 @@
 # (section 5.1.2): any error but NXDOMAIN counts as an empty answer, so that a DNS64 goes on to ask for A. One would
 # guess that every DNS64 does, and that two of them give the same hosts.
 #
-# Unbound does; BIND hands the error on. A mail server that has IPv6 only can't deliver to such a host by BIND, and can
-# by Unbound. Where both are in resolv.conf, it depends on which is asked.
+# Unbound does; BIND says SERVFAIL. A mail server that has IPv6 only delivers to such a host by Unbound, and by BIND its
+# mail waits.
 #
-# Both forward here to a nameserver with three names: one that has an A record and answers AAAA with nothing, two that
-# fail with SERVFAIL and with REFUSED. Each is the package of Debian 12, unpacked and not installed; the libraries they
-# share come along.
+# Both forward here to a nameserver with three names that have an A record. Asked for AAAA, it has no such record for
+# the first, and fails at the others. Each resolver is Debian 12's package, unpacked and not installed, with libraries.
 #
 # 0: as recorded here; 1: it has changed; 69: a package can't be had.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+trap 'exit 1' HUP INT TERM
 
 {
     python3 -m venv "$folder/venv" && "$folder/venv/bin/pip" -q install dnspython==2.8.0 && mkdir "$folder/debs" &&

@@ -17,6 +17,7 @@
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+trap 'exit 1' HUP INT TERM
 
 { python3 -m venv "$folder/venv" && "$folder/venv/bin/pip" -q install pymilter==1.0.5; } >&2 || exit 69
 

@@ -1,9 +1,9 @@
 #!/bin/sh
 # pyspf: modifiers that have no say change the result.
 #
-# Two kinds of modifier do nothing in a record, by RFC 7208: one that is unknown, "no matter where, or how often" it
-# appears (section 6), and a redirect= beside all, which is ignored (section 6.1), so that it asks DNS for nothing and is
-# none of the ten terms that may (section 4.6.4). One would guess that a record means the same with them and without.
+# By RFC 7208, two kinds of modifier do nothing: one that is unknown, wherever and however often it stands (section 6),
+# and a redirect= beside all, which is ignored (section 6.1), so that it asks DNS for nothing and is none of the ten
+# terms that may (section 4.6.4). One would guess that a record means the same with them and without.
 #
 # pyspf says permerror where an unknown modifier stands twice, and where a redirect= that isn't followed is the eleventh
 # term. The records are valid, and the client is in them. Who publishes SPF for others to read: don't repeat a modifier
@@ -13,6 +13,7 @@
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+trap 'exit 1' HUP INT TERM
 
 { python3 -m venv "$folder/venv" && "$folder/venv/bin/pip" -q install pyspf==2.0.14 dnspython==2.8.0; } >&2 || exit 69
 

@@ -15,6 +15,7 @@
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+trap 'exit 1' HUP INT TERM
 
 { python3 -m venv "$folder/venv" && "$folder/venv/bin/pip" -q install redis==8.1.0; } >&2 || exit 69
 
