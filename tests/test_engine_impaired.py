@@ -59,7 +59,7 @@ def test_while_dns_is_silent_an_expired_finding_serves_everyone_for_whom_it_spea
 
 def busy(court: Court, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have no place for anybody's questions any more."""
-    monkeypatch.setattr(court.engine._inquiry, "ask", lambda *_: ({}, {}))  # noqa: SLF001
+    monkeypatch.setattr(court.engine._inquiry, "ask", lambda *_, **__: ({}, {}))  # noqa: SLF001
 
 
 def test_who_could_be_refused_if_we_were_not_too_busy_to_ask_is_put_off_and_nothing_is_found(
@@ -91,12 +91,23 @@ def test_who_could_only_be_greylisted_passes_by_coming_back_however_busy_we_are(
     assert [court.offer("a@soft.example"), court.offer("a@soft.example")] == ["451 4.3.2", "yes"]
 
 
-def test_what_the_header_lacks_is_left_out_while_we_are_too_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_header_lacks_is_left_out_while_we_are_too_busy_without_waiting_for_a_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     court = Court(f'{AT_ONCE}skip_recipients = ["lab.example"]\n[iprev]\nactions = {{ fail = "greylist" }}\n')
+    asked: list[bool] = []
+    answers = court.engine._inquiry.answers  # noqa: SLF001  what it is asked for
+
+    def note(*arguments: Any, patient: bool, **more: Any) -> Any:  # noqa: ANN401  as they come
+        asked.append(patient)
+        return answers(*arguments, patient=patient, **more)
+
+    monkeypatch.setattr(court.engine._inquiry, "answers", note)  # noqa: SLF001
     transaction = court.begin()
     assert court.judge(transaction) == "yes"
     busy(court, monkeypatch)
     assert court.end(transaction) == "yes"
+    assert asked == [True, False]
     assert ("iprev", "policy.iprev") not in transaction.known
     assert ("spf", "smtp.mailfrom") in transaction.known
 

@@ -124,6 +124,8 @@ def test_what_we_are_too_busy_to_ask_has_no_finding_and_every_place_is_given_bac
         waiting = [pool.submit(asked.ask, client(n), [IPREV], soon()) for n in range(32)]
         until(lambda: len(records.questions) == 32, "all to wait")
         assert asked.ask(ENVELOPE, [SPF, IPREV], soon()) == ({}, {})
+        monkeypatch.setattr(inquiry, "_PATIENCE", 1000.0)
+        assert asked.ask(ENVELOPE, [SPF, IPREV], soon(), patient=False) == ({}, {})
         records.gate.set()
         assert [results(dict(task.result()[0])) for task in waiting] == [{IPREV: "permerror"}] * 32
     for _ in range(40):  # each has given its place back

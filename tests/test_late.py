@@ -90,6 +90,6 @@ def test_a_late_finding_that_may_not_serve_does_so_for_those_alone_who_have_pass
 
 
 def test_being_busy_is_no_silence(expired: Expired, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expired.inquiry, "ask", lambda *_: ({}, {}))
+    monkeypatch.setattr(expired.inquiry, "ask", lambda *_, **__: ({}, {}))
     assert expired.answers(lambda finding: finding.key == IPREV, at_once=True) == ({IPREV: "pass"}, {IPREV})
     assert expired.answers(lambda finding: finding.key == IPREV, at_once=False) == ({IPREV: "pass"}, {IPREV})

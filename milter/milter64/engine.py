@@ -236,7 +236,10 @@ class Engine:
         def serves(finding: Finding) -> bool:
             return before.rules.action(finding) <= worst
 
-        findings, lookups, late = self._inquiry.answers(envelope, keys, transaction.deadline, serves, at_once=at_once)
+        patient = worst is not Action.REJECT  # what the header alone lacks is no reason to wait in a line
+        findings, lookups, late = self._inquiry.answers(
+            envelope, keys, transaction.deadline, serves, at_once=at_once, patient=patient
+        )
         unasked = (*before.unasked, *[key for key in keys if key not in findings])
         transaction.lookups |= lookups
         transaction.evidence = weigh({**before.known, **findings}, before.rules, unasked)

@@ -87,7 +87,7 @@ class Inquiry:
             wanted = len(evidence.rules.asked)
             self._tally.recalled(wanted - len(evidence.unanswered), wanted)
 
-    def answers(
+    def answers(  # noqa: PLR0913  how much would do is for the asker to say
         self,
         envelope: Envelope,
         keys: Sequence[Key],
@@ -95,35 +95,38 @@ class Inquiry:
         serves: Callable[[Finding], bool],
         *,
         at_once: bool,
+        patient: bool = True,
     ) -> tuple[Findings, Mapping[Key, Lookup], Sequence[Key]]:
         """Return findings, how they came about, and which of them are late: they ran out within the last hour.
 
         Those that `serves` agrees to serve `at_once`, or if they are all that is wanted and DNS doesn't answer in a
         moment, or to whomever else it doesn't answer in time (as RFC 8767 has it for DNS). `at_once` any late finding
-        will do where DNS has been asked and keeps silent: it is the last that was heard.
+        will do where DNS has been asked and keeps silent: it is the last that was heard. For `patient`, see `ask`.
         """
         expired, _ = self.recall(envelope, keys, expired=True)
         late = {key: finding for key, finding in expired.items() if serves(finding)}
         if not at_once and len(late) == len(keys):
             deadline = min(deadline, time.monotonic() + _MOMENT)
         asked = [key for key in keys if not (at_once and key in late)]
-        findings, lookups = self.ask(envelope, asked, deadline) if asked else ({}, {})
+        findings, lookups = self.ask(envelope, asked, deadline, patient=patient) if asked else ({}, {})
         lost = [key for key, finding in findings.items() if finding.result == "temperror"]
         served = {key: late[key] for key in late if key not in findings or key in lost}
         if at_once:
             served |= {key: expired[key] for key in lost if key in expired}
         return {**findings, **served}, lookups, tuple(served)
 
-    def ask(self, envelope: Envelope, keys: Sequence[Key], deadline: float) -> tuple[Findings, dict[Key, Lookup]]:
+    def ask(
+        self, envelope: Envelope, keys: Sequence[Key], deadline: float, *, patient: bool = True
+    ) -> tuple[Findings, dict[Key, Lookup]]:
         """Ask all the questions at once, and return the findings and how they came about.
 
         `deadline` is a value of time.monotonic(); what DNS has not answered by then is a temperror. A question that is
         in neither was not asked for want of a place or of a socket, or was not answered in time though DNS did: we are
-        too busy.
+        too busy. Who is not `patient` has a place at once or none.
         """
         claim = _Verdict(envelope, keys)
         self._on_wait()
-        if not self._gets_turn(claim, min(_PATIENCE, deadline - time.monotonic())):
+        if not self._gets_turn(claim, min(_PATIENCE if patient else 0.0, deadline - time.monotonic())):
             return {}, {}
         lookups = {key: Lookup(self._resolver, deadline) for key in keys}
         here, *elsewhere = keys
@@ -146,9 +149,9 @@ class Inquiry:
             if self._turns.take(claim):
                 return True
             claim.called = Event()
-            if not self._turns.line_up(claim):
+            if seconds <= 0 or not self._turns.line_up(claim):
                 return False
-        claim.called.wait(max(0.0, seconds))
+        claim.called.wait(seconds)
         with self._lock:
             return not self._turns.give_up(claim)
 
