@@ -1,7 +1,7 @@
 """A cache that is bounded by what its entries weigh: strangers fill it, and choose how much each of them holds."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from sys import getsizeof
 from threading import Lock
 from typing import Generic, TypeVar
@@ -11,16 +11,23 @@ Value = TypeVar("Value")
 
 _ENTRY = 200
 """Octets that an entry takes beside its key and its value: its places in an OrderedDict, and its weight."""
+_ATOMS = frozenset({str, bytes, int, float, bool, type(None)})
 
 
 class Cache(Generic[Key, Value]):
     """Values by key; those that were used longest ago make room. Every thread may call everything.
 
-    `capacity` is in octets, and `weight` what there is by the measure of `octets`. What weighs more than `largest` is
-    not kept, so that many fit in.
+    `capacity` is in octets, and `weight` what there is by the measure of `weigh`, which is told key and value. What
+    weighs more than `largest` is not kept, so that many fit in.
     """
 
-    def __init__(self, capacity: int, largest: int) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        largest: int,
+        weigh: Callable[[Key, Value], int] = lambda key, value: octets(key) + octets(value),
+    ) -> None:
+        self._weigh = weigh
         self.capacity = capacity
         self.weight = 0
         self._largest = largest
@@ -40,7 +47,7 @@ class Cache(Generic[Key, Value]):
 
     def put(self, key: Key, value: Value) -> None:
         """Keep a value, which must not change any more, in place of the one before."""
-        weight = octets(key) + octets(value) + _ENTRY
+        weight = self._weigh(key, value) + _ENTRY
         with self._lock:
             self._drop(key)
             if weight > self._largest:
@@ -69,11 +76,11 @@ class Cache(Generic[Key, Value]):
 
 def octets(thing: object) -> int:
     """Return what a thing takes in memory with all that it consists of, be it shared with others or not."""
-    size = getsizeof(thing)
-    if isinstance(thing, (str, bytes, int, float)):
+    kind, size = type(thing), getsizeof(thing)
+    if kind in _ATOMS:  # nearly all
         return size
     if isinstance(thing, (tuple, frozenset)):
         return size + sum(map(octets, thing))
     if isinstance(thing, Mapping):
         return size + sum(map(octets, thing.items()))
-    return size + sum(octets(getattr(thing, name)) for name in getattr(type(thing), "__slots__", ()))
+    return size + sum([octets(getattr(thing, name)) for name in getattr(kind, "__slots__", ())])

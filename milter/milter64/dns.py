@@ -32,8 +32,10 @@ LONGEST_CHAIN = 10
 _CAPACITY = 16 * 2**20
 _LARGEST = _CAPACITY // 1024
 """Octets that the cache may take, and an answer in it: strangers' zones fill it."""
-_MOST_TOLD = 16_384
-"""Octets of the answers that are kept with the questions, for as long as the transaction lasts."""
+_ANSWER = 400
+"""Octets of an answer in the cache without its values and names."""
+_MOST_TOLD, _OTHER = 16_384, 64
+"""Octets of answers that are kept with the questions, as long as the transaction lasts; what a value has but a text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,12 +122,15 @@ class Lookup:
             raise
         finally:
             seconds = time.monotonic() - began
-            if answer:
-                self._told += octets(answer.values)
-            told = replace(answer, values=()) if answer and self._told > _MOST_TOLD else answer
+            told = self._cut(answer) if answer else None
             self.questions.append(Question(name=name, rdtype=rdtype, answer=told, error=error, seconds=seconds))
         self.ttl = answer.ttl if self.ttl is None else min(self.ttl, answer.ttl)
         return answer
+
+    def _cut(self, answer: Answer) -> Answer:
+        """Return an answer as it is told of."""
+        self._told += sum([len(value) if isinstance(value, bytes) else _OTHER for value in answer.values])
+        return answer if self._told <= _MOST_TOLD else replace(answer, values=())
 
 
 @dataclass(slots=True, kw_only=True)
@@ -170,7 +175,7 @@ class Resolver:
         self._synthesised = translator.synthesised
         self._clock = clock
         self._lock = Lock()
-        self._cache: Cache[_Key, tuple[float, Answer]] = Cache(_CAPACITY, _LARGEST)
+        self._cache: Cache[_Key, tuple[float, Answer]] = Cache(_CAPACITY, _LARGEST, _weight)
         self._flights: dict[_Key, _Flight] = {}
         self.generation = 0
         """How often all was to be forgotten: what was made of the answers of an earlier one counts for nothing."""
@@ -265,6 +270,12 @@ class Resolver:
         if rdtype == "AAAA":
             values = tuple(address for address in values if not self._synthesised(address))
         return Answer(exists=exists, values=values, ttl=max(ttl, SHORTEST_TTL), name=_text(owner))
+
+
+def _weight(key: _Key, entry: tuple[float, Answer]) -> int:
+    """Return about what `octets` would, in less time."""
+    _, answer = entry
+    return _ANSWER + len(key[0]) + len(answer.name) + octets(answer.values)
 
 
 def _parsed(name: str) -> dns.name.Name | None:

@@ -24,22 +24,22 @@ MACROS = st.from_regex(r"%\{[slodipvh](?:[1-9][0-9]?)?r?[-.+,/_=]{0,3}\}", fullm
 SPECS = st.lists(MACROS | st.sampled_from(["%%", "%_", "%-", ".", "ab.", "label", "x" * 70]), max_size=40).map("".join)
 
 
-class Counted:
+class Counted(Macros):
     """Macros of `VALUES`, and others if given; it counts how often each letter's value was wanted."""
 
     def __init__(self, **others: str) -> None:
+        self.used = set()
         self.wanted = Counter[str]()
-        self._values = VALUES | others
-        self.macros = Macros(self._value)
+        self._by_letter = VALUES | others
 
-    def _value(self, letter: str) -> str:
+    def value(self, letter: str) -> str:
         self.wanted[letter] += 1
-        return self._values[letter]
+        return self._by_letter[letter]
 
 
 def whole(pieces: list[str]) -> str:
     """Return what pieces expand to, each by itself, so that none is cut."""
-    return "".join(Counted().macros.text(piece) for piece in pieces)
+    return "".join(Counted().text(piece) for piece in pieces)
 
 
 @given(st.lists(MACROS | st.sampled_from(["%%", "%_", "%-", ".", "ab.", "label", "x" * 70]), max_size=40))
@@ -47,33 +47,33 @@ def test_a_name_is_the_end_of_what_all_would_expand_to_7_3(pieces: list[str]) ->
     name = whole(pieces).removesuffix(".")
     while len(name) > LONGEST_NAME and "." in name:
         name = name.partition(".")[2]
-    cut = Counted().macros.name("".join(pieces))
+    cut = Counted().name("".join(pieces))
     assert cut == name or (len(name) > LONGEST_NAME < len(cut) and name.endswith(cut)), "too long either way"
 
 
 @given(st.lists(MACROS | st.sampled_from(["%%", "%_", " ", "ab."]), max_size=200))
 def test_a_text_is_the_beginning_of_what_all_would_expand_to(pieces: list[str]) -> None:
-    text, expanded = Counted().macros.text("".join(pieces)), whole(pieces)
+    text, expanded = Counted().text("".join(pieces)), whole(pieces)
     assert text == expanded or (len(text) > 1000 and expanded.startswith(text))
 
 
-@pytest.mark.parametrize("expand", [Macros.name, Macros.text])
-def test_however_often_a_macro_is_spelt_it_is_expanded_once(expand: Callable[[Macros, str], str]) -> None:
+@pytest.mark.parametrize("expand", [Counted.name, Counted.text])
+def test_however_often_a_macro_is_spelt_it_is_expanded_once(expand: Callable[[Counted, str], str]) -> None:
     counted = Counted(l="-")
-    expand(counted.macros, "%{l1-}" * 2000 + "%{d}.t")
+    expand(counted, "%{l1-}" * 2000 + "%{d}.t")
     assert counted.wanted == {"l": 1, "d": 1}, "l is empty here, so all of them are looked at"
 
 
 def test_what_stands_before_the_last_characters_of_a_name_is_not_expanded() -> None:
     counted = Counted()
-    assert counted.macros.name("%{s}.%{p}." + "%{d}." * 9 + "t").endswith(f"{VALUES['d']}.t")
+    assert counted.name("%{s}.%{p}." + "%{d}." * 9 + "t").endswith(f"{VALUES['d']}.t")
     assert counted.wanted == {"d": 1}
-    assert counted.macros.used == {"d"}
+    assert counted.used == {"d"}
 
 
 def test_what_stands_behind_the_first_characters_of_a_text_is_not_expanded() -> None:
     counted = Counted()
-    counted.macros.text("%{d} " * 20 + "%{s}")
+    counted.text("%{d} " * 20 + "%{s}")
     assert counted.wanted == {"d": 1}
 
 
@@ -88,16 +88,16 @@ def test_what_stands_behind_the_first_characters_of_a_text_is_not_expanded() -> 
     ],
 )
 def test_more_of_the_clients_words_than_rfc_5321_allows_make_no_name(letter: str, longest: str) -> None:
-    spec, macros = f"%{{{letter}r+}}.t", Counted(**{letter: longest}).macros
+    spec, macros = f"%{{{letter}r+}}.t", Counted(**{letter: longest})
     assert macros.text(spec) == f"{longest}.t"
     assert macros.name(spec)
-    too_long = Counted(**{letter: f"x{longest}"}).macros
+    too_long = Counted(**{letter: f"x{longest}"})
     assert too_long.name(spec) == ""
     assert too_long.text(f"{spec} is what it says") == "....t is what it says"
 
 
 def test_over_long_words_that_a_name_does_not_reach_do_not_matter() -> None:
-    assert Counted(l="l" * 65).macros.name(f"%{{l}}.{'x.' * 130}t") == f"{'x.' * 126}t"
+    assert Counted(l="l" * 65).name(f"%{{l}}.{'x.' * 130}t") == f"{'x.' * 126}t"
 
 
 @pytest.mark.parametrize("syntax", [DOMAIN_SPEC, EXPLAIN_STRING])

@@ -5,7 +5,7 @@ octets could make millions. The numbers in parentheses are RFC 7208's sections.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
 import spf
@@ -30,14 +30,21 @@ _LONGEST = {"s": 64, "l": 64, "h": 255}
 
 
 class Macros:
-    """Expands macros whose syntax was found right; `value` gives what each letter stands for.
+    """Expands macros whose syntax was found right, for who knows their values.
 
     `used` are the letters that have had a say.
     """
 
-    def __init__(self, value: Callable[[str], str]) -> None:
-        self._value = value
-        self.used = set[str]()
+    used: set[str]
+
+    @property
+    def local_part(self) -> bool:
+        """Whether the local part has had a say."""
+        return not self.used.isdisjoint("sl")
+
+    def value(self, letter: str) -> str:
+        """Return what a letter stands for."""
+        raise NotImplementedError
 
     def name(self, spec: str) -> str:
         """Return the name that a domain-spec expands to; it loses labels from the left until it fits (7.3).
@@ -46,7 +53,7 @@ class Macros:
         of whoever has the same beginning.
         """
         end, length = list[str](), 0
-        for value in self._values(reversed(_PIECE.findall(spec))):
+        for value in self._expansions(reversed(_PIECE.findall(spec))) if "%" in spec else (spec,):
             if value is None:
                 return ""
             end.append(value)
@@ -59,14 +66,14 @@ class Macros:
     def text(self, text: str) -> str:
         """Return what an explanation expands to, the beginning of one that is long."""
         begin, length = list[str](), 0
-        for value in self._values(_PIECE.findall(text)):
+        for value in self._expansions(_PIECE.findall(text)):
             begin.append("..." if value is None else value)
             length += len(begin[-1])
             if length > _LONGEST_TEXT:
                 break
         return "".join(begin)
 
-    def _values(self, pieces: Iterable[str]) -> Iterator[str | None]:
+    def _expansions(self, pieces: Iterable[str]) -> Iterator[str | None]:
         """Yield what each piece stands for, None where that is too long; the same macro is expanded once."""
         expanded: dict[str, str | None] = {}
         for piece in pieces:
@@ -82,7 +89,7 @@ class Macros:
         assert parts
         letter = parts[1].lower()
         self.used.add(letter)
-        value = self._value(letter)
+        value = self.value(letter)
         if longest := _LONGEST.get(letter):
             chosen = value.rpartition("@")[0] if letter == "s" else value
             if len(chosen.encode(errors="replace")) > longest:

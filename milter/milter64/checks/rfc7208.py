@@ -14,7 +14,6 @@ The numbers in parentheses are RFC 7208's sections.
 import re
 import time
 from collections.abc import Iterable, Iterator
-from functools import cache
 from typing import Any, NamedTuple
 
 import spf
@@ -51,7 +50,7 @@ class Directive(NamedTuple):
     owner: str
 
 
-class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
+class CheckHost(Macros, spf.query):  # type: ignore[misc]  # pyspf ships no types
     """One evaluation of check_host(); `check()` runs it.
 
     Afterwards `matched` is the innermost directive that decided, inside includes and redirects too, and `mechanism`,
@@ -75,7 +74,7 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
         self.i = self.i.lower()  # 7.4
         self.lookup = lookup
         self.matched: Directive | None = None
-        self.macros = Macros(lambda letter: self.getp() if letter == "p" else getattr(self, letter))
+        self.used = set()
         self._address = session.client.address
         self._number = int.from_bytes(session.client.packed)
         self.place, self.nameserver = ("", ""), ""
@@ -84,11 +83,6 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
         self._questions = set[tuple[str, str]]()
         self._answers: dict[tuple[str, str], tuple[Any, ...]] = {}
         self._p: dict[tuple[int, str], str] = {}
-
-    @property
-    def local_part(self) -> bool:
-        """Whether the local part has had a say."""
-        return not self.macros.used.isdisjoint("sl")
 
     # Records (sections 4.3 to 4.7)
 
@@ -129,11 +123,13 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
             raise spf.PermError(f"characters that are not printable ASCII in the record of {self.d}")
         directives: list[Directive] = []
         modifiers: dict[str, str] = {}
-        validate = cache(self.validate_mechanism)  # a record may say one thing eight thousand times
+        read: dict[str, Directive] = {}  # a record may say one thing eight thousand times
         for term in record.split()[1:]:
             self.place = self.d, term
             if not (modifier := spf.RE_MODIFIER.match(term)):
-                directives.append(validate(term))
+                if term not in read:
+                    read[term] = self.validate_mechanism(term)
+                directives.append(read[term])
                 continue
             name, value = modifier[1].lower(), term[modifier.end() :]
             if name in modifiers:
@@ -177,7 +173,7 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
         if family := _FAMILIES.get(mechanism):
             return family == self.v and self.cidrmatch([argument], prefix)
         self.check_lookups()
-        target = self.d if argument == _IMPLIED else self.macros.name(argument)
+        target = self.d if argument == _IMPLIED else self.name(argument)
         if not target.isascii():
             return False  # RFC 8616 4, of macros of a local part
         return self._leads_to_client(mechanism, target, prefix, recursion)
@@ -198,7 +194,7 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
     def _redirect(self, argument: str, recursion: int) -> _Answer:
         self.place = self.d, f"redirect={argument}"
         self.check_lookups()
-        return self._other(self.macros.name(argument), recursion)
+        return self._other(self.name(argument), recursion)
 
     def _other(self, domain: str, recursion: int) -> _Answer:
         """Evaluate another domain's record, which has to be there (5.2, 6.1)."""
@@ -212,15 +208,19 @@ class CheckHost(spf.query):  # type: ignore[misc]  # pyspf ships no types
         self._void_terms.clear()
         try:
             self._look_at_the_clock()
-            texts = self.dns_txt(self.macros.name(spec))
+            texts = self.dns_txt(self.name(spec))
             if len(texts) != 1 or len(texts[0]) > _MOST_OCTETS:
                 return ""
             text = str(spf.to_ascii(texts[0]))
-            return self.macros.text(text) if EXPLAIN_STRING.fullmatch(text) else ""
+            return self.text(text) if EXPLAIN_STRING.fullmatch(text) else ""
         except (spf.TempError, spf.PermError):
             return ""
 
     # Macros (section 7)
+
+    def value(self, letter: str) -> str:
+        """Return what a letter stands for: pyspf's attribute of that name."""
+        return self.getp() if letter == "p" else getattr(self, letter)
 
     def getp(self) -> str:
         """Return %{p}: of the validated names <domain> itself, or one below it, or any, or else "unknown" (7.3)."""
