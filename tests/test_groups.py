@@ -188,6 +188,7 @@ V4, V6 = "192.31.196.10", "2001:db8:1::25"
         pytest.param("2001-db8-1-0-0-0-0-25.example.net", V6, id="IPv6, in full"),
         pytest.param("20010db8000100000000000000000025.v6.example.net", V6, id="IPv6, padded"),
         pytest.param(f"{'.'.join('20010db8000100000000000000000025'[::-1])}.v6.example.net", V6, id="as in ip6.arpa"),
+        pytest.param("f.d.b.9.7.5.3.1.v6.example.net", "2001:db8::1357:9bdf", id="IPv6, backwards by digit"),
         pytest.param("host-db8-25.example.net", V6, id="IPv6, two parts"),
         pytest.param("mx25.example.net", V6, id="IPv6, the last part"),
         pytest.param("node-beef.example.net", "2001:db8::beef", id="IPv6, the last part in letters"),

@@ -1,8 +1,8 @@
 """What rows of the greylist are kept by: the pair of a message, and the groups that its client is proven to be in."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import sha256
 
 from milter64.address import Client
@@ -78,10 +78,11 @@ def _confirmed_name(iprev: Finding) -> str | None:
     return iprev.fact("name") if iprev.result == "pass" else None
 
 
-_FEW_DIGITS = 2
-"""Digits in one word of the name of a mail server that is one of a pool: mx1, out-17."""
+_MANY_DIGITS = re.compile("[0-9][a-z]*[0-9][a-z]*[0-9]")
+"""More digits in a word than it takes to tell the mail servers of a pool: mx1, out-17."""
 
 
+@lru_cache(maxsize=1024)  # clients come back
 def is_numbered(name: str, packed: bytes) -> bool:
     """Whether a host name looks like one of those by which a provider numbers its customers' hosts.
 
@@ -91,18 +92,18 @@ def is_numbered(name: str, packed: bytes) -> bool:
     server that only looks so loses nothing but this group: its network and its SPF domain are groups all the same.
     """
     name = name.lower().rstrip(".")
-    words = re.findall(r"[0-9a-z]+", name.removesuffix(registered_domain(name)))
-    if any(sum(map(str.isdigit, word)) > _FEW_DIGITS for word in words):
+    host = name.removesuffix(registered_domain(name))
+    if _MANY_DIGITS.search(host):
         return True
-    inside = [number for word in words if not word.isdigit() for number in re.findall(r"[0-9]+", word)]
-    said = Counter(word.lstrip("0") for word in words + inside)
+    words = re.findall("[0-9a-z]+", host)
+    inside = [number for word in words if not word.isdigit() for number in re.findall("[0-9]+", word)]
+    said = [word.lstrip("0") for word in words + inside]
     size = 1 if len(packed) == 4 else 2  # noqa: PLR2004  octets of a part as people write it, IPv4's or IPv6's
     parts = [int.from_bytes(packed[place : place + size]) for place in range(0, len(packed), size)]
-    for notation in ("{}", "{:x}"):
-        spelled = [notation.format(part) for part in parts]
-        if (said & Counter(part for part in spelled if part != "0")).total() > 1:
+    for spelled in (list(map(str, parts)), [f"{part:x}" for part in parts]):
+        if spelled[-1] in said and len(spelled[-1]) > 1:
             return True
-        if len(spelled[-1]) > 1 and spelled[-1] in said:
+        if sum(min(said.count(part), spelled.count(part)) for part in set(said) if part) > 1:
             return True
     undivided = "".join(words)
     return any(digits in undivided for digits in _neighbouring_parts(packed, size))

@@ -45,6 +45,7 @@ def shown_domain(domain: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _mapped(domain: str) -> str:
+    domain = domain.replace("\u1e9e", "ß")  # capital sharp s, of which UTS 46 made ss before Unicode 15.1
     try:
         domain = idna.uts46_remap(domain, std3_rules=False)
     except idna.IDNAError:

@@ -1,6 +1,7 @@
 """The milter protocol, spoken by a mail server that may say less, or other things, than Postfix does."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -250,3 +251,17 @@ def test_sessions_that_only_wait_cost_others_nothing(milter: Milter64) -> None:
         for _ in range(50):
             honest(stack.enter_context(session(milter)))
         assert Message(address=behind(HONEST), recipient="among@lab.example").send(milter).action == "continue"
+
+
+def test_internationalised_domains_stand_as_a_labels_in_reply_log_and_headers(dns: DnsServer, milter: Milter64) -> None:
+    dns.records = {**RECORDS, "xn--bcher-kva.example": {"TXT": [f"v=spf1 ip4:{HONEST} -all".encode()]}}
+    names = {"helo": "BÜCHER.example", "sender": "joe@Bu\u0308cher。example"}
+    forged = Message(address=behind(STRANGER), **names).offer(milter)
+    assert f"{STRANGER} is not permitted by xn--bcher-kva.example (-all)" in forged.text
+    line = milter.wait_log(lambda line: line["event"] == "rejected" and "bcher" in line["from"])
+    assert (line["helo"], line["from"]) == ("xn--bcher-kva.example", "<joe@xn--bcher-kva.example>")
+    honest = Message(address=behind(HONEST), **names).send(milter)
+    assert [re.findall(r"smtp\.\w+=[^\s;]+", value) for _, value in honest.headers] == [
+        ["smtp.mailfrom=xn--bcher-kva.example"],
+        ["smtp.helo=xn--bcher-kva.example"],
+    ]
