@@ -1,3 +1,4 @@
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -99,6 +100,18 @@ def test_the_memory_is_bounded_and_the_oldest_goes_first() -> None:
     assert 0 < sum(recalled) < 9
     weight, capacity = memory.bound
     assert weight <= capacity == 5000
+
+
+def test_a_finding_weighs_about_what_it_takes_in_memory() -> None:
+    memory = Memory()
+    tracemalloc.start()
+    for number in range(3000):
+        facts = tuple((name, f"{name} {number}") for name in ("domain", "mechanism", "record"))
+        finding = replace(SPF, facts=facts, reason=f"the reason of number {number}")
+        memory.remember(envelope(helo=f"host{number}.example", address=f"2001:db8::{number:x}"), finding, 300)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken < memory.bound[0] < 1.6 * taken
 
 
 def test_strangers_with_much_to_say_push_out_more_than_others() -> None:

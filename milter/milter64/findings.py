@@ -26,7 +26,7 @@ class Memory:
     def __init__(self, capacity: int = _CAPACITY, clock: Callable[[], float] = monotonic) -> None:
         """Keep findings of `capacity` octets at most; those that were used longest ago go first."""
         self._clock = clock
-        self._kept: Cache[tuple[str, ...], _Kept] = Cache(capacity, _LARGEST)
+        self._kept: Cache[tuple[str, ...], _Kept] = Cache(capacity, _LARGEST, _weight)
 
     @property
     def bound(self) -> tuple[int, int]:
@@ -71,6 +71,17 @@ class Memory:
 
 _Kept = tuple[float, int, Finding]
 """Until when a finding is good, the generation of the answers that it rests on, and the finding."""
+
+_FINDING, _FACT = 600, 180
+"""Octets of a finding and of each of its facts, without what is said in them."""
+
+
+def _weight(facts: tuple[str, ...], kept: _Kept) -> int:
+    """Return about what `cache.octets` would, in less time."""
+    finding = kept[2]
+    told = sum([_FACT + len(value) for _, value in finding.facts])
+    return _FINDING + 60 * len(facts) + len("".join(facts)) + len(finding.reason) + told
+
 
 _MAILFROM: Key = ("spf", "smtp.mailfrom")
 
