@@ -21,6 +21,7 @@ from milter64.reply import one_at_a_time, reply
 from milter64.session import Envelope
 from milter64.store import Store, StoreGone
 from milter64.telemetry import Telemetry
+from milter64.text import ascii_domain
 from milter64.transaction import Transaction
 from milter64.verdict import Action, Finding, Findings, Key, Need, Reply
 
@@ -61,7 +62,7 @@ class Engine:
         self._store = store
         self._telemetry = telemetry
         self._inquiry = Inquiry(resolver, lambda where: telemetry.exception("fault", where=where), on_wait, self._tally)
-        own_names = frozenset(filter(None, [settings.authserv_id.lower()]))
+        own_names = frozenset(filter(None, [ascii_domain(settings.authserv_id)]))
         self._familiar = Familiar(self._policy, own_names, self._inquiry, self._renew)
         self._now = RowClock(store.latest())
         self._expire_at = self._now()

@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import lru_cache
 
 from milter64.headers import AUTHENTICATION_RESULTS, RECEIVED_SPF
+from milter64.text import ascii_domain
 
 _CLAIMS = {name.lower(): name for name in (AUTHENTICATION_RESULTS, RECEIVED_SPF)}
 
@@ -121,5 +122,5 @@ def _label(label: str) -> str:
         if label.lower().startswith("xn--"):
             spellings.append(label[4:].encode().decode("punycode"))
         elif not label.isascii():
-            spellings.append(f"xn--{label.lower().encode('punycode').decode()}")
+            spellings.append(ascii_domain(label))
     return f"(?:{'|'.join(map(re.escape, spellings))})"

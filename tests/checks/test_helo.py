@@ -89,6 +89,13 @@ def test_the_servers_own_name_is_told_apart(helo: str) -> None:
     assert (found.result, found.reason) == ("own-name", f"{helo} is this server's own name")
 
 
+def test_the_servers_own_name_is_told_apart_where_it_is_internationalised() -> None:
+    for own in ("bücher.example", "BÜCHER.example.", "xn--bcher-kva.example"):
+        found = local(envelope("XN--bcher-kva.example", mta=own), frozenset())
+        assert found is not None
+        assert found.result == "own-name"
+
+
 def test_a_server_without_a_name_owns_none() -> None:
     for helo in (".", "mail.example.net"):
         found = local(envelope(helo, mta=""), frozenset())

@@ -176,6 +176,13 @@ def test_what_helo_passes_says_nothing_for_the_sender_to_dmarc(world: World, rig
     assert refused.text == "5.7.1 rejected by DMARC policy for half.example"
 
 
+@pytest.mark.parametrize("authentication_results", ["true", "false"])
+def test_nor_does_it_in_our_received_spf(world: World, authentication_results: str) -> None:
+    fields = f"authentication_results = {authentication_results}\nreceived_spf = true\n"
+    postfix = world.postfix(world.milter(f"{LETTING_DMARC_DECIDE}\n[headers]\n{fields}"), world.dmarc())
+    assert world.send(postfix, plain("half.example"), HONEST, "half.example").code == 550
+
+
 def test_a_strangers_received_spf_does_not_reach_dmarc(world: World) -> None:
     received = "Received-SPF: pass receiver=mx.lab.example; identity=mailfrom; envelope-from=a@honest.example\n"
     postfix = world.postfix(world.milter(), world.dmarc())

@@ -22,6 +22,7 @@ from milter64.discover import records, rfc7050
 from milter64.discover.knowledge import teach
 from milter64.discover.records import Sighting
 from milter64.dns import Answer, Asker, Resolver
+from milter64.text import ascii_domain
 
 LONGEST = 60.0
 """Seconds for all questions to DNS together; each has `dns.deadline` at most."""
@@ -80,7 +81,7 @@ def gather(
         postfix=mail_server,
         settings=settings,
         translator=translator,
-        domains=tuple(dict.fromkeys(domain.lower().rstrip(".") for domain in domains or own if domain)),
+        domains=tuple(dict.fromkeys(ascii_domain(domain) for domain in domains or own if domain)),
         dns=Dns(
             asker=_Told(Resolver(settings.dns, translator), progress),
             seconds=settings.dns.deadline,

@@ -12,7 +12,7 @@ from milter64.checks.iprev import address_type
 from milter64.dns import Lookup, Unanswered
 from milter64.networks import pack
 from milter64.session import Envelope
-from milter64.text import clean
+from milter64.text import ascii_domain, clean
 from milter64.verdict import Action, Finding
 
 NAME = "helo"
@@ -39,8 +39,8 @@ def local(envelope: Envelope, own_names: frozenset[str]) -> Finding | None:
     session = envelope.session
     if not session.helo:
         return _finding("malformed", "no HELO or EHLO was given")
-    name, said = session.helo.lower().removesuffix("."), clean(session.helo)
-    if name and (name in own_names or name == session.mta.lower().removesuffix(".")):
+    name, said = ascii_domain(session.helo), clean(session.helo)
+    if name and (name in own_names or name == ascii_domain(session.mta)):
         return _finding("own-name", f"{said} is this server's own name")
     if session.helo.startswith("["):
         if _is_literal(session.helo):
