@@ -26,6 +26,8 @@ _PATH = re.compile(
 _UNQUOTABLE = re.compile(_DOT_STRING)
 _QUOTED = re.compile(_QUOTED_STRING)
 _DOMAIN = re.compile(r"[0-9a-z_-]+(?:\.[0-9a-z_-]+)*|\[[!-Z^-~]+]")
+_QUOTES = re.compile(r'"(?:[^"\\]|\\.)*"?')
+_ESCAPED = re.compile(r"\\(.)")
 _LONGEST_KEPT = 320
 """Octets: of a local part, an at sign and a domain (RFC 5321 4.5.3.1)."""
 
@@ -52,8 +54,10 @@ def _read(argument: bytes, macro: str | None) -> str | None:
     theirs = _parts(macro)
     if ours and (written := _text(*ours)) and (_folded(ours) == _folded(theirs) or not theirs[1]):
         return written
-    # Beyond ASCII, what is delivered can't be told from what was folded.
-    return _text(*theirs) if argument.isascii() else None
+    if not argument.isascii():
+        return None  # what is delivered can't be told from what was folded
+    local, domain = _unfolded(theirs[0], argument.decode()), theirs[1]
+    return None if local is None or (domain and _is_doubtful(domain, argument.decode())) else _text(local, domain)
 
 
 _kept = lru_cache(maxsize=4096)(_read)  # mail comes from and to the same ones
@@ -72,8 +76,30 @@ def _parts(address: str) -> _Mailbox:
     if not at:
         local, domain = domain, ""
     if _QUOTED.fullmatch(local):
-        local = re.sub(r"\\(.)", r"\1", local[1:-1])
+        local = _ESCAPED.sub(r"\1", local[1:-1])
     return local, domain
+
+
+def _unfolded(local: str, argument: str) -> str | None:
+    """Return a macro's local part in the case in which the client wrote it; None where that can't be told."""
+    if local != local.lower() or argument == argument.lower():
+        return local
+    words = _ESCAPED.sub(r"\1", argument.rpartition("@")[0] or argument)
+    folded, length = words.lower(), len(local)
+    starts = (start for start in range(len(words) - length + 1) if folded.startswith(local, start))
+    found = {words[start : start + length] for start in starts}
+    return found.pop() if len(found) == 1 else None
+
+
+def _is_doubtful(domain: str, argument: str) -> bool:
+    """Whether an argument may end in another domain than the macro's, or in none.
+
+    An empty one goes unmentioned in Postfix's macro, and so do the quotes in Sendmail's of "user@example.org" in
+    quotes, which is delivered as a local part.
+    """
+    bare = _QUOTES.sub('""', argument).lower()
+    found, behind = bare.rpartition(domain.lower())[1:]
+    return "@" in behind if found else not re.search(r"\w", bare.rpartition("@")[2])
 
 
 def _folded(mailbox: _Mailbox) -> str:

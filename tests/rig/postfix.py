@@ -2,7 +2,6 @@
 
 import mailbox
 import os
-import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from email.message import Message
@@ -103,6 +102,7 @@ class Postfix(Server):
         addresses: Sequence[str] = LOOPBACK,
         port: int = 0,
         services: Sequence[str] = (),
+        root: Path | None = None,
         **settings: str,
     ) -> None:
         """Say how it is to be.
@@ -110,7 +110,8 @@ class Postfix(Server):
         `folder`: a new one for all of its files, which others than root can pass through; `milters`: smtpd_milters,
         such as "inet:127.0.0.1:8864"; `chroot`: smtpd runs chrooted into `queue`, as on Debian, and a milter's socket
         is relative to that; `tls`: STARTTLS is offered; `addresses`: where it listens in `network`, on `port` if one
-        is given; `services`: lines to add to master.cf; `settings`: of main.cf.
+        is given; `services`: lines to add to master.cf; `root`: another system, whose Postfix it is, in a folder;
+        `settings`: of main.cf.
         """
         super().__init__(folder, network=network)
         self.queue = folder / "queue"
@@ -119,6 +120,7 @@ class Postfix(Server):
         self._tls = tls
         self._settings = {"smtpd_milters": milters, **settings}
         self._services = services
+        self._root = root
         self._wanted_port = port
         self.port = self.proxy_port = 0
 
@@ -140,7 +142,8 @@ class Postfix(Server):
         self.port, self.proxy_port = (reservation.port for reservation in ports)
         self._make_folders()
         self._configure()
-        process = self._run(stack, *_GUARD, str(DAEMONS / "master"), "-c", str(self._folder / "etc"), "-d")
+        elsewhere = [*_ELSEWHERE, str(self._root), str(self._folder)] if self._root else []
+        process = self._run(stack, *_GUARD, *elsewhere, str(DAEMONS / "master"), "-c", str(self._folder / "etc"), "-d")
         process.expect("daemon started")
         return process
 
@@ -159,7 +162,14 @@ class Postfix(Server):
         path = self._folder / name
         path.mkdir()
         path.chmod(mode)
-        shutil.chown(path, user, group)
+        os.chown(path, self._number("passwd", user), self._number("group", group))
+
+    def _number(self, file: str, name: str | int | None) -> int:
+        """Return a user's or a group's number in the system whose Postfix it is, -1 for none."""
+        if not isinstance(name, str):
+            return -1 if name is None else name
+        lines = (self._root or Path("/")).joinpath("etc", file).read_text().splitlines()
+        return next(int(line.split(":")[2]) for line in lines if line.startswith(f"{name}:"))
 
     def _configure(self) -> None:
         settings = dict(self._settings)
@@ -189,6 +199,13 @@ class Postfix(Server):
 
 _GUARD = ("sh", "-c", 'trap "kill -KILL 0" TERM; "$@" & wait', "sh")
 """A shell that takes its process group along: master forgets whose end it was to share when it changes its user."""
+
+_ELSEWHERE = (
+    *("unshare", "--mount", "sh", "-euc"),
+    'mkdir -p "$1$2"; for at in /dev /proc "$2"; do mount --rbind "$at" "$1$at"; done; cd "$1"; shift 2; chroot . "$@"',
+    "sh",
+)
+"""Runs a command in another system, in which the folder has the same path."""
 
 _SELF_SIGNED = (
     *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),

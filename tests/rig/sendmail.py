@@ -42,7 +42,7 @@ _CONFIGURATION = """
 
 
 class Sendmail(Server):
-    """A Sendmail that takes mail for lab.example into its queue, and lets it lie there."""
+    """A Sendmail that takes mail for lab.example into its queue, and lets it lie there till it is to be delivered."""
 
     def __init__(self, folder: Path, /, *, milter: str, hosts: bytes = b"", network: Network = HERE) -> None:
         """`milter`: the line of its mc file that names the filter; `hosts`: lines of its /etc/hosts."""
@@ -62,6 +62,10 @@ class Sendmail(Server):
         lines = until(arrived, f"a message for {recipient}").split("\nH", 1)[1].removesuffix(".\n")
         return message_from_string(re.sub(r"^H?\?[^?]*\?", "", lines, flags=re.MULTILINE))
 
+    def deliver(self) -> None:
+        """Try to deliver all that is in the queue, once."""
+        self._network.run(*with_resolver(self._folder, *self._command, "-qf"))
+
     def _start(self, stack: ExitStack) -> Process:
         HERE.run(str(_ROOT / "tests" / "setup" / "sendmail"), str(_UNPACKED))  # `make test` has done it
         ports = [stack.enter_context(self._network.reserve("127.0.0.1", "::1")).port for _ in range(2)]
@@ -72,8 +76,8 @@ class Sendmail(Server):
         mc = dedent(_CONFIGURATION).format(cf=_CF, folder=self._folder, milter=self._milter, **named)
         cf = self._folder / "sendmail.cf"
         cf.write_text(HERE.run("m4", stdin=mc))
-        command = (str(_PROGRAM), "-bD", "-C", str(cf))
-        process = self._run(stack, *with_resolver(self._folder, *command, hosts=self._hosts))
+        self._command = (str(_PROGRAM), "-C", str(cf))
+        process = self._run(stack, *with_resolver(self._folder, *self._command, "-bD", hosts=self._hosts))
         until(self._accepts, "Sendmail to accept connections")
         return process
 
