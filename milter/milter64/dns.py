@@ -5,11 +5,12 @@ TTL allows, the negative ones too (RFC 2308); failures are not. AAAA records ins
 invention (RFC 6147) and are dropped, so that no check takes a translator for a host. No search list is ever applied.
 """
 
+import re
 import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from threading import Event, Lock
+from threading import Lock
 from typing import Any, Protocol
 
 import dns.exception
@@ -137,13 +138,15 @@ class Lookup:
 class _Flight:
     """A question that somebody waits for; whoever asks the same waits with them."""
 
-    landed: Event = field(default_factory=Event)
+    under_way: Lock = field(default_factory=Lock)
+    """Held until it has landed: made for every question, of which few are joined, it is cheaper than an event."""
     answer: Answer | None = None
-    failure: Unanswered = field(default_factory=lambda: Unanswered("broke down"))
+    failure: Unanswered | None = None
     cut_short: bool = False
     """The asker had no more time: one who has may ask again."""
 
 
+_PLAIN = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")  # a name without escapes
 _Key = tuple[str, str]
 
 
@@ -212,6 +215,7 @@ class Resolver:
                     return answer
                 if leads := (flight := self._flights.get(key)) is None:
                     flight = self._flights[key] = _Flight()
+                    flight.under_way.acquire()
             assert flight is not None
             if leads:
                 return self._fly(flight, key, deadline)
@@ -241,15 +245,17 @@ class Resolver:
                     del self._flights[key]
                     if flight.answer is not None:
                         self._cache.put(key, (self._clock() + flight.answer.ttl, flight.answer))
-            flight.landed.set()
+            flight.under_way.release()
         return flight.answer
 
     def _join(self, flight: _Flight, deadline: float) -> Answer | None:
         """Return the answer that another waits for, None if they gave up for lack of time and there is some left."""
-        if not flight.landed.wait(max(0.0, deadline - self._clock())):
+        if not flight.under_way.acquire(timeout=max(0.0, deadline - self._clock())):
             raise Unanswered("no answer in time")
+        flight.under_way.release()  # to the next who has joined
         if flight.answer is None and not (flight.cut_short and self._clock() < deadline):
-            raise type(flight.failure)(str(flight.failure), flight.failure.server)  # an exception is its raiser's own
+            failure = flight.failure or Unanswered("broke down")
+            raise type(failure)(str(failure), failure.server)  # an exception is its raiser's own
         return flight.answer
 
     def _resolve(self, name: str, rdtype: str, deadline: float) -> Answer:
@@ -283,6 +289,8 @@ def _parsed(name: str) -> dns.name.Name | None:
     if name in ("", "@") or name.endswith("."):  # dnspython's words for the root; an empty label
         return None
     try:
+        if _PLAIN.fullmatch(name):
+            return dns.name.Name([*name.encode().split(b"."), b""])  # in half the time
         return dns.name.from_text(name)
     except (dns.exception.DNSException, struct.error):  # struct.error: dnspython 2.3 at an escape beyond \255
         return None

@@ -38,7 +38,7 @@ class Plain:
 
     def __contains__(self, server: Nameserver) -> bool:
         """Whether a nameserver is to be asked without EDNS."""
-        return self._clock() < self._until.get(server, 0.0)
+        return bool(self._until) and self._clock() < self._until.get(server, 0.0)
 
     def suspect(self, server: Nameserver) -> None:
         """Find out, behind everything, whether a nameserver is one."""

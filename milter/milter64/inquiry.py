@@ -10,7 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache
 from threading import Event, Lock
 
 from milter64.checks import REMOTE
@@ -250,11 +249,8 @@ def _domain(envelope: Envelope, key: Key) -> str:
     """Return the registered domain that a question is about, "" if it is about the client's address alone."""
     match key[1]:
         case "smtp.mailfrom":
-            return _registered(split(envelope.identity)[1])
+            return registered_domain(split(envelope.identity)[1])
         case "smtp.helo":
-            return _registered(envelope.session.helo or "")
+            return registered_domain(envelope.session.helo or "")
         case _:
             return ""
-
-
-_registered = lru_cache(1024)(registered_domain)

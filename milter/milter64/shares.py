@@ -13,16 +13,21 @@ from typing import Generic, TypeVar
 
 from milter64.address import Client
 
-_AROUND = ((24, 64), (16, 48), (16, 32))
-"""The lengths of a client's networks, for IPv4 and IPv6; a site may have a /48, and a provider a /32."""
-
 
 class Claim:
     """A claim to a place: of a client, to wait for some domains, each as often as there are questions about it."""
 
     def __init__(self, client: Client, domains: Iterable[str] = ()) -> None:
-        self.networks = tuple(dict.fromkeys(client.network(*lengths) for lengths in _AROUND))
+        self.networks = _networks(client)
         self.domains = list(domains)
+
+
+def _networks(client: Client) -> tuple[bytes, ...]:
+    """Return the first octets of a client's networks: /24 and /16, or a /64, a site's /48 and a provider's /32."""
+    packed = client.packed
+    if not client.origin.identifies:
+        return (b"wire " + client.wire_packed,)
+    return (packed[:3], packed[:2]) if len(packed) == 4 else (packed[:8], packed[:6], packed[:4])  # noqa: PLR2004  IPv4
 
 
 _Claim = TypeVar("_Claim", bound=Claim)
@@ -33,9 +38,9 @@ class Shares:
 
     def __init__(self, places: int) -> None:
         self.places = self.free = places
-        self._held: dict[str, int] = {}
+        self._held: dict[bytes, int] = {}
         """Places by network."""
-        self._waiting: dict[str, dict[str, int]] = {}
+        self._waiting: dict[str, dict[bytes, int]] = {}
         """For each domain, the questions about it by the widest network."""
 
     def held(self, claim: Claim) -> int:
@@ -139,11 +144,11 @@ class Turns(Generic[_Claim]):
 # A Counter does the same in several times the time.
 
 
-def _increase(counts: dict[str, int], key: str) -> None:
+def _increase(counts: dict[bytes, int], key: bytes) -> None:
     counts[key] = counts.get(key, 0) + 1
 
 
-def _decrease(counts: dict[str, int], key: str) -> None:
+def _decrease(counts: dict[bytes, int], key: bytes) -> None:
     if counts[key] > 1:
         counts[key] -= 1
     else:

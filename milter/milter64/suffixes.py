@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,26 +24,30 @@ _DEEPEST = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuffixList:
-    """The rules, a wildcard as "*.ck" and an exception as "!www.ck"; the file that they are from, and its date."""
+    """The rules, with the file that they are from, and its date.
+
+    `wildcards` are the names below which each is a suffix, `exceptions` those that are none all the same.
+    """
 
     path: Path
     published: date
-    rules: frozenset[str]
+    suffixes: frozenset[str]
+    wildcards: frozenset[str]
+    exceptions: frozenset[str]
 
     def registered_domain(self, name: str) -> str:
         """Return the registered domain of a host name, such as example.co.uk; one that is a suffix is its own.
 
         A TLD that the list lacks is a suffix, as by the list's rule for such.
         """
-        labels = name.lower().rstrip(".").split(".")
-        for start in range(max(0, len(labels) - _DEEPEST), len(labels)):
-            below = ".".join(labels[start + 1 :])
-            rule = f"{labels[start]}.{below}" if below else labels[start]
-            if f"!{rule}" in self.rules:
-                return rule
-            if rule in self.rules or f"*.{below}" in self.rules:
-                return ".".join(labels[max(0, start - 1) :])
-        return ".".join(labels[-2:])
+        name = ".".join(name.lower().rstrip(".").rsplit(".", _DEEPEST)[-_DEEPEST:])
+        domain = name
+        while name not in self.exceptions:
+            _, _, below = name.partition(".")
+            if name in self.suffixes or below in self.wildcards or not below:
+                return domain
+            domain, name = name, below
+        return name
 
 
 @cache
@@ -52,6 +56,7 @@ def suffix_list() -> SuffixList:
     return _newest(tuple(_files()))
 
 
+@lru_cache(4096)  # those that are looked at come again
 def registered_domain(name: str) -> str:
     """Return the registered domain of a host name."""
     return suffix_list().registered_domain(name)
@@ -69,7 +74,13 @@ def _newest(paths: tuple[Path, ...]) -> SuffixList:
     path = max(published, key=published.__getitem__)
     lines = (line.partition(" ")[0] for line in texts[path].splitlines())
     rules = frozenset(ascii_domain(line) for line in lines if line and not line.startswith("//"))
-    return SuffixList(path=path, published=published[path], rules=rules)
+    return SuffixList(
+        path=path,
+        published=published[path],
+        suffixes=frozenset(rule for rule in rules if rule[0] not in "*!"),
+        wildcards=frozenset(rule[2:] for rule in rules if rule.startswith("*.")),
+        exceptions=frozenset(rule[1:] for rule in rules if rule.startswith("!")),
+    )
 
 
 def _published(path: Path, text: str) -> date:
