@@ -20,6 +20,7 @@ import dns.rcode
 from milter64.address import Translator
 from milter64.cache import Cache, octets
 from milter64.exchange import Nameserver, nameservers
+from milter64.frozen import frozen
 from milter64.nameservers import Nameservers, OutOfMeans, Unanswered
 from milter64.text import ascii_domain
 
@@ -33,8 +34,7 @@ LONGEST_CHAIN = 10
 _CAPACITY = 16 * 2**20
 _LARGEST = _CAPACITY // 1024
 """Octets that the cache may take, and an answer in it: strangers' zones fill it."""
-_ANSWER = 400
-"""Octets of an answer in the cache without its values and names."""
+_ANSWER = 400  # octets of an answer in the cache without its values and names
 _MOST_TOLD, _OTHER = 16_384, 64
 """Octets of answers that are kept with the questions, as long as the transaction lasts; what a value has but a text."""
 
@@ -52,7 +52,7 @@ class Settings:
     deadline: float = 8.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Answer:
     """What DNS says about a name.
 
@@ -78,7 +78,7 @@ class Asker(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Question:
     """A question as it went: with its answer or, if there is none, the error; in `seconds`."""
 

@@ -131,7 +131,7 @@ class Policy:
         return self._rules[client.origin, client.private, greylisting]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Evidence:
     """What is known of a transaction, weighed by the rules that count for it.
 

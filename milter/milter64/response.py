@@ -7,7 +7,7 @@ read to its end, for the SOA record (RFC 2308) and the upper bits of the RCODE (
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ import dns.exception
 import dns.name
 import dns.rcode
 
+from milter64.frozen import frozen
 from milter64.message import Message, TooMuch
 from milter64.networks import unpack
 
@@ -44,7 +45,7 @@ _SHORTEST_SOA = 22
 """Octets: two names, and five numbers, the last of which limits the negative TTL (RFC 2308 5)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Response:
     """What a nameserver says to a question.
 

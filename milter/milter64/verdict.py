@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
 
+from milter64.frozen import frozen
+
 Key = tuple[str, str]
 """A finding's check and property, such as ("spf", "smtp.mailfrom"): one question about a transaction."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Finding:
     """One check's answer to one question.
 
