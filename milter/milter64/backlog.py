@@ -52,6 +52,8 @@ class Backlog:
 
         It is about a client, and some domains that may be waited for.
         """
+        if self._turns.full:
+            return
         job = _Job(client, domains, task, name)
         with self._lock:
             if name in self._names:

@@ -5,7 +5,7 @@ is our own trouble: it has no finding, so that nothing can be made of it.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 from contextlib import suppress
@@ -240,9 +240,9 @@ class _Verdict(Claim):
         super().__init__(envelope.session.client, filter(None, self.open.values()))
 
 
-def domains(envelope: Envelope, keys: Iterable[Key]) -> list[str]:
-    """Return the domains that questions are about; more than once one that several are about."""
-    return [domain for key in keys if (domain := _domain(envelope, key))]
+def domains(envelope: Envelope, keys: Iterable[Key]) -> Iterator[str]:
+    """Yield the domains that questions are about; more than once one that several are about."""
+    return (domain for key in keys if (domain := _domain(envelope, key)))
 
 
 def _domain(envelope: Envelope, key: Key) -> str:

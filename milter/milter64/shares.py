@@ -99,6 +99,11 @@ class Turns(Generic[_Claim]):
         return self._places.places - self._places.free, self._places.places
 
     @property
+    def full(self) -> bool:
+        """Whether nobody can have a place, nor one in the line."""
+        return not (self._places.free or self._room.free)
+
+    @property
     def line(self) -> tuple[int, int]:
         """How many wait in the line, and how many may."""
         return len(self._line), self._room.places
@@ -133,9 +138,12 @@ class Turns(Generic[_Claim]):
 
     def _call(self) -> list[_Claim]:
         """Give a place to each in the line who may have one: first to the first of each network, and so on."""
-        if not self._line or not self._places.free:
-            return []
-        called = [claim for claim in sorted(self._line, key=self._line.__getitem__) if self._places.take(claim)]
+        called: list[_Claim] = []
+        for claim in sorted(self._line, key=self._line.__getitem__) if self._places.free else ():
+            if self._places.take(claim):
+                called.append(claim)
+                if not self._places.free:
+                    break
         for claim in called:
             self.give_up(claim)
         return called
