@@ -54,15 +54,21 @@ class Shares:
             if self._held.get(network, 0) >= allowed:
                 return False
             allowed *= 2
-        for domain in claim.domains:
-            if len(self._waiting.get(domain, ())) >= self.free:
-                return False
+        if self.closed(claim):
+            return False
         self.free -= 1
         for network in claim.networks:
             _increase(self._held, network)
         for domain in claim.domains:
             _increase(self._waiting.setdefault(domain, {}), claim.networks[-1])
         return True
+
+    def closed(self, claim: Claim) -> str:
+        """Return a domain of a claim's for which nobody else may wait now, "" if there is none."""
+        for domain in claim.domains:
+            if len(self._waiting.get(domain, ())) >= self.free:
+                return domain
+        return ""
 
     def answered(self, claim: Claim, domain: str) -> None:
         """Note that a claim which has a place waits for one answer less about a domain."""
@@ -139,11 +145,16 @@ class Turns(Generic[_Claim]):
     def _call(self) -> list[_Claim]:
         """Give a place to each in the line who may have one: first to the first of each network, and so on."""
         called: list[_Claim] = []
+        closed = set[str]()  # what is closed to one is to all behind him, of whom there may be hundreds
         for claim in sorted(self._line, key=self._line.__getitem__) if self._places.free else ():
+            if not closed.isdisjoint(claim.domains):
+                continue
             if self._places.take(claim):
                 called.append(claim)
                 if not self._places.free:
                     break
+            elif domain := self._places.closed(claim):
+                closed.add(domain)
         for claim in called:
             self.give_up(claim)
         return called

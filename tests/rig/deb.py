@@ -9,13 +9,14 @@ from rig.network import HERE
 
 ROOT = Path(__file__).parents[2]
 _PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-_RENAMED = {"pymilter": "milter", "pyspf": "spf"}
+_OVERRIDES = ROOT / "packaging" / "debian" / "py3dist-overrides"
 
 
 def depends() -> list[str]:
     """Return Debian's names of what pyproject.toml depends on."""
-    names = [re.split("[<>=]", requirement)[0] for requirement in _PROJECT["dependencies"]]
-    return sorted(f"python3-{_RENAMED.get(name, name)}" for name in names)
+    debians = dict(line.split() for line in _OVERRIDES.read_text().splitlines())
+    names = [re.split("[<>=]", requirement)[0].replace("-", "_") for requirement in _PROJECT["dependencies"]]
+    return sorted(debians[name] for name in names)
 
 
 def build(folder: Path) -> Path:
