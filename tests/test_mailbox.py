@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milter64.mailbox import read
+from milter64.mailbox import read, read_sender
 from milter64.session import split
 
 OURS = [
@@ -112,6 +112,20 @@ def test_where_the_two_differ_the_mail_servers_reading_counts(path: str, macro: 
 )
 def test_who_can_be_told_by_neither_is_told_by_nobody(path: str, macro: str | None) -> None:
     assert read(path.encode(), macro) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "macro", "sender"),
+    [
+        ("<user@example.org>", "user@example.org", "user@example.org"),
+        ("<>", "", ""),
+        ("<user>", "user", None),
+        ('<"a@b">', '"a@b"', None),
+        ("<postmaster>", None, None),
+    ],
+)
+def test_a_sender_has_a_domain(path: str, macro: str | None, sender: str | None) -> None:
+    assert read_sender(path.encode(), macro) == sender
 
 
 @pytest.mark.parametrize("macro", [None, "?"])

@@ -100,7 +100,7 @@ class Callbacks:
         if self._client:
             session = Session(token=self._token, client=self._client, port=self._port, helo=self._helo, mta=self._mta)
             login = self._macro("{auth_authen}")
-            reading = mailbox.read(sender, self._reading("{mail_addr}"))
+            reading = mailbox.read_sender(sender, self._reading("{mail_addr}"))
             text = sender.decode(*_UTF_8) if reading is None else reading
             envelope = Envelope(session=session, sender=text, login=login, readable=reading is not None)
             self._context.notice(envelope)

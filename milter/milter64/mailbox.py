@@ -45,6 +45,12 @@ def read(argument: bytes, macro: str | None) -> str | None:
     return (_kept if len(argument) <= _LONGEST_KEPT else _read)(argument, macro)
 
 
+def read_sender(argument: bytes, macro: str | None) -> str | None:
+    """Return what `read` does, but None for a mailbox without a domain, to which Sendmail would add its own."""
+    mailbox = read(argument, macro)
+    return None if mailbox and ("@" not in mailbox or mailbox.endswith('"')) else mailbox
+
+
 def _read(argument: bytes, macro: str | None) -> str | None:
     ours = _strictly(argument.decode(errors="surrogateescape"))
     if macro is None:

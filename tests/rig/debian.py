@@ -1,6 +1,10 @@
 """Clean Debian systems: chroots made by debootstrap, each of which a test may change as it likes."""
 
+import fcntl
+import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rig.network import HERE
@@ -67,6 +71,10 @@ class Debian:
 
     def attempt(self, *words: str, alone: bool = False) -> tuple[int, str]:
         """Run a command to its end, and return its exit code and all its output."""
+        with _alone_with(self._archives):
+            return self._attempt(*words, alone=alone)
+
+    def _attempt(self, *words: str, alone: bool) -> tuple[int, str]:
         namespaces = ["--mount", "--pid", "--fork", "--kill-child", *(["--net"] if alone else [])]
         inside = [str(self.root), str(self._archives), "alone" if alone else "online", *words]
         done = subprocess.run(
@@ -87,6 +95,17 @@ class Debian:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         file.chmod(mode)
+
+
+@contextmanager
+def _alone_with(folder: Path) -> Iterator[None]:
+    """Have the folder of apt's archives, which the systems of a release share, to oneself."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _system(release: str, scratch: Path) -> Path:
