@@ -142,11 +142,11 @@ def normal(address: str) -> str:
     address = address.strip().removeprefix("<").removesuffix(">")
     local, at, domain = address.rpartition("@")
     if not at:
-        return address
+        local, domain = address, ""
     if re.fullmatch(r'"([ !#-\[\]-~]|[^\x00-\x7f]|\\[ -~])*"', local):
         local = re.sub(r"\\(.)", r"\1", local[1:-1])
     if not re.fullmatch(r"[^\x00-\x20\"(),:;<>@\[\\\].\x7f]+(\.[^\x00-\x20\"(),:;<>@\[\\\].\x7f]+)*", local):
         local = '"' + local.replace("\\", "\\\\").replace('"', '\\"') + '"'
     if not domain.isascii():
         domain = idna.encode(domain, uts46=True, std3_rules=False).decode()
-    return f"{local}@{domain.lower().removesuffix('.')}"
+    return f"{local}@{domain.lower().removesuffix('.')}" if at else local
