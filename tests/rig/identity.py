@@ -141,6 +141,8 @@ def normal(address: str) -> str:
     """Return an address as a mail server writes it without needless quotes, its domain as it is looked up."""
     address = address.strip().removeprefix("<").removesuffix(">")
     local, at, domain = address.rpartition("@")
+    if not address:
+        return ""
     if not at:
         local, domain = address, ""
     if re.fullmatch(r'"([ !#-\[\]-~]|[^\x00-\x7f]|\\[ -~])*"', local):
