@@ -107,16 +107,16 @@ class Lookup:
         self._told = 0
         self.out_of_means = False
 
-    def ask(self, name: str, rdtype: str) -> Answer:
+    def ask(self, name: str, rdtype: str, until: float | None = None) -> Answer:
         """Return what DNS says about a name.
 
         Raises:
-            Unanswered: there is no usable answer before the deadline.
+            Unanswered: there is no usable answer before the deadline, or before `until` if that is earlier.
         """
         began = time.monotonic()
         answer, error = None, ""
         try:
-            answer = self._resolver.ask(name, rdtype, self.deadline, self._lasting)
+            answer = self._resolver.ask(name, rdtype, min(self.deadline, until or self.deadline), self._lasting)
         except Unanswered as unanswered:
             self.out_of_means = self.out_of_means or isinstance(unanswered, OutOfMeans)
             error = unanswered.in_full

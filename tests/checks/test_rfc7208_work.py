@@ -4,6 +4,7 @@ import pytest
 
 from milter64.checks.rfc7208 import CheckHost, Directive
 from milter64.checks.spf import mailfrom
+from milter64.dns import Answer
 from milter64.verdict import Finding
 from rig.envelopes import envelope
 from rig.records import Records, zone
@@ -89,6 +90,26 @@ def test_time_that_is_up_is_noticed_before_the_next_term_4_6_4(terms: str, monke
     monkeypatch.setattr(lookup, "ask", lambda *question: now.__setitem__(0, 2.0) or actual(*question))
     assert mailfrom(envelope(CLIENT, "mx.t", "joe@d.t"), lookup).result == "temperror"
     assert records.questions == ["TXT d.t"]
+
+
+@pytest.mark.parametrize("terms", ["ptr ptr:e1.t", "include:one.t ptr", "exists:%{i}.%{p}.x.t", "exists:%{p}.x.t ptr"])
+@pytest.mark.parametrize("silent", [{f"PTR {REVERSE}"}, {f"A {n}.d.t" for n in range(10)}])
+def test_a_client_whose_names_are_silent_does_not_use_up_the_time(
+    terms: str, silent: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("milter64.checks.rfc7208.time.monotonic", lambda: now[0])
+    names = "\n".join(f"{REVERSE} PTR {n}.d.t" for n in range(10))
+    records = Records(zone(f"d.t TXT v=spf1 {terms} -all\none.t TXT v=spf1 ptr:d.t -all\n{names}"), silent)
+    actual = records.ask
+
+    def ask(name: str, rdtype: str, deadline: float = 0.0, lasting: float = 0.0) -> Answer:
+        if f"{rdtype} {name}" in silent:
+            now[0] = max(now[0], min(now[0] + 4.0, deadline))
+        return actual(name, rdtype, deadline, lasting)
+
+    monkeypatch.setattr(records, "ask", ask)
+    assert mailfrom(envelope(CLIENT, "mx.t", "joe@d.t"), records.lookup(deadline=8.0)).result == "fail"
 
 
 @pytest.mark.parametrize(

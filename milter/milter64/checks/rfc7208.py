@@ -7,6 +7,7 @@ and its names asked for when it is reached and no sooner. pyspf mixes the two, w
 
 What the records, a stranger's, can order is bounded beyond 4.6.4, and for more there is a permerror. What the client
 itself has a say in, its PTR names, must not lead to one, or it could talk its way out of a fail: the rest is left out.
+Nor may they use up the time: for all of them together there is half of what is left at the first.
 
 The numbers in parentheses are RFC 7208's sections.
 """
@@ -83,6 +84,7 @@ class CheckHost(Macros, spf.query):  # type: ignore[misc]  # pyspf ships no type
         self._questions = set[tuple[str, str]]()
         self._answers: dict[tuple[str, str], tuple[Any, ...]] = {}
         self._p: dict[tuple[int, str], str] = {}
+        self._names_until = 0.0
 
     # Records (sections 4.3 to 4.7)
 
@@ -247,8 +249,9 @@ class CheckHost(Macros, spf.query):  # type: ignore[misc]  # pyspf ships no type
         return self._address in self._unless_unanswered(name, self.A)
 
     def _unless_unanswered(self, name: str, qtype: str) -> tuple[Any, ...]:
+        self._names_until = self._names_until or (time.monotonic() + self.lookup.deadline) / 2
         try:
-            return self._ask(name, qtype)
+            return self._ask(name, qtype, self._names_until)
         except spf.TempError:
             self._look_at_the_clock()
             return ()
@@ -279,13 +282,13 @@ class CheckHost(Macros, spf.query):  # type: ignore[misc]  # pyspf ships no type
             raise spf.PermError(f"more than {_MOST_VALUES} records in all")
         return [(value,) for value in values] if qtype == "TXT" else list(values)
 
-    def _ask(self, name: str, qtype: str) -> tuple[Any, ...]:
+    def _ask(self, name: str, qtype: str, until: float | None = None) -> tuple[Any, ...]:
         """Return a name's records, asked for once; count the terms with void look-ups (4.6.4)."""
         if not _NAME.fullmatch(name):
             return ()
         if (values := self._answers.get((name, qtype))) is None:
             try:
-                values = self._answers[name, qtype] = self.lookup.ask(name, qtype).values
+                values = self._answers[name, qtype] = self.lookup.ask(name, qtype, until).values
             except Unanswered as error:
                 self.nameserver = error.server
                 raise spf.TempError(f"{qtype} {name}: {error}") from error
