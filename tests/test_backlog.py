@@ -48,8 +48,8 @@ def test_too_many_tasks_of_one_network_are_left_undone_and_others_get_theirs_don
     with closing(Backlog(lambda: None)) as behind:
         for number in range(12):
             behind.put(CLIENT, [], held.task(number))
-        assert behind.bound() == (4, 8)
         until(lambda: len(held.begun) == 2, "what may be done at once of one network")
+        until(lambda: behind.bound() == (4, 8), "what may wait of one network")
         for number in range(12, 15):
             behind.put(OTHER, [], lambda _, number=number: others.append(number))  # type: ignore[misc]  # mypy sees no defaults
         until(lambda: others == [12, 13, 14], "the tasks of another network")
@@ -108,6 +108,14 @@ def test_a_task_whose_name_is_that_of_one_still_due_is_not_put_in_again() -> Non
     assert held.done.count(0) == 4
 
 
+def test_whoever_puts_a_task_in_waits_for_no_thread_that_does_tasks() -> None:
+    done = Event()
+    with closing(Backlog(lambda: None)) as behind:
+        with behind._lock:  # noqa: SLF001  which a thread may hold that has no CPU
+            behind.put(CLIENT, [], lambda _: done.set())
+        assert done.wait(60)
+
+
 def test_a_thread_rests_much_longer_than_it_works_unless_all_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     rests: list[float] = []
 
@@ -126,8 +134,8 @@ def test_a_thread_rests_much_longer_than_it_works_unless_all_ends(monkeypatch: p
     with closing(Backlog(lambda: None)) as behind:
         for _ in range(3):
             behind.put(CLIENT, [], task)
-        until(lambda: len(rests) == 3, "the rests")
-    assert min(rests) >= 0.8
+        until(lambda: len(rests) >= 4, "the rests")
+    assert sorted(rests)[-3] >= 0.8, "beside those in which tasks gather"
 
 
 def test_a_fault_is_told_and_ends_no_thread() -> None:

@@ -175,7 +175,10 @@ class Translator:
             for mapping in self._explicit:
                 if number >> mapping.suffix6 == mapping.first6 >> mapping.suffix6:
                     return mapping
-        return next((prefix for prefix in self._prefixes if wire.startswith(prefix.packed)), None)
+        for prefix in self._prefixes:  # a generator costs twice as much
+            if wire.startswith(prefix.packed):
+                return prefix
+        return None
 
     def encode(self, address: str) -> list[tuple[str, str]]:
         """Return the IPv6 forms of an IPv4 address, each with what made it: one mapping's, else every prefix's.

@@ -6,6 +6,7 @@ they work.
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,15 +18,21 @@ from milter64.shares import Claim, Turns
 
 _MOST = 512
 """Tasks that may be due at once."""
-_THREADS = 16
+_MOST_OFFERED = 4096
+"""Tasks that may have been put in and not been looked at; those of before make room."""
+_GATHER = 0.05
+"""Seconds in which they gather."""
+_THREADS = 8
 _REST = 160
-"""How many times longer than it has used the CPU a thread rests: together they take a tenth of it."""
+"""How many times longer than it has used the CPU a thread rests: together they take a twentieth of it."""
 _LOWEST_PRIORITY = 19
 """Of setpriority(2), which knows threads too."""
 
 
-Task = Callable[[Callable[[str], None]], None]
-"""What is to be done. It may tell, by what it is given, that it waits for a domain no more."""
+Answered = Callable[[str], None]
+"""Tells that a task waits for a domain no more."""
+Task = Callable[[Answered], None]
+"""What is to be done."""
 
 
 class _Job(Claim):
@@ -41,29 +48,24 @@ class Backlog:
     def __init__(self, on_fault: Callable[[], None]) -> None:
         """Call `on_fault` while an exception of a task's is being handled."""
         self._on_fault = on_fault
-        self._lock = Lock()
+        self._offered: deque[tuple[Client, Iterable[str], Task, Hashable]] = deque(maxlen=_MOST_OFFERED)
+        self._sorting = False
+        self._lock = Lock()  # for all that follows, and for these threads alone
         self._turns: Turns[_Job] = Turns(_THREADS, _MOST)
         self._names: set[Hashable] = set()
         self._closed = Event()
-        self._threads = ThreadPoolExecutor(_THREADS, "backlog", _give_way)
+        self._threads = ThreadPoolExecutor(_THREADS + 1, "backlog", _give_way)
 
     def put(self, client: Client, domains: Iterable[str], task: Task, name: Hashable = None) -> None:
         """Have a task done some time, if there is a place for it, and none of the same name that is still due.
 
-        It is about a client, and some domains that may be waited for.
+        It is about a client, and some domains that may be waited for. Whether there is a place is found out behind:
+        that costs as much as a third of a flood's whole session, and takes a lock.
         """
-        if self._turns.full:
-            return
-        job = _Job(client, domains, task, name)
-        with self._lock:
-            if name in self._names:
-                return
-            if self._turns.take(job):
-                self._begin([job])
-            elif not self._turns.line_up(job):
-                return
-            if name is not None:
-                self._names.add(name)
+        self._offered.append((client, domains, task, name))
+        if not self._sorting:  # else what stands there now is still to be looked at
+            self._sorting = True
+            self._submit(self._sort)
 
     def bound(self) -> tuple[int, int]:
         """Return how many tasks are due, and how many may be."""
@@ -74,11 +76,32 @@ class Backlog:
         self._closed.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    def _sort(self) -> None:
+        """Give places to what was offered, as far as there are any."""
+        self._closed.wait(_GATHER)
+        self._sorting = False
+        with self._lock:
+            while self._offered:
+                self._take(_Job(*self._offered.popleft()))
+
+    def _take(self, job: _Job) -> None:
+        if job.name in self._names:
+            return
+        if self._turns.take(job):
+            self._begin([job])
+        elif not self._turns.line_up(job):
+            return
+        if job.name is not None:
+            self._names.add(job.name)
+
     def _begin(self, jobs: Iterable[_Job]) -> None:
         """Give each that has its turn a thread, of which there is one for it."""
+        for job in jobs:
+            self._submit(self._do, job)
+
+    def _submit(self, do: Callable[..., None], *arguments: object) -> None:
         with suppress(RuntimeError):  # closed
-            for job in jobs:
-                self._threads.submit(self._do, job)
+            self._threads.submit(do, *arguments)
 
     def _answered(self, job: _Job, domain: str) -> None:
         with self._lock:
@@ -90,10 +113,10 @@ class Backlog:
             job.task(partial(self._answered, job))
         except Exception:  # noqa: BLE001  nobody waits for this, and nobody else would hear of it
             self._on_fault()
-        self._closed.wait(_REST * (time.thread_time() - began))
         with self._lock:
             self._names.discard(job.name)
             self._begin(self._turns.leave(job))
+        self._closed.wait(_REST * (time.thread_time() - began))
 
 
 def _give_way() -> None:

@@ -39,11 +39,12 @@ class Cache(Generic[Key, Value]):
 
     def get(self, key: Key) -> Value | None:
         """Return the value of a key, None if there is none."""
+        if (entry := self._entries.get(key)) is None:  # as of most strangers; that takes no lock
+            return None
         with self._lock:
-            if (entry := self._entries.get(key)) is None:
-                return None
-            self._entries.move_to_end(key)
-            return entry[0]
+            if key in self._entries:
+                self._entries.move_to_end(key)
+        return entry[0]
 
     def put(self, key: Key, value: Value) -> None:
         """Keep a value, which must not change any more, in place of the one before."""

@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 
 from milter64 import exempt, greylist, groups
 from milter64.address import Origin
-from milter64.backlog import Backlog
+from milter64.backlog import Answered, Backlog
 from milter64.checks import path
 from milter64.config import Settings
 from milter64.dns import Resolver
@@ -277,7 +277,7 @@ class Engine:
         So the retry may come from another address of the pool, over the other IP family or through the translator.
         """
 
-        def learn(answered: Callable[[str], None]) -> None:
+        def learn(answered: Answered) -> None:
             deadline = time.monotonic() + self._settings.dns.deadline
             found = self._inquiry.ask_in_turn(envelope, evidence.unanswered, deadline, answered=answered)
             learned = {**evidence.known, **found}
@@ -289,7 +289,7 @@ class Engine:
     def _renew(self, envelope: Envelope, keys: Sequence[Key], seconds: float) -> None:
         """Ask anew, behind everything, what has `seconds` left of being known, of a client that comes often."""
 
-        def renew(answered: Callable[[str], None]) -> None:
+        def renew(answered: Answered) -> None:
             deadline = time.monotonic() + self._settings.dns.deadline
             self._inquiry.ask_in_turn(envelope, keys, deadline, seconds, answered=answered)
             self._familiar.forget(envelope)

@@ -40,20 +40,16 @@ class Memory:
 
         With `expired`, even what was found is returned whose time was up within the last hour.
         """
-        since = self._clock() - (LONGEST if expired else 0), generation
+        since = self._clock() - (LONGEST if expired else 0)
         recalled, until = {}, inf
         for key in keys:
             facts = _facts(envelope, key)
-            kept = self._good(facts, *since)
-            if key == _MAILFROM and not kept:
-                kept = self._good((*facts, envelope.identity), *since)
-            if kept:
-                until, recalled[key] = min(until, kept[0]), kept[2]
+            for each in (facts, (*facts, envelope.identity)) if key == _MAILFROM else (facts,):
+                kept = self._kept.get(each)
+                if kept and kept[0] > since and kept[1] == generation:
+                    until, recalled[key] = min(until, kept[0]), kept[2]
+                    break
         return recalled, until
-
-    def _good(self, facts: tuple[str, ...], since: float, generation: int) -> "_Kept | None":
-        kept = self._kept.get(facts)
-        return kept if kept and kept[0] > since and kept[1] == generation else None
 
     def remember(self, envelope: Envelope, finding: Finding, ttl: int | None, generation: int = 0) -> None:
         """Keep a finding for `ttl` seconds, None if no DNS record was involved.

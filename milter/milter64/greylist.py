@@ -174,6 +174,8 @@ def attempt(
             return _passed(network)
         if not own_passes and rows.keys() - {network}:
             return Standing(state=State.UNPROVEN, rows={})
+        if not (own_passes or rows):  # nearly all of a flood
+            return Standing(state=State.NEW, seconds=max(1, ceil(settings.delay)), group=network, rows={network: own})
     steps = {network: (own, own_passes)}
     for group in sorted(proven or ()):
         steps[group] = _advance(rows.get(group), now, settings)

@@ -23,6 +23,10 @@ _PATH = re.compile(
     rf"<(?:(?:@{_NAME}(?:,@{_NAME})*:)?(?P<path>{_MAILBOX})|(?P<bare>(?ai:postmaster)))>|(?P<mailbox>{_MAILBOX})"
 )
 """A path, whose source route means nothing (RFC 5321 4.1.1.3); some clients leave the brackets out."""
+_PLAIN = re.compile(
+    rb"<[0-9A-Za-z!#$%&'*+/=?^_`{|}~-]+(?:\.[0-9A-Za-z!#$%&'*+/=?^_`{|}~-]+)*@[0-9a-z_-]+(?:\.[0-9a-z_-]+)*>"
+)
+"""What nearly everybody writes: as it stands, it is what all of the following would make of it."""
 _UNQUOTABLE = re.compile(_DOT_STRING)
 _QUOTED = re.compile(_QUOTED_STRING)
 _DOMAIN = re.compile(r"[0-9a-z_-]+(?:\.[0-9a-z_-]+)*|\[[!-Z^-~]+]")
@@ -52,6 +56,8 @@ def read_sender(argument: bytes, macro: str | None) -> str | None:
 
 
 def _read(argument: bytes, macro: str | None) -> str | None:
+    if _PLAIN.fullmatch(argument) and macro == (plain := argument[1:-1].decode()):
+        return plain
     ours = _strictly(argument.decode(errors="surrogateescape"))
     if macro is None:
         return ours and _text(*ours)

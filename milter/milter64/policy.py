@@ -170,7 +170,7 @@ def weigh(known: Findings, rules: Rules, unasked: Sequence[Key] = ()) -> Evidenc
         unanswered=unanswered,
         most=max([action, *[rules.asked[key] for key in unanswered]]),
         unasked=tuple(unasked),
-        missed=max([rules.asked.get(key, ACCEPT) for key in unasked], default=ACCEPT),
+        missed=max([rules.asked.get(key, ACCEPT) for key in unasked]) if unasked else ACCEPT,
     )
 
 

@@ -8,6 +8,7 @@ A place may also be held to wait for a domain, which is counted by the networks 
 silent domain leave room for those of others, and one client alone can close no domain to anybody else.
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
@@ -90,24 +91,24 @@ class Shares:
             del self._waiting[domain]
 
 
+_Standing = tuple[int, int]
+"""How many of a claim's network stood in the line before it, and how many had come at all."""
+
+
 class Turns(Generic[_Claim]):
     """So many places, and a line of those who wait for one; its places are shared in the same way."""
 
     def __init__(self, places: int, line: int) -> None:
         self._places = Shares(places)
         self._room = Shares(line)
-        self._line: dict[_Claim, int] = {}
-        """Each with how many of its network stood in the line before it."""
+        self._line: dict[_Claim, _Standing] = {}
+        self._order: list[tuple[_Standing, _Claim]] = []
+        self._came = 0
 
     @property
     def taken(self) -> tuple[int, int]:
         """How many places are taken, and how many there are."""
         return self._places.places - self._places.free, self._places.places
-
-    @property
-    def full(self) -> bool:
-        """Whether nobody can have a place, nor one in the line."""
-        return not (self._places.free or self._room.free)
 
     @property
     def line(self) -> tuple[int, int]:
@@ -120,17 +121,21 @@ class Turns(Generic[_Claim]):
 
     def line_up(self, claim: _Claim) -> bool:
         """Have a claim wait for its turn, if there is room in the line."""
-        before = self._room.held(claim)
+        self._came += 1
+        standing = self._room.held(claim), self._came
         if fits := self._room.take(claim):
-            self._line[claim] = before
+            self._line[claim] = standing
+            insort(self._order, (standing, claim))
         return fits
 
     def give_up(self, claim: _Claim) -> bool:
         """Take a claim out of the line; whether it was still in it, and so has no place."""
-        if waits := claim in self._line:
-            del self._line[claim]
-            self._room.give_back(claim)
-        return waits
+        standing = self._line.pop(claim, None)
+        if standing is None:
+            return False
+        del self._order[bisect_left(self._order, (standing, claim))]
+        self._room.give_back(claim)
+        return True
 
     def answered(self, claim: _Claim, domain: str) -> list[_Claim]:
         """Note that a claim which has a place waits for one answer less, and return those whose turn it is now."""
@@ -146,7 +151,7 @@ class Turns(Generic[_Claim]):
         """Give a place to each in the line who may have one: first to the first of each network, and so on."""
         called: list[_Claim] = []
         closed = set[str]()  # what is closed to one is to all behind him, of whom there may be hundreds
-        for claim in sorted(self._line, key=self._line.__getitem__) if self._places.free else ():
+        for _, claim in self._order if self._places.free else ():
             if not closed.isdisjoint(claim.domains):
                 continue
             if self._places.take(claim):

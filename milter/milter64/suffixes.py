@@ -26,7 +26,8 @@ _DEEPEST = 10
 class SuffixList:
     """The rules, with the file that they are from, and its date.
 
-    `wildcards` are the names below which each is a suffix, `exceptions` those that are none all the same.
+    `wildcards` are the names below which each is a suffix, `exceptions` those that are none all the same, and
+    `branching` the TLDs below which there is any rule.
     """
 
     path: Path
@@ -34,13 +35,17 @@ class SuffixList:
     suffixes: frozenset[str]
     wildcards: frozenset[str]
     exceptions: frozenset[str]
+    branching: frozenset[str]
 
     def registered_domain(self, name: str) -> str:
         """Return the registered domain of a host name, such as example.co.uk; one that is a suffix is its own.
 
         A TLD that the list lacks is a suffix, as by the list's rule for such.
         """
-        name = ".".join(name.lower().rstrip(".").rsplit(".", _DEEPEST)[-_DEEPEST:])
+        name = name.lower().rstrip(".")
+        if name[name.rfind(".") + 1 :] not in self.branching:
+            return ".".join(name.rsplit(".", 2)[-2:])
+        name = ".".join(name.rsplit(".", _DEEPEST)[-_DEEPEST:])
         domain = name
         while name not in self.exceptions:
             _, _, below = name.partition(".")
@@ -80,6 +85,7 @@ def _newest(paths: tuple[Path, ...]) -> SuffixList:
         suffixes=frozenset(rule for rule in rules if rule[0] not in "*!"),
         wildcards=frozenset(rule[2:] for rule in rules if rule.startswith("*.")),
         exceptions=frozenset(rule[1:] for rule in rules if rule.startswith("!")),
+        branching=frozenset(rule.rpartition(".")[2] for rule in rules if "." in rule),
     )
 
 

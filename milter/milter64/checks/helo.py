@@ -39,15 +39,15 @@ def local(envelope: Envelope, own_names: frozenset[str]) -> Finding | None:
     session = envelope.session
     if not session.helo:
         return _finding("malformed", "no HELO or EHLO was given")
-    name, said = ascii_domain(session.helo), clean(session.helo)
+    name = ascii_domain(session.helo)
     if name and (name in own_names or name == ascii_domain(session.mta)):
-        return _finding("own-name", f"{said} is this server's own name")
+        return _finding("own-name", f"{clean(session.helo)} is this server's own name")
     if session.helo.startswith("["):
         if _is_literal(session.helo):
-            return _finding("literal", f"{said} is an address literal")
-        return _finding("malformed", f"{said} is not a valid address literal")
+            return _finding("literal", f"{clean(session.helo)} is an address literal")
+        return _finding("malformed", f"{clean(session.helo)} is not a valid address literal")
     if defect := _defect(session.helo):
-        return _finding("malformed", f"{said} is {defect}")
+        return _finding("malformed", f"{clean(session.helo)} is {defect}")
     return None
 
 

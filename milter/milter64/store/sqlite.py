@@ -7,7 +7,7 @@ A commit for each decision would be slower than the decision by far. WAL keeps r
 the file can't be used, every read says so at once, and the writer's thread tries it again once a second.
 """
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from math import inf
@@ -46,6 +46,9 @@ _WRITE_PATIENCE = 5.0
 _TRUST = 0.2
 """Seconds that a reader believes that the file still bears its name."""
 
+_Read = tuple[float, Mapping[str, Row]]
+"""When the rows of a key were read, and by group what they were."""
+
 
 class SqliteStore(Generic[Row]):
     """Rows in an SQLite file."""
@@ -57,8 +60,7 @@ class SqliteStore(Generic[Row]):
         self._comfortable = max_rows - max(1, max_rows // _SPARE)
         self._lock = Lock()  # for all that follows
         self._reader = Table(path, kind, warn, patience=_READ_PATIENCE, trust=_TRUST)
-        self._cache: dict[str, tuple[float, Mapping[str, Row]]] = {}
-        """By key, when it was read, and the rows."""
+        self._cache: OrderedDict[str, _Read[Row]] = OrderedDict()
         self._cached_rows = 0
         self._version: tuple[int, int] | None = None
         self._looked = self._changed = -inf
@@ -102,7 +104,9 @@ class SqliteStore(Generic[Row]):
             for unwritten in (self._batch, self._pending):
                 if mine := unwritten.of(key):
                     rows = united(self._kind, rows, mine)
-            self._remember(key, now, rows)
+            if cached:
+                self._cache.move_to_end(key)
+            self._remember(key, cached, (now, rows))
             return rows
 
     def merge(self, key: str, rows: Mapping[str, Row]) -> None:
@@ -113,7 +117,7 @@ class SqliteStore(Generic[Row]):
             else:
                 self._dropped += len(rows)
             if cached := self._cache.get(key):
-                self._remember(key, cached[0], united(self._kind, cached[1], rows))
+                self._remember(key, cached, (cached[0], united(self._kind, cached[1], rows)))
         if not self._wake.is_set():
             self._wake.set()
 
@@ -160,17 +164,13 @@ class SqliteStore(Generic[Row]):
         with self._lock:
             self._reader.close()
 
-    def _remember(self, key: str, read_at: float, rows: Mapping[str, Row]) -> None:
-        """Keep the rows of a key in the cache; those that were read longest ago make room."""
-        self._forget(key)
-        self._cache[key] = read_at, rows
-        self._cached_rows += len(rows)
+    def _remember(self, key: str, before: _Read[Row] | None, now: _Read[Row]) -> None:
+        """Keep the rows of a key in the cache, in place of those before; those that were read longest ago make room."""
+        self._cache[key] = now
+        self._cached_rows += len(now[1]) - (len(before[1]) if before else 0)
         while len(self._cache) > _MAX_CACHED or self._cached_rows > _MAX_CACHED_ROWS:
-            self._forget(next(iter(self._cache)))
-
-    def _forget(self, key: str) -> None:
-        if cached := self._cache.pop(key, None):
-            self._cached_rows -= len(cached[1])
+            _, (_, forgotten) = self._cache.popitem(last=False)
+            self._cached_rows -= len(forgotten)
 
     def _look(self, now: float) -> None:
         """See whether what was read before now may be out of date."""
