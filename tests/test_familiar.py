@@ -182,6 +182,15 @@ def test_who_was_never_asked_about_takes_no_place_and_the_oldest_gives_way(clock
     assert inquiry.asked == asked + 1
 
 
+def test_of_a_client_about_whom_strangers_say_too_much_nothing_is_kept(clock: SimpleNamespace) -> None:
+    inquiry = Remembered(SPF, IPREV)
+    inquiry.findings = {**inquiry.findings, IPREV: replace(finding(IPREV), facts=(("name", "x" * 9000),))}
+    kept = familiar(inquiry, clock)
+    for _ in range(2):
+        kept.evidence(FIRST)
+    assert (inquiry.asked, kept.bound[0]) == (2, 0)
+
+
 def test_what_the_header_has_asked_about_a_familiar_client_is_known_next_time() -> None:
     court = Court(f'{AT_ONCE}skip_recipients = ["lab.example"]\n[iprev]\nactions = {{ fail = "greylist" }}\n')
     court.judge(court.begin())  # SPF alone

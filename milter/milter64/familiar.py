@@ -6,6 +6,7 @@ from math import inf
 from threading import Lock
 from time import monotonic
 
+from milter64.cache import octets
 from milter64.checks import LOCAL
 from milter64.inquiry import Inquiry
 from milter64.policy import Evidence, Policy, weigh
@@ -13,6 +14,8 @@ from milter64.session import Envelope
 from milter64.verdict import Key
 
 _CAP = 8192
+_LARGEST = 8192
+"""Octets of what is kept of a transaction, 64 MiB of all: far more than any needs about whom no stranger says much."""
 _LAST = 0.1
 """The part of its time, the last, in which an answer is renewed: unbound's, which itself then asks anew (prefetch)."""
 _EARLY = 10.0
@@ -62,7 +65,8 @@ class Familiar:
                 self._renew(envelope, kept.recalled, kept.until - now)
             return kept.evidence
         kept = self._gathered(envelope, now)
-        if kept.recalled or not kept.evidence.unanswered:  # who has never been asked about is nobody that we know
+        known = kept.recalled or not kept.evidence.unanswered  # who has never been asked about is nobody that we know
+        if known and octets(facts) + octets(kept.evidence.known) <= _LARGEST:
             with self._lock:
                 self._kept.pop(facts, None)
                 if len(self._kept) >= _CAP:
