@@ -78,11 +78,13 @@ class Callbacks:
 
     def _meet_late(self) -> None:
         """Make up for a CONNECT that never ran; where the mail server gives no address either, say so once."""
-        told, self._client, self._token = self._macro("{client_addr}"), None, new_token()
+        told = self._macro("{client_addr}")
+        if self._client and told == self._told:
+            return
+        self._client, self._token, self._helo = None, new_token(), None  # the HELO was of who had the connection before
         client = self._context.translator.client(told.removeprefix("IPv6:"))
         if client.origin is not Origin.UNKNOWN:
-            port = self._macro("{client_port}")
-            self._meet(client, int(port) if port.isdecimal() else 0)
+            self._meet(client, int(port) if (port := self._macro("{client_port}")).isdecimal() else 0)
         elif told != self._told:
             self._told = told
             why = "no CONNECT was heard, as where its name is no UTF-8, nor a {client_addr} given: it is put off"
@@ -90,13 +92,13 @@ class Callbacks:
 
     def helo(self, name: str) -> None:
         """Record the HELO; another one, as after STARTTLS, takes its place."""
+        self._meet_late()
         self._helo = shown_domain(name)
 
     def envfrom(self, sender: bytes, *_parameters: bytes) -> None:
         """Begin a transaction."""
         self.abort()
-        if not self._client or self._macro("{client_addr}") != self._told:
-            self._meet_late()
+        self._meet_late()
         if self._client:
             session = Session(token=self._token, client=self._client, port=self._port, helo=self._helo, mta=self._mta)
             login = self._macro("{auth_authen}")
@@ -223,8 +225,7 @@ class HeaderCallbacks(Callbacks):
             if settings.received_spf:
                 self._add(RECEIVED_SPF, received_spf(envelope, known, envelope.session.mta))
             if settings.authentication_results:
-                values = authentication_results(self._authserv_id, envelope, known.values())
-                self._add(AUTHENTICATION_RESULTS, values)
+                self._add(AUTHENTICATION_RESULTS, authentication_results(self._authserv_id, envelope, known.values()))
 
     def _add(self, field: str, values: Sequence[str]) -> None:
         """Add fields on top, of which the first is the uppermost."""

@@ -125,6 +125,20 @@ def test_another_session_on_the_same_connection_is_its_clients_own(
     assert len({line["session"] for line in lines}) == len(lines)
 
 
+@pytest.mark.parametrize("before", [at_connect, in_a_transaction, after_an_abort, after_a_message])
+@pytest.mark.parametrize("name", ["client.example", NO_UTF_8])
+def test_a_client_without_a_helo_has_not_that_of_the_session_before_it(
+    milter: Milter64, client: MilterClient, before: Callable[[MilterClient], None], name: Text
+) -> None:
+    recipient = f"no-helo-{before.__name__}-{len(name)}@lab.example"
+    call(client, behind(HONEST), 40001)
+    before(client)
+    client.quit_for_another()
+    client.connect(name, behind(STRANGER), 40002, client_addr=f"IPv6:{behind(STRANGER)}", client_port="40002")
+    assert offer(client, recipient).text.startswith("550 5.7.23 SPF fail: 192.31.196.40 is not permitted by honest")
+    assert logged(milter, recipient)["helo"] == ""
+
+
 def test_what_was_open_when_a_connection_is_used_again_is_abandoned(milter: Milter64, client: MilterClient) -> None:
     call(client, behind(HONEST), 40001)
     assert offer(client, "abandoned@lab.example").action == "continue"
