@@ -6,8 +6,8 @@ see no use. A record is first read whole, then its terms are taken from left to 
 and its names asked for when it is reached and no sooner. pyspf mixes the two, which is why `check0` is written anew.
 
 What the records, a stranger's, can order is bounded beyond 4.6.4, and for more there is a permerror. What the client
-itself has a say in, its PTR names, must not lead to one, or it could talk its way out of a fail: the rest is left out.
-Nor may they use up the time: for all of them together there is half of what is left at the first.
+itself has a say in, its PTR names, must not lead to one, or it could talk its way out of a fail: they make no void
+look-up, and the rest is left out. They and the explanation have half of the time together that is left at the first.
 
 The numbers in parentheses are RFC 7208's sections.
 """
@@ -84,7 +84,7 @@ class CheckHost(Macros, spf.query):  # type: ignore[misc]  # pyspf ships no type
         self._questions = set[tuple[str, str]]()
         self._answers: dict[tuple[str, str], tuple[Any, ...]] = {}
         self._p: dict[tuple[int, str], str] = {}
-        self._names_until = 0.0
+        self._spared = 0.0
 
     # Records (sections 4.3 to 4.7)
 
@@ -207,10 +207,9 @@ class CheckHost(Macros, spf.query):  # type: ignore[misc]  # pyspf ships no type
 
     def get_explanation(self, spec: str) -> str:
         """Return the explanation of a fail, empty if anything is wrong with it (6.2); it counts for nothing (4.6.4)."""
-        self._void_terms.clear()
         try:
             self._look_at_the_clock()
-            texts = self.dns_txt(self.name(spec))
+            texts = self._ask(self.name(spec), "TXT", self._in_spare_time())
             if len(texts) != 1 or len(texts[0]) > _MOST_OCTETS:
                 return ""
             text = str(spf.to_ascii(texts[0]))
@@ -249,12 +248,15 @@ class CheckHost(Macros, spf.query):  # type: ignore[misc]  # pyspf ships no type
         return self._address in self._unless_unanswered(name, self.A)
 
     def _unless_unanswered(self, name: str, qtype: str) -> tuple[Any, ...]:
-        self._names_until = self._names_until or (time.monotonic() + self.lookup.deadline) / 2
         try:
-            return self._ask(name, qtype, self._names_until)
+            return self._ask(name, qtype, self._in_spare_time())
         except spf.TempError:
             self._look_at_the_clock()
             return ()
+
+    def _in_spare_time(self) -> float:
+        self._spared = self._spared or (time.monotonic() + self.lookup.deadline) / 2
+        return self._spared
 
     def _look_at_the_clock(self) -> None:
         if time.monotonic() >= self.lookup.deadline:
@@ -272,18 +274,21 @@ class CheckHost(Macros, spf.query):  # type: ignore[misc]  # pyspf ships no type
             yield from self.dns_a(host, self.A)
 
     def dns(self, name: str, qtype: str, cnames: object = None, ignore_void: bool = False) -> list[Any]:  # noqa: ARG002, FBT001, FBT002  pyspf's signature
-        """Return records that the domain chose, none if the name is malformed (4.8)."""
+        """Return records that the domain chose, none if the name is malformed (4.8); count void look-ups (4.6.4)."""
         self._questions.add((name, qtype))
         if len(self._questions) > _MOST_QUESTIONS:
             raise spf.PermError(f"more than {_MOST_QUESTIONS} DNS look-ups")
-        values = self._ask(name, qtype)
+        if not (values := self._ask(name, qtype)) and (name, qtype) in self._answers:
+            self._void_terms.add(self.lookups)  # this term's ordinal
+            if len(self._void_terms) > spf.MAX_VOID_LOOKUPS:
+                raise spf.PermError(f"more than {spf.MAX_VOID_LOOKUPS} terms that find nothing in DNS")
         self._values += len(values)
         if self._values > _MOST_VALUES:
             raise spf.PermError(f"more than {_MOST_VALUES} records in all")
         return [(value,) for value in values] if qtype == "TXT" else list(values)
 
     def _ask(self, name: str, qtype: str, until: float | None = None) -> tuple[Any, ...]:
-        """Return a name's records, asked for once; count the terms with void look-ups (4.6.4)."""
+        """Return a name's records, asked for once."""
         if not _NAME.fullmatch(name):
             return ()
         if (values := self._answers.get((name, qtype))) is None:
@@ -292,8 +297,4 @@ class CheckHost(Macros, spf.query):  # type: ignore[misc]  # pyspf ships no type
             except Unanswered as error:
                 self.nameserver = error.server
                 raise spf.TempError(f"{qtype} {name}: {error}") from error
-        if not values:
-            self._void_terms.add(self.lookups)  # this term's ordinal
-            if len(self._void_terms) > spf.MAX_VOID_LOOKUPS:
-                raise spf.PermError(f"more than {spf.MAX_VOID_LOOKUPS} terms that find nothing in DNS")
         return values
