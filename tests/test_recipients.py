@@ -64,11 +64,12 @@ def test_who_cannot_be_told_is_refused_beside_others_and_asks_for_no_dns(sender:
 
 
 @pytest.mark.parametrize(("recipient", "reply"), [("b@lab.example", "550 5.1.7"), ("postmaster", "yes")])
-def test_a_sender_who_cannot_be_told_is_refused_and_gets_no_spf_result(recipient: str, reply: str) -> None:
+@pytest.mark.parametrize("sender", ["a@honest.example", ""])
+def test_a_sender_who_cannot_be_told_is_refused_and_gets_no_spf_result(sender: str, recipient: str, reply: str) -> None:
     court = Court()
     told = court.begin(HONEST, "a@honest.example")
     assert [court.judge(told), court.end(told)] == ["yes", "yes"]
-    envelope = replace(told.envelope, readable=False)
+    envelope = replace(told.envelope, sender=sender, readable=False)
     transaction = court.engine.begin(envelope)
     assert [court.judge(transaction, recipient), court.end(transaction)] == [reply, "yes"]
     assert ("spf", "smtp.mailfrom") not in transaction.known

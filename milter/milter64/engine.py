@@ -82,7 +82,7 @@ class Engine:
         hurt. There it is for all: who would be accepted beside somebody who isn't is to be sent to separately.
         """
         transaction.deadline = None
-        if transaction.envelope.sender or transaction.recipients or not readable:
+        if not transaction.envelope.null or transaction.recipients or not readable:
             verdict = self._judge(transaction, recipient, readable=readable)
             if answer := self._answer(transaction, recipient, verdict) or self._beside(transaction, recipient):
                 return answer
@@ -92,7 +92,7 @@ class Engine:
     def end(self, transaction: Transaction) -> Reply | None:
         """Judge at end of message what was put off until then, and ask what the header still lacks."""
         transaction.deadline = None
-        if not transaction.envelope.sender and transaction.recipients:
+        if transaction.envelope.null and transaction.recipients:
             first = transaction.recipients[0]
             if answer := self._answer(transaction, first, self._put_off(transaction)):
                 return answer
@@ -168,7 +168,7 @@ class Engine:
 
     def _beside(self, transaction: Transaction, recipient: str) -> Reply | None:
         """Put off a recipient of the null sender who is accepted, and would lose the message with the first one."""
-        if transaction.envelope.sender or not transaction.recipients:
+        if not transaction.envelope.null or not transaction.recipients:
             return None
         first = self._put_off(transaction)
         if first.action is Action.ACCEPT or self._settings.mode == "observe":

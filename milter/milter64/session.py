@@ -38,6 +38,11 @@ class Envelope:
     readable: bool = True
 
     @property
+    def null(self) -> bool:
+        """Whether the sender is the null one (RFC 5321 4.5.5)."""
+        return not self.sender and self.readable
+
+    @property
     def identity(self) -> str:
         """The MAIL FROM identity of SPF: the sender, or postmaster@HELO for the null sender (RFC 7208 2.4)."""
         return self.sender or f"postmaster@{self.session.helo or ''}"
