@@ -54,7 +54,8 @@ class Backlog:
         self._turns: Turns[_Job] = Turns(_THREADS, _MOST)
         self._names: set[Hashable] = set()
         self._closed = Event()
-        self._threads = ThreadPoolExecutor(_THREADS + 1, "backlog", _give_way)
+        self._threads = ThreadPoolExecutor(_THREADS, "backlog", _give_way)
+        self._sorter = ThreadPoolExecutor(1, "backlog", _give_way)  # never rests, or a flood would fill what is offered
 
     def put(self, client: Client, domains: Iterable[str], task: Task, name: Hashable = None) -> None:
         """Have a task done some time, if there is a place for it, and none of the same name that is still due.
@@ -65,7 +66,7 @@ class Backlog:
         self._offered.append((client, domains, task, name))
         if not self._sorting:  # else what stands there now is still to be looked at
             self._sorting = True
-            self._submit(self._sort)
+            _submit(self._sorter, self._sort)
 
     def bound(self) -> tuple[int, int]:
         """Return how many tasks are due, and how many may be."""
@@ -74,7 +75,8 @@ class Backlog:
     def close(self) -> None:
         """Begin no more tasks."""
         self._closed.set()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._sorter, self._threads):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def _sort(self) -> None:
         """Give places to what was offered, as far as there are any."""
@@ -95,13 +97,9 @@ class Backlog:
             self._names.add(job.name)
 
     def _begin(self, jobs: Iterable[_Job]) -> None:
-        """Give each that has its turn a thread, of which there is one for it."""
+        """Give each that has its turn a thread, of which there is one for it, if it doesn't rest."""
         for job in jobs:
-            self._submit(self._do, job)
-
-    def _submit(self, do: Callable[..., None], *arguments: object) -> None:
-        with suppress(RuntimeError):  # closed
-            self._threads.submit(do, *arguments)
+            _submit(self._threads, self._do, job)
 
     def _answered(self, job: _Job, domain: str) -> None:
         with self._lock:
@@ -117,6 +115,11 @@ class Backlog:
             self._names.discard(job.name)
             self._begin(self._turns.leave(job))
         self._closed.wait(_REST * (time.thread_time() - began))
+
+
+def _submit(threads: ThreadPoolExecutor, do: Callable[..., None], *arguments: object) -> None:
+    with suppress(RuntimeError):  # closed
+        threads.submit(do, *arguments)
 
 
 def _give_way() -> None:
