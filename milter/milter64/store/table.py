@@ -229,6 +229,8 @@ def _count(connection: sqlite3.Connection, rows: int, latest: float) -> None:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
+    # A statement's journal and what is sorted would go to /tmp, which may be full, or not be there to be written to.
+    connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
