@@ -55,9 +55,9 @@ def damage(path: Path) -> None:
         file.write(b"\xa5" * (path.stat().st_size - 4096))
 
 
-def corpses(path: Path) -> list[Path]:
-    """Return the corrupt files that were moved aside."""
-    return [file for file in path.parent.glob("*.corrupt-*") if not file.name.endswith(("-wal", "-shm"))]
+def corpses(path: Path, word: str = "corrupt") -> list[Path]:
+    """Return the files that were moved aside, as corrupt or by another `word`."""
+    return [file for file in path.parent.glob(f"*.{word}-*") if not file.name.endswith(("-wal", "-shm"))]
 
 
 def stored(path: Path) -> set[tuple[str, str]]:

@@ -100,7 +100,9 @@ def test_whoever_writes_makes_it_another_version_and_so_does_another_file(path: 
 
 
 @pytest.mark.parametrize("umask", [0, 0o077])
-def test_files_are_for_their_owner_and_group_alone(umask: int, open_store: Open, path: Path) -> None:
+def test_files_are_for_their_owner_alone_so_that_nobody_else_can_lock_them(
+    umask: int, open_store: Open, path: Path
+) -> None:
     before = os.umask(umask)
     try:
         store = open_store()
@@ -109,7 +111,7 @@ def test_files_are_for_their_owner_and_group_alone(umask: int, open_store: Open,
     finally:
         os.umask(before)
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
-    assert modes == dict.fromkeys(("rows.sqlite", "rows.sqlite-wal", "rows.sqlite-shm", "rows.sqlite.lock"), 0o640)
+    assert modes == dict.fromkeys(("rows.sqlite", "rows.sqlite-wal", "rows.sqlite-shm", "rows.sqlite.lock"), 0o600)
 
 
 def test_files_that_root_makes_belong_to_the_folders_owner(open_store: Open, path: Path) -> None:

@@ -81,9 +81,9 @@ def test_whoever_comes_late_to_move_a_corrupt_file_leaves_the_fresh_one_alone(
     late, early = (Table(path, KIND, warnings.append, patience=1.0) for _ in range(2))
     move_aside = late._file._move_aside  # noqa: SLF001  another process must get in right before it
 
-    def overtaken(error: sqlite3.DatabaseError) -> None:
+    def overtaken(word: str, trouble: str) -> None:
         early.merge([("pair", {NETWORK: WAITING})])
-        move_aside(error)
+        move_aside(word, trouble)
 
     monkeypatch.setattr(late._file, "_move_aside", overtaken)  # noqa: SLF001  as above
     assert late.select("pair") == {NETWORK: WAITING}

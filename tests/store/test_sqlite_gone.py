@@ -1,17 +1,16 @@
 """The SQLite store when its file can't be used: a full disk, a read-only one, no folder."""
 
-import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from milter64.store import StoreGone
 from rig.process import until
-from rig.rows import KIND, NETWORK, PASSED, WAITING, Open, Warnings, answers, corpses, gone, stored
+from rig.rows import KIND, NETWORK, PASSED, WAITING, Open, Warnings, answers, gone, stored
 
 
 @pytest.fixture
@@ -117,15 +116,6 @@ def test_an_outage_is_told_of_once_however_often_the_file_is_tried(
     open_store()
     until(lambda: len(tries) > 3)
     assert len(warnings) == len(warnings.about("Permission denied")) == 1
-
-
-def test_a_file_of_another_format_is_left_alone(open_store: Open, path: Path, warnings: Warnings) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 77")
-    store = open_store()
-    assert gone(store)
-    assert not corpses(path)
-    assert len(warnings.about("its format 77 is not ours")) == 1
 
 
 def test_rows_that_wait_for_a_store_have_a_cap(

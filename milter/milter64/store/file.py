@@ -1,7 +1,8 @@
 """The file behind the SQLite store: one connection, which opens it, mends it, and opens it again.
 
-Several processes have the file open. Whoever finds it corrupt moves it aside and begins a fresh one; the others see
-that the name leads to another file now, and follow. A lock file lets one of them at a time open or move.
+Several processes have the file open. Whoever finds it corrupt, or in another version's format, moves it aside and
+begins a fresh one; the others see that the name leads to another file now, and follow. A lock file lets one of them at
+a time open or move. No lock is waited for without end.
 """
 
 import fcntl
@@ -16,11 +17,20 @@ from typing import TypeVar
 
 from milter64.store.protocol import StoreGone
 
-_MODE = 0o640
+_MODE = 0o600
+"""Nobody else's: who can read a file can lock it."""
+_WHO = "`lslocks` tells which"
+_POLL = 0.01
+"""Seconds between two tries to get the lock."""
 _NO_INODE = (0, 0)
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PROTOCOL})
 
 Result = TypeVar("Result")
+
+
+class OtherFormat(sqlite3.DatabaseError):
+    """The file is ours, and another version wrote it."""
 
 
 class File:
@@ -52,7 +62,7 @@ class File:
         self._looked = -inf
 
     def do(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Do something with the file; if that finds it corrupt, do it with a fresh one.
+        """Do something with the file; if that finds it of no use to us, do it with a fresh one.
 
         Raises:
             StoreGone: the file can't be used.
@@ -61,14 +71,14 @@ class File:
             try:
                 return work(self._opened())
             except sqlite3.DatabaseError as error:
-                if not _is_corrupt(error):
+                if not (trouble := _lasting(error)):
                     raise
-                self._move_aside(error)
+                self._move_aside(*trouble)
                 self._looked = -inf  # the name leads to another file now, whoever moved this one
                 return work(self._opened())
         except (OSError, sqlite3.Error) as error:
             self.close()
-            raise StoreGone(f"{self._path}: {getattr(error, 'strerror', None) or error}") from error
+            raise StoreGone(f"{self._path}: {_reason(error)}") from error
 
     def _opened(self) -> sqlite3.Connection:
         """Return a connection to the file that now bears the name."""
@@ -100,16 +110,16 @@ class File:
             raise
         return connection
 
-    def _move_aside(self, error: sqlite3.DatabaseError) -> None:
-        """Rename a corrupt file, unless another process has just done so."""
+    def _move_aside(self, word: str, trouble: str) -> None:
+        """Rename a file that is of no use to us, unless another process has just done so; `word` goes into its name."""
         with self._alone():
             if self._inode != _inode(self._path):
                 return
-            aside = f"{self._path}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}"
+            aside = f"{self._path}.{word}-{time.strftime('%Y%m%d-%H%M%S')}"
             for suffix in ("-wal", "-shm", ""):
                 with suppress(FileNotFoundError):
                     Path(f"{self._path}{suffix}").rename(f"{aside}{suffix}")
-            self._warn(f"{self._path} is corrupt ({error}): moved to {aside}, and a fresh one begun")
+            self._warn(f"{self._path} is {trouble}: moved to {aside}, and a fresh one begun")
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -118,7 +128,13 @@ class File:
         _create(lock_file)
         lock = os.open(lock_file, os.O_RDWR | os.O_CLOEXEC)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            with suppress(PermissionError):  # it is somebody else's, who lets us use it
+                os.fchmod(lock, _MODE)  # earlier versions made it for the group too
+            deadline = time.monotonic() + self._patience
+            while not _locks(lock):
+                if time.monotonic() >= deadline:
+                    raise TimeoutError(f"another process has locked {lock_file.name} ({_WHO})")
+                time.sleep(_POLL)
             yield
         finally:
             os.close(lock)
@@ -143,8 +159,31 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _CORRUPT
+def _lasting(error: sqlite3.DatabaseError) -> tuple[str, str] | None:
+    """Return what makes a file of no use to us for good, in a word and in several; None if it may pass."""
+    if isinstance(error, OtherFormat):
+        return "other", str(error)
+    return ("corrupt", f"corrupt ({error})") if _code(error) in _CORRUPT else None
+
+
+def _reason(error: Exception) -> str:
+    """Return why the file can't be used, and what helps."""
+    if _code(error) in _LOCKED:
+        return f"another process has locked it ({_WHO})"
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _code(error: Exception) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _locks(file: int) -> bool:
+    """Whether a file could be locked at once."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _inode(path: Path) -> tuple[int, int]:

@@ -13,11 +13,17 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Generic
 
-from milter64.store.file import File, transaction
+from milter64.store.file import File, OtherFormat, transaction
 from milter64.store.protocol import Kind, Row
 from milter64.store.quota import MAX_GROUPS, Quota, surpluses, united
 
+_APPLICATION = int.from_bytes(b"m64g")
+"""Which tells our files from other programs'."""
 _VERSION = 2
+_STAMP = f"PRAGMA application_id = {_APPLICATION}"
+_TABLES = {"rows", "totals", "sqlite_stat1", "sqlite_stat4"}
+"""All that there is in a file of ours; the first versions didn't sign theirs."""
+_COLUMNS = ["id", "hash", "block", "waits", "expires", "key", "grp", "row"]
 _CHUNK = 1000
 """Keys written, or rows deleted, in one transaction: the others wait to write meanwhile."""
 _SCANNED = 50_000
@@ -229,14 +235,40 @@ def _count(connection: sqlite3.Connection, rows: int, latest: float) -> None:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
+    """Make a new file ours, and a connection to it fit for us. What isn't ours is not written to."""
     # A statement's journal and what is sorted would go to /tmp, which may be full, or not be there to be written to.
     connection.execute("PRAGMA temp_store = MEMORY")
+    new = not _recognised(connection)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {_WAL_PAGES * 4096}")
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        connection.executescript(f"{_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
-    elif version != _VERSION:
-        raise sqlite3.NotSupportedError(f"its format {version} is not ours, {_VERSION}")
+    if new:
+        connection.executescript(f"{_SCHEMA} {_STAMP}; PRAGMA user_version = {_VERSION}; COMMIT;")
+    elif _pragma(connection, "application_id") != _APPLICATION:
+        connection.execute(_STAMP)
+
+
+def _recognised(connection: sqlite3.Connection) -> bool:
+    """Whether a file has our tables, False if it has nothing yet.
+
+    Raises:
+        OtherFormat: another version of ours wrote it.
+        sqlite3.NotSupportedError: another program did.
+    """
+    application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    columns = [name for (name,) in connection.execute("SELECT name FROM pragma_table_info('rows')")]
+    if not application and not version and not tables:
+        return False
+    unsigned = not application and _TABLES.issuperset(tables) and (not columns or {"key", "grp", "row"} <= {*columns})
+    if application != _APPLICATION and not unsigned:
+        raise sqlite3.NotSupportedError("another program's database, which is left alone: name a file of its own")
+    if version != _VERSION or columns != _COLUMNS:
+        raise OtherFormat(f"another version's (format {version}, ours is {_VERSION})")
+    return True
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    (value,) = connection.execute(f"PRAGMA {name}").fetchone()
+    return int(value)
