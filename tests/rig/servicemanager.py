@@ -20,7 +20,7 @@ class ServiceManager:
         self._watchdog = watchdog
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self._socket.bind(self._address.replace("@", "\0", 1))
+        self._socket.bind(f"\0{self._address[1:]}" if self._address.startswith("@") else self._address)
         self.pids: set[int] = set()
         """The processes that have notified us; systemd listens to a service's first process alone."""
 
