@@ -1,7 +1,6 @@
 """Opening and leaving a listening socket, against the real kernel."""
 
 import errno
-import fcntl
 import grp
 import os
 import socket
@@ -11,12 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from milter64.listener import Endpoint, endpoint
 from milter64.sockets import Listener, ListenError
 from rig.network import HERE, Namespace, Network
+from rig.process import Process
 
 LOCALHOST = endpoint("inet:0@localhost")
 
@@ -28,6 +29,14 @@ def at(path: Path) -> Endpoint:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "socket"
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users reach, which those of pytest are not."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 @pytest.fixture
@@ -184,20 +193,35 @@ def test_nobody_can_connect_before_mode_and_group_are_set(path: Path, monkeypatc
 def test_nobody_else_looks_for_stale_sockets_while_one_does_not_listen_yet(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chances = []
+    permit, chances = Listener.permit, []
 
-    def try_lock(*_: object) -> None:
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            chances.append(False)
-        os.close(folder)
+    def try_too(*_: object) -> None:
+        monkeypatch.setattr(Listener, "permit", permit)
+        with pytest.raises(ListenError, match="is about to listen there") as caught:
+            Listener(at(path), 0o600, "")
+        chances.append(caught.value.code)
 
-    monkeypatch.setattr(Listener, "permit", try_lock)
+    monkeypatch.setattr("milter64.sockets._PATIENCE", 0.1)
+    monkeypatch.setattr(Listener, "permit", try_too)
     Listener(at(path), 0o600, "").close()
+    monkeypatch.setattr(Listener, "permit", try_too)
     Listener(at(path), 0o600, "").close()
-    assert chances == [False, False]
+    assert chances == [os.EX_UNAVAILABLE] * 2
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_lock_that_a_killed_one_has_left_is_taken(path: Path) -> None:
+    path.with_name(".socket.lock").touch(0o600)
+    Listener(at(path), 0o600, "").close()
+    assert list(path.parent.iterdir()) == []
+
+
+def test_another_user_who_locks_what_he_can_holds_nobody_up(open_folder: Path) -> None:
+    path = open_folder / "socket"
+    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    with Process(*nobody, "flock", open_folder, "sh", "-c", "echo locked; exec sleep infinity") as other:
+        other.expect("^locked$")
+        Listener(at(path), 0o600, "").close()
 
 
 def test_an_unknown_group_is_an_error_of_the_configuration_and_leaves_no_file(path: Path) -> None:
@@ -275,6 +299,49 @@ def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_closing_removes_the_file(path: Path) -> None:
     Listener(at(path), 0o660, "").close()
     assert not path.exists()
+
+
+def test_closing_where_the_folder_is_another_users_now_leaves_the_file(open_folder: Path) -> None:
+    for mode in (0o755, 0o700):
+        os.chown(open_folder, 65534, -1)
+        os.seteuid(65534)
+        try:
+            listener = Listener(at(open_folder / f"{mode:o}"), 0o660, "")
+            os.seteuid(0)
+            os.chown(open_folder, 0, -1)
+            open_folder.chmod(mode)
+            os.seteuid(65534)
+            listener.close()
+        finally:
+            os.seteuid(0)
+    assert sorted(each.name for each in open_folder.iterdir()) == ["700", "755"]
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda _: None, True),
+        (Path.unlink, False),
+        (lambda path: (path.unlink(), path.touch()), False),
+        (lambda path: path.parent.rename(path.parent.with_name("elsewhere")), False),
+    ],
+    ids=["untouched", "deleted", "replaced", "folder"],
+)
+def test_a_file_that_was_deleted_or_replaced_is_noticed(
+    tmp_path: Path, change: Callable[[Path], object], *, found: bool
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    listener = Listener(at(folder / "socket"), 0o660, "")
+    change(folder / "socket")
+    assert listener.in_place is found
+    listener.close()
+
+
+def test_a_port_is_always_in_place() -> None:
+    listener = Listener(LOCALHOST, 0o660, "")
+    assert listener.in_place
+    listener.close()
 
 
 def test_closing_leaves_a_file_that_has_taken_its_place(path: Path) -> None:

@@ -11,6 +11,7 @@ import os
 import socket
 import stat
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +24,10 @@ _BACKLOG = 4096
 Python's own 128 would fail those who come all at once, as after a reload of the mail server: a unix socket that is full
 is an error at once, and one of TCP a second's delay.
 """
+
+_PATIENCE = 5.0
+"""Seconds that another start may keep us waiting."""
+_RETRY = 0.02
 
 
 class ListenError(Exception):
@@ -64,6 +69,11 @@ class Listener:
         host = LOCALHOST if name[0] == "::" and self.endpoint.address[0] == LOCALHOST else name[0]
         return Endpoint(family=self.socket.family, address=(host, name[1]))
 
+    @property
+    def in_place(self) -> bool:
+        """Whether who looks for it finds it: the file of a unix socket may be deleted or replaced by anybody."""
+        return self._file is None or _identity(Path(str(self.endpoint.address))) == self._file
+
     def permit(self, mode: int, group: str) -> None:
         """Give a unix socket's file a mode and a group; an empty group leaves it the one that it has.
 
@@ -84,16 +94,15 @@ class Listener:
             raise ListenError(f"can't give {path} {wish}: {error.strerror}") from error
 
     def close(self) -> None:
-        """Stop listening in this process, and remove the file unless another has taken its place."""
-        if self._file:
-            path = Path(str(self.endpoint.address))
-            if _identity(path) == self._file:
-                path.unlink()
+        """Stop listening in this process, and remove the file unless another has taken its place, or its folder."""
+        if self._file and self.in_place:
+            with suppress(OSError):
+                Path(str(self.endpoint.address)).unlink()
         self.socket.close()  # not before: while it is open, no other file can have its inode number
 
     def _listen_on_path(self, name: str, mode: int, group: str) -> None:
         path = Path(name)
-        with _locked(path.parent):
+        with _locked(path):
             _make_way(path)
             self.socket.bind(name)
             try:
@@ -148,21 +157,44 @@ def _closed_on_error(opened: socket.socket) -> Iterator[None]:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep others that start at this moment from taking a socket that doesn't listen yet for a stale one."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _locked(path: Path) -> Iterator[None]:
+    """Keep others that start at this moment from taking a socket that doesn't listen yet for a stale one.
+
+    The lock is a file that nobody else may open, for whoever can read a file, or a folder, can lock it.
+    """
+    file = path.with_name(f".{path.name}.lock")
+    deadline = time.monotonic() + _PATIENCE
+    while (descriptor := _lock(file)) is None:
+        if time.monotonic() > deadline:
+            raise ListenError(f"another process has held {file} for {_PATIENCE:g} s: it is about to listen there")
+        time.sleep(_RETRY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
+        with suppress(OSError):
+            file.unlink()
         os.close(descriptor)
 
 
+def _lock(file: Path) -> int | None:
+    """Return the descriptor of a file that is ours now, None if it is another's or has just been removed by him."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        status = os.fstat(descriptor)
+        if (status.st_dev, status.st_ino) == _identity(file):
+            return descriptor
+    except BlockingIOError:
+        pass
+    os.close(descriptor)
+    return None
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from another that got its path later, or None if there is none."""
+    """Return what tells a file from another that got its path later, or None if there is none, or none to be seen."""
     try:
         status = path.lstat()
-    except FileNotFoundError:
+    except OSError:
         return None
     return status.st_dev, status.st_ino
 
