@@ -1,7 +1,11 @@
 import io
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from io import FileIO
 from select import PIPE_BUF
 from threading import Event
+from typing import TextIO
 
 import pytest
 
@@ -115,3 +119,63 @@ def test_a_full_disk_ends_neither_the_thread_nor_the_process() -> None:
         out.put(says("two"))
     out.put(says("three"))
     assert stream.writes == ["", "two\n", "three\n"]
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[TextIO, FileIO]]:
+    """What a log is written to, and its reader's end."""
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w", encoding="utf-8") as stream, FileIO(reader) as end:
+        yield stream, end
+
+
+def full(stream: TextIO) -> int:
+    """Fill a pipe, and return with how many octets."""
+    os.set_blocking(stream.fileno(), False)
+    octets = 0
+    with suppress(BlockingIOError):
+        while True:
+            octets += os.write(stream.fileno(), b"x" * PIPE_BUF)
+    os.set_blocking(stream.fileno(), True)
+    return octets
+
+
+@pytest.mark.timeout(10)
+def test_a_reader_that_hangs_ends_no_line_that_is_written_at_once_but_loses_it(
+    pipe: tuple[TextIO, FileIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "_PATIENCE", 0.1)
+    stream, reader = pipe
+    octets = full(stream)
+    out = Lines(stream)
+    out.put(says("lost"))
+    monkeypatch.setattr(lines, "_PATIENCE", 60)
+    for _ in range(100):
+        out.put(says("lost, and nobody waits for it"))
+    while octets:
+        octets -= len(reader.read(octets) or b"")
+    out.put(says("one"))
+    assert reader.read(PIPE_BUF) == b"one\n"
+
+
+@pytest.mark.timeout(10)
+def test_an_end_does_not_wait_long_for_a_reader_that_hangs(
+    pipe: tuple[TextIO, FileIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "_PATIENCE", 0.1)
+    stream, _ = pipe
+    full(stream)
+    out = Lines(stream)
+    with out.behind(lost):
+        out.put(says("one"))
+    out.put(says("two"))
+
+
+def test_a_log_that_nobody_reads_any_more_or_that_was_never_there_harms_nobody(pipe: tuple[TextIO, FileIO]) -> None:
+    stream, reader = pipe
+    reader.close()
+    for out in (Lines(stream), Lines(None)):
+        out.put(says("one"))
+        with out.behind(lost):
+            out.put(says("two"))
+        out.put(says("three"))

@@ -1,14 +1,17 @@
 """Log lines on their way to standard error: each at once, or many with one write, behind the sessions' backs.
 
-At once is for processes without threads. A worker has a thread for it: laying a line out and writing it takes a third
+At once is for processes without threads, and has its deadline: a reader that hangs costs lines, never the supervisor.
+A worker has a thread for it: laying a line out and writing it takes a third
 of a known sender's whole session if the session does it, and a reader that hangs would hang the mail.
 """
 
+import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
-from select import PIPE_BUF
-from threading import Event, Lock, Thread
+from select import PIPE_BUF, POLLOUT, poll
+from threading import Event, Thread
 from typing import TextIO
 
 Layout = Callable[[], str]
@@ -19,16 +22,19 @@ _GATHER = 0.05
 _MOST = 20_000
 """Lines that may wait. More are lost, and counted: a full disk or a hanging reader is no reason to hold up mail."""
 _PATIENCE = 2.0
-"""Seconds that the lines which still wait have at the end."""
+"""Seconds that the lines which still wait have at the end, and that a reader may hang before a line is lost."""
 
 
 class Lines:
     """Writes lines; every thread may."""
 
-    def __init__(self, stream: TextIO) -> None:
-        """Write at once, until told otherwise."""
+    def __init__(self, stream: TextIO | None) -> None:
+        """Write at once, until told otherwise. Where standard error was closed before the start there is no stream."""
         self._stream = stream
-        self._lock = Lock()
+        self._file: int | None = None
+        with suppress(AttributeError, OSError, ValueError):
+            self._file = stream.fileno()  # type: ignore[union-attr]  # Python's own buffer would repeat what failed
+        self._hangs = False
         self._queue: SimpleQueue[Layout | None] | None = None
         self._lost = 0
 
@@ -87,9 +93,24 @@ class Lines:
                 self._lost += 1
 
     def _write(self, text: str) -> None:
-        with self._lock, suppress(OSError):  # nobody could be told
-            self._stream.write(text)
-            self._stream.flush()
+        with suppress(OSError, ValueError):  # nobody could be told
+            if self._file is not None:
+                self._write_to_file(self._file, text.encode(errors="backslashreplace"))
+            elif self._stream:
+                self._stream.write(text)
+
+    def _write_to_file(self, descriptor: int, data: bytes) -> None:
+        """Write; at once, which is on a main thread, with a deadline, and with none while the reader hangs on."""
+        file = poll()
+        file.register(descriptor, POLLOUT)
+        deadline = time.monotonic() + (0.0 if self._hangs else _PATIENCE)
+        while data:
+            if self._queue is None:
+                self._hangs = not file.poll(max(0.0, deadline - time.monotonic()) * 1000)
+                if self._hangs:
+                    self._lost += 1
+                    return
+            data = data[os.write(descriptor, data[:PIPE_BUF] if self._queue is None else data) :]
 
 
 def _together(lines: Iterable[str]) -> Iterator[str]:
