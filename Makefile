@@ -20,8 +20,9 @@ CONTRIB_PACKAGES := buildah debootstrap docker-compose fail2ban logcheck logchec
     python3-systemd python3-yaml swaks systemd-journal-remote
 BENCH_PACKAGES := iproute2 nsd postfix socat
 BENCH_PEERS := opendmarc postgrey pyspf-milter redis-server rspamd
-DEB_PACKAGES := debhelper dh-python dpkg-dev lintian pybuild-plugin-pyproject python3-hatchling
-CHROOT_PACKAGES := debian-archive-keyring debootstrap
+DEB_PACKAGES := build-essential debhelper dh-python dpkg-dev pybuild-plugin-pyproject python3-hatchling
+CHROOT_PACKAGES := debian-archive-keyring debootstrap lintian
+DEMO_PACKAGES := iproute2 nsd postfix tayga unbound
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONPATH
 # Most tests wait for their servers most of the time. Those of a file stay together, and share what they have started.
@@ -51,11 +52,15 @@ build/oldest/.done: pyproject.toml tests/setup/oldest.txt .venv/.done
 	build/oldest/bin/pip install --quiet --disable-pip-version-check --constraint tests/setup/oldest.txt --editable '.[dev]'
 	@touch $@
 
-.venv/.deb: .venv/.done Makefile
+build/.deb: Makefile
 	@tests/setup/apt $(DEB_PACKAGES)
+	@mkdir -p build && touch $@
+
+.venv/.demo: .venv/.done Makefile
+	@tests/setup/apt $(DEMO_PACKAGES)
 	@touch $@
 
-.venv/.chroot: .venv/.deb Makefile
+.venv/.chroot: .venv/.done build/.deb Makefile
 	@tests/setup/apt $(CHROOT_PACKAGES)
 	@touch $@
 
@@ -85,10 +90,10 @@ test-all: test test-slow test-oldest
 test-slow: .venv/.test .venv/.chroot
 	.venv/bin/python -m pytest $(SIDE_BY_SIDE) -m slow
 
-deb: .venv/.deb
+deb: build/.deb
 	packaging/build-deb dist
 
-demo: .venv/.test
+demo: .venv/.demo
 	.venv/bin/python tests/demo.py
 
 bench: .venv/.bench

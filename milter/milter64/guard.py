@@ -74,7 +74,9 @@ class Guard:
         self._file = records.place(settings.greylist.store)
         self._ask_soon = _ASK_SOON
         self._ask_at = self._write_at = self._forget_at = 0.0
-        self._unwritten = bool(self._file and self._file.exists())  # it may have what was learned before a reload
+        self._unwritten = False
+        with suppress(OSError):  # if its folder can't be used, the store says so
+            self._unwritten = bool(self._file and self._file.exists())  # it may have what was learned before a reload
         self._closed = Event()
         self._thread = Thread(target=self._run, name="guard", daemon=True)
 

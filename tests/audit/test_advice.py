@@ -134,6 +134,11 @@ def test_a_spelling_that_the_chroot_hides_is_replaced() -> None:
     ]
 
 
+def test_the_default_of_newer_postfixes_is_as_good_as_that_of_older_ones() -> None:
+    newer = postfix(smtpd_milters=OURS, milter_default_action="shutdown")
+    assert (lines(newer), troubles(newer)) == ([], [])
+
+
 @pytest.mark.parametrize(
     ("text", "main", "own"),
     [
@@ -247,6 +252,13 @@ RIGHT = {"smtpd_milters": OURS}
         ),
         (RIGHT, smtpd(milter_default_action="accept"), "", "smtp/inet milter_default_action", "? accept lets mail in"),
         (RIGHT, smtpd(), 'mode = "observe"', "smtp/inet milter_default_action", "? tempfail makes mail wait"),
+        (
+            RIGHT | {"milter_default_action": "shutdown"},
+            smtpd(),
+            'mode = "observe"',
+            "smtp/inet milter_default_action",
+            "? shutdown makes mail wait",
+        ),
         (RIGHT | {"non_smtpd_milters": OURS}, smtpd(), "", "non_smtpd_milters", "mail from this host has no client"),
         (RIGHT, smtpd("submission"), "", "master.cf", "there is no smtpd on port 25"),
         ({"smtpd_milters": "unix:/run/milter64.sock"}, smtpd(), ELSEWHERE, "milter.socket", "smtpd is chrooted into"),

@@ -60,6 +60,12 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
+def test_a_file_that_cannot_even_be_looked_for_stops_no_service(lab: Lab, tmp_path: Path) -> None:
+    greylister = Greylister(lab, tmp_path / ("x" * 300))  # as a folder whose owner has changed
+    assert greylister.first_try().action == "continue"
+    greylister.milter.wait_log(lambda line: "File name too long" in line.get("trouble", ""))
+
+
 def test_a_file_that_is_corrupt_at_start_is_moved_aside(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "rows.sqlite").write_bytes(b"no database" * 1000)
     greylister = Greylister(lab, tmp_path)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from milter64.audit.postfix import Postfix, Service
-from milter64.audit.smtpds import MILTERS, PROTOCOL, Case, Kind, Milter, elements, without_milters
+from milter64.audit.smtpds import MILTERS, POSTPONING, PROTOCOL, Case, Kind, Milter, elements, without_milters
 from milter64.config import Settings
 from milter64.listener import LOCALHOST
 from milter64.text import clean
@@ -174,15 +174,15 @@ def _values(case: Case, service: Service, own: Mapping[str, str]) -> Iterator[Tr
         match name, value:
             case "default_action", "accept":
                 what = "accept lets mail in unjudged, forged results and all, while milter64 is away"
-            case "default_action", "tempfail":
-                what = "tempfail makes mail wait while milter64 is away, though it only observes"
+            case "default_action", ("tempfail" | "shutdown"):
+                what = f"{value} makes mail wait while milter64 is away, though it only observes"
             case "default_action", _:
                 what = f"{value}: mail is lost or held while milter64 is away"
             case "protocol", _:
                 what = f"{value}: below {PROTOCOL} milter64 is sent what it has no use for, and must reply to all of it"
             case _:
                 what = f"{value} is over before a verdict that takes the {deadline}"
-        harmless = name == "protocol" or (name == "default_action" and value in ("accept", "tempfail"))
+        harmless = name == "protocol" or (name == "default_action" and value in ("accept", *POSTPONING))
         yield Trouble(
             where=f"{service.key} milter_{name}", what=clean(what), remedy=f"set {wanted}", breaks=not harmless
         )

@@ -19,6 +19,8 @@ from milter64.listener import LOCALHOST, Endpoint, endpoint
 from milter64.toml import Wrong
 
 MILTERS = "smtpd_milters"
+POSTPONING = ("tempfail", "shutdown")
+"""Values of milter_default_action with which senders try again; the second is newer Postfixes' default."""
 PROTOCOL = "6"
 """Postfix's default, and libmilter's: earlier ones know no callbacks without a reply, and give the same verdicts."""
 _ANY = {"0.0.0.0": ("127.0.0.1",), "::": ("::1", "127.0.0.1")}  # noqa: S104  compared, not listened on
@@ -107,9 +109,9 @@ class Case:
             value = own.get(name) or self.postfix.value(f"milter_{name}", service)
             if _seconds(value) < self.timeout:
                 yield name, f"{math.ceil(self.settings.dns.deadline + _GENEROUS)}s", value
-        wanted = "accept" if self.settings.mode == "observe" else "tempfail"
-        if (value := own.get("default_action") or self.postfix.value("milter_default_action", service)) != wanted:
-            yield "default_action", wanted, value
+        wanted = ("accept",) if self.settings.mode == "observe" else POSTPONING
+        if (value := own.get("default_action") or self.postfix.value("milter_default_action", service)) not in wanted:
+            yield "default_action", wanted[0], value
         if (value := own.get("protocol") or self.postfix.value("milter_protocol", service)) != PROTOCOL:
             yield "protocol", PROTOCOL, value
 

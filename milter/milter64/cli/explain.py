@@ -89,7 +89,12 @@ def _explained(settings: Settings, arguments: argparse.Namespace, warn: Callable
     translator = settings.translator()
     nameservers = teach(translator, settings, warn)
     path = parse(settings.greylist.store)
-    url = settings.greylist.store if path and path.exists() else "memory:"
+    url = "memory:"
+    try:
+        if path and path.exists():
+            url = settings.greylist.store
+    except OSError as error:
+        warn(f"greylist: {path}: {error.strerror}: judged as if it were empty; try it as root")
     store = _Unwritten(open_store(url, RecordKind(settings.greylist), lambda trouble: warn(f"greylist: {trouble}")))
     session = Session(
         token=_TOKEN,
