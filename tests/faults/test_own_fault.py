@@ -85,7 +85,8 @@ class MailServer:
 
 def traceback(log: str, where: str) -> bool:
     lines = [json.loads(line) for line in log.splitlines()]
-    return [line["where"] for line in lines if "ZeroDivisionError: of our own making" in line["exception"]] == [where]
+    faults = [line for line in lines if line["event"] == "fault"]
+    return [line["where"] for line in faults if "ZeroDivisionError: of our own making" in line["exception"]] == [where]
 
 
 @pytest.mark.parametrize(
