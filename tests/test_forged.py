@@ -111,6 +111,9 @@ def test_what_only_a_lenient_reader_takes_for_ours_goes(value: str) -> None:
         pytest.param('other.example; x="a; mx.example.org; spf=pass', id="in a quoted string without an end"),
         pytest.param("\uff4d\uff58.example.org;" + REST, id="UTS 46: full-width letters"),
         pytest.param("mx\u3002example\uff0eorg;" + REST, id="UTS 46: other dots"),
+        pytest.param("mx.exam\u200bple\u00ad.org;" + REST, id="UTS 46: what can't be seen"),
+        pytest.param("\ufeffmx.example.org\u2060;" + REST, id="a byte order mark, which JavaScript takes for a blank"),
+        pytest.param("\u202emx.example.org;" + REST, id="a change of direction"),
         pytest.param("i=1; mx\uff61example.org\uff1b spf=pass", id="UTS 46: and a full-width semicolon"),
     ],
 )  # fmt: skip

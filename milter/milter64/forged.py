@@ -29,8 +29,18 @@ def is_forged(value: str, authserv_id: str) -> bool:
     ours = _spelling(authserv_id)
     if _bears(value, ours):
         return True
-    # To a reader who knows IDNA, full-width letters and dots are those of our name (UTS 46).
-    return not value.isascii() and _bears(unicodedata.normalize("NFKC", value).replace("\u3002", "."), ours)
+    if value.isascii():
+        return False
+    # To a reader who knows IDNA, full-width letters and dots are those of our name, and what can't be seen isn't there.
+    mapped = unicodedata.normalize("NFKC", _UNSEEN.sub("", value)).replace("\u3002", ".")
+    return _bears(mapped, ours)
+
+
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
+    "\uffa0\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Unicode's Default_Ignorable_Code_Point, which UTS 46 leaves out of names, and some readers out of everything."""
 
 
 def _bears(value: str, ours: re.Pattern[str]) -> bool:
