@@ -21,6 +21,14 @@ def envelope(address: str = "2001:db8::25", helo: str = "mail.example.org", send
     return Envelope(session=session, sender=sender, login="")
 
 
+def test_what_was_found_last_counts_when_a_record_begins_or_ceases_to_use_the_local_part() -> None:
+    memory, fail = Memory(), replace(SPF, result="fail")
+    for ttl in (300, 0):  # good, and late
+        for finding in (SPF, replace(SPF_LOCAL, result="fail"), SPF, replace(SPF_LOCAL, result="softfail"), fail):
+            memory.remember(envelope(), finding, ttl)
+            assert memory.recall(envelope(), [SPF.key], expired=True)[0] == {SPF.key: finding}
+
+
 class Clock:
     now = 1000.0
 

@@ -60,6 +60,7 @@ class Memory:
             return
         facts = _facts(envelope, finding.key)
         if finding.key == _MAILFROM and finding.fact("local-part"):  # HELO's is postmaster always
+            self._kept.drop(facts)  # of when the record did not use it
             facts = *facts, envelope.identity
         until = self._clock() + min(LONGEST if ttl is None else ttl, LONGEST)
         self._kept.put(facts, (until, generation, finding))
