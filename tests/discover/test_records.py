@@ -42,6 +42,9 @@ def test_what_is_old_is_forgotten_and_what_is_much_is_cut() -> None:
     assert unite([old], now=NOW - 1) == {"2001:db8::/96": old}
     many = [sighting(f"2001:db8:{n:x}::/96", latest=NOW + n) for n in range(PREFIXES + 1)]
     assert set(unite([old], many, now=NOW)) == {each.prefix for each in many[1:]}
+    strangers = [replace(each, origin=Origin.IPV6) for each in many]
+    known = sighting("64:ff9b::/96", origin=Origin.UNDECODED, latest=NOW - 1)
+    assert set(unite([known], strangers, now=NOW)) == {known.prefix, *(each.prefix for each in many[2:])}
     crowd = [sighting("64:ff9b::/96", *(f"64:ff9b::{n}:{m}" for n in range(60))) for m in (1, 2)]
     (united,) = unite(crowd[:1], crowd[1:], now=NOW).values()
     assert len(united.clients) == CLIENTS

@@ -113,12 +113,15 @@ def _sighting(prefix: str, row: Mapping[str, object]) -> Sighting:
 
 
 def unite(*some: Iterable[Sighting], now: float) -> dict[str, Sighting]:
-    """Return sightings by prefix, the latest ones, none older than `KEPT`."""
+    """Return sightings by prefix, the latest ones, none older than `KEPT`.
+
+    Of those that only look like a translator's, which anybody can have us see, there are as many as the others leave.
+    """
     united: dict[str, Sighting] = {}
     for sighting in (each for sightings in some for each in sightings if each.latest > now - KEPT):
         before = united.get(sighting.prefix)
         united[sighting.prefix] = before | sighting if before else sighting
-    latest = sorted(united.values(), key=lambda sighting: -sighting.latest)[:PREFIXES]
+    latest = sorted(united.values(), key=lambda sighting: (sighting.origin is Origin.IPV6, -sighting.latest))[:PREFIXES]
     return {sighting.prefix: sighting for sighting in latest}
 
 
