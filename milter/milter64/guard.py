@@ -43,6 +43,8 @@ _KEPT = 2048
 _ASK_SOON, _ASK_LATER = 2.0, 60.0
 """Seconds after which nameservers are asked again that don't say whether they invent AAAA records: each time twice as
 many."""
+_MASKED = 64
+"""Gateways that are known at once; a host of this network that has many addresses could be any number."""
 _WRITE_EVERY = 300.0
 _NAME_THEM = (
     "let the proxy name the clients: PROXY protocol (smtpd_upstream_proxy_protocol) or XCLIENT; "
@@ -203,7 +205,8 @@ class Guard:
                 if notes.crowds.hear(client.wire_packed, envelope.session.helo or "", domain, now):
                     crowded[client.wire_packed] = client.wire
             notes.masked.update((packed, now) for packed in crowded if packed not in self._settings.trust.relays)
-            for packed in [packed for packed, proven in notes.masked.items() if proven <= now - WINDOW]:
+            latest = sorted(notes.masked, key=notes.masked.__getitem__, reverse=True)
+            for packed in [each for n, each in enumerate(latest) if n >= _MASKED or notes.masked[each] <= now - WINDOW]:
                 del notes.masked[packed]
             masked = frozenset(notes.masked)
         if masked != self._masked:

@@ -69,6 +69,15 @@ def test_several_gateways_are_masked_beside_each_other(server: DnsServer) -> Non
     assert [watched.origin(f"10.0.0.{n}") for n in (1, 2, 3)] == [Origin.MASKED, Origin.MASKED, Origin.IPV4]
 
 
+def test_of_many_gateways_those_are_masked_that_showed_last(server: DnsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "_MASKED", 2)
+    watched = Watched(server)
+    for now in range(3):
+        watched.crowd(f"10.0.0.{now}")
+        watched.look(now)
+    assert [watched.origin(f"10.0.0.{n}") for n in range(3)] == [Origin.IPV4, Origin.MASKED, Origin.MASKED]
+
+
 def test_a_client_that_is_no_gateways_is_looked_at_once_an_hour(server: DnsServer) -> None:
     watched = Watched(server)
     waiting = []
