@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from milter64.dns import Answer
-from milter64.engine import RowClock
 from milter64.greylist import State
 from milter64.transaction import Transaction
 from milter64.verdict import Action
@@ -233,25 +232,6 @@ def test_a_recipient_accepted_before_another_was_refused_keeps_its_verdict() -> 
     assert [verdict.action for verdict in transaction.verdicts] == [Action.ACCEPT, Action.REJECT]
 
 
-@pytest.mark.parametrize("step", [0.0, 86400.0, -86400.0])
-def test_row_time_goes_on_whatever_is_done_to_the_clock(hosts_clock: SimpleNamespace, step: float) -> None:
-    now = RowClock(None)
-    assert now() == 1000.0
-    hosts_clock.wall += step
-    hosts_clock.boot += 10.0
-    assert now() == 1010.0
-
-
-@pytest.mark.parametrize(("latest", "start"), [(None, 1000.0), (900.0, 1000.0), (5000.0, 5000.0)])
-def test_row_time_begins_no_earlier_than_the_latest_row(
-    hosts_clock: SimpleNamespace, latest: float | None, start: float
-) -> None:
-    now = RowClock(latest)
-    assert now() == start
-    hosts_clock.boot += 1.0
-    assert now() == start + 1.0
-
-
 def test_rows_that_say_nothing_any_more_are_forgotten_once_an_hour(
     monkeypatch: pytest.MonkeyPatch, hosts_clock: SimpleNamespace
 ) -> None:
@@ -262,3 +242,13 @@ def test_rows_that_say_nothing_any_more_are_forgotten_once_an_hour(
         hosts_clock.boot += seconds
         court.offer("a@soft.example")
     assert looks == [1000.0, 4600.0]
+
+
+def test_while_the_store_is_gone_no_row_is_made_to_expire_by_a_clock_that_has_not_seen_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    court = Court(gone=True)
+    looks: list[float] = []
+    monkeypatch.setattr(court.store, "expire", looks.append)
+    assert court.offer("a@soft.example") == "yes"
+    assert looks == []

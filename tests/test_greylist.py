@@ -116,6 +116,15 @@ def passed(passed_at: float, first_seen: float = T0, generation: int = 0) -> Rec
             {NET: passed(T0, T0)},
             id="passed in the future: passed",
         ),
+        pytest.param(
+            {NET: passed(T0 + 90_000, T0 + 90_000)},
+            None,
+            T0,
+            State.PASSED,
+            0,
+            {NET: passed(T0, T0, generation=1)},
+            id="passed so far in the future that it would be for years: it passes now",
+        ),
     ],
 )
 def test_where_an_attempt_stands(  # noqa: PLR0917  the table's columns

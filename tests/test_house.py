@@ -50,7 +50,7 @@ ORDER = [
     "config",
     *("discover", "discover.rfc7050", "discover.shapes", "discover.records"),
     *("discover.knowledge", "discover.pref64", "discover.advertisement"),
-    *("crowds", "board", "gateways", "guard", "backlog", "engine", "context", "callbacks"),
+    *("crowds", "board", "gateways", "guard", "backlog", "rowclock", "engine", "context", "callbacks"),
     *("counting", "gauges", "publisher", "sockets", "relief", "worker", "exporter", "crew", "notify", "supervisor"),
     *("audit", "audit.host", "audit.postfix", "audit.smtpds", "audit.advice"),
     *("audit.line", "audit.reach", "audit.facts", "audit.reverse"),

@@ -18,6 +18,7 @@ from milter64.familiar import Familiar
 from milter64.inquiry import Inquiry, domains
 from milter64.policy import EXEMPT, Evidence, Rules, Verdict, decide, wanted, weigh
 from milter64.reply import one_at_a_time, reply
+from milter64.rowclock import RowClock
 from milter64.session import Envelope
 from milter64.store import Store, StoreGone
 from milter64.telemetry import Telemetry
@@ -29,18 +30,6 @@ _HOSTS = 4096
 """Addresses of which it is kept ready whether they are trusted."""
 _EXPIRE_EVERY = 3600.0
 """Seconds of row time between two looks for rows that say nothing any more."""
-
-
-class RowClock:
-    """Row time: wall time taken at start, no earlier than the store's latest row, advanced by CLOCK_BOOTTIME."""
-
-    def __init__(self, latest: float | None) -> None:
-        """Begin now or at `latest`, whichever is later. A clock that is stepped forgives and delays nobody."""
-        self._offset = max(time.time(), latest or 0.0) - time.clock_gettime(time.CLOCK_BOOTTIME)
-
-    def __call__(self) -> float:
-        """Return seconds since 1970."""
-        return self._offset + time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Engine:
@@ -64,8 +53,8 @@ class Engine:
         self._inquiry = Inquiry(resolver, lambda where: telemetry.exception("fault", where=where), on_wait, self._tally)
         own_names = frozenset(filter(None, [ascii_domain(settings.authserv_id)]))
         self._familiar = Familiar(self._policy, own_names, self._inquiry, self._renew)
-        self._now = RowClock(store.latest())
-        self._expire_at = self._now()
+        self._now = RowClock(store, settings.greylist.remember)
+        self._expire_at = 0.0
         self._backlog = Backlog(lambda: telemetry.exception("fault", where="learn"))
 
     def begin(self, envelope: Envelope) -> Transaction:
@@ -267,7 +256,8 @@ class Engine:
         """Write the rows that an attempt has moved, and now and then have those forgotten that have run out."""
         if standing.rows:
             self._store.merge(pair, standing.rows)
-        if now >= self._expire_at:
+        if now >= self._expire_at and standing.state is not greylist.State.UNKEPT:
+            now = self._now()  # the store was gone, maybe, when the attempt began
             self._expire_at = now + _EXPIRE_EVERY
             self._store.expire(now)
 

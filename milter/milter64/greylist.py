@@ -216,8 +216,9 @@ def _advance(record: Record | None, now: float, settings: Settings) -> tuple[Rec
     """Return the row after an attempt at `now`, and whether it lets the message pass.
 
     An early retry doesn't restart the wait. A row from the future counts from now: a clock that was set back neither
-    forgives early nor delays twice. A passing so soon after the last one that it makes no odds leaves the row as it is:
-    for those who write often, nothing has to be written.
+    forgives early nor delays twice. One that passed so far in the future that it would pass for years begins the next
+    generation, and passes. A passing so soon after the last one that it makes no odds leaves the row as it is: for
+    those who write often, nothing has to be written.
     """
     if record is None:
         return Record(generation=0, first_seen=now), False
@@ -228,6 +229,8 @@ def _advance(record: Record | None, now: float, settings: Settings) -> tuple[Rec
         age, lasts, passes = now - record.passed_at, settings.remember, True
         if 0 <= age < settings.remember * _NEGLIGIBLE:
             return record, True
+        if age < -lasts:
+            return Record(generation=record.generation + 1, first_seen=now, passed_at=now), True
     if age > lasts:
         return Record(generation=record.generation + 1, first_seen=now), False
     return Record(generation=record.generation, first_seen=first_seen, passed_at=now if passes else None), passes

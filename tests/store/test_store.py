@@ -93,6 +93,16 @@ def test_the_latest_time_in_any_row_outlives_a_row_that_is_older(store: Store[Re
     assert until(store.latest) == 900.0
 
 
+def test_what_lies_in_the_future_is_no_latest_time_any_more_when_rows_have_expired(store: Store[Record]) -> None:
+    store.merge(PAIR, {NETWORK: seen(4e9)})
+    assert until(store.latest) == 4e9
+    store.expire(1000.0)
+    until(lambda: store.latest() == 1000.0)
+    assert store.read(PAIR) == {NETWORK: seen(4e9)}
+    store.merge(OTHER_PAIR, {NETWORK: seen(1001.0)})
+    until(lambda: store.latest() == 1001.0)
+
+
 def test_it_says_how_much_there_is(store: Store[Record]) -> None:
     assert store.sizes() == {"rows": 0, "cached": 0, "pending": 0, "dropped": 0}
     store.merge(PAIR, {NETWORK: seen(100.0), DOMAIN: seen(100.0)})

@@ -109,6 +109,8 @@ class MemoryStore(Generic[Row]):
 
     def expire(self, now: float) -> None:
         """Forget the rows that have expired; the lock is let go of in between."""
+        with self._lock:
+            self._latest = self._latest and min(self._latest, now)
         while True:
             with self._lock:
                 for _ in range(_CHUNK):

@@ -62,7 +62,10 @@ class Store(Protocol[Row]):
         """Forget the rows that have expired, and those next to expire where there are too many; it may happen later."""
 
     def latest(self) -> float | None:
-        """Return the latest time in any row, for a clock to begin at; None if there is none or it can't be known."""
+        """Return the latest time in any row, for a clock to begin at; None if there is none or it can't be known.
+
+        Whatever lay in the future when rows were last made to expire counts as of then.
+        """
 
     def sizes(self) -> Mapping[str, int]:
         """Return how much there is: "rows" in all, keys "cached", rows "pending" to be written, rows "dropped" so far.

@@ -129,8 +129,12 @@ class SqliteStore(Generic[Row]):
 
     def latest(self) -> float | None:
         """Return the latest time in any row of the file; None if there is none, or the file can't be used."""
-        with self._lock, suppress(StoreGone):
-            return self._reader.totals()[1]
+        with self._lock:
+            if not self._outage:
+                try:
+                    return self._reader.totals()[1]
+                except StoreGone as gone:
+                    self._begin_outage(gone)
         return None
 
     def sizes(self) -> Mapping[str, int]:

@@ -74,7 +74,7 @@ class Table(Generic[Row]):
         return self._file.opened, changes
 
     def totals(self) -> tuple[int, float | None]:
-        """Return how many rows there are, and the latest time in any row that ever was."""
+        """Return how many rows there are, and the latest time in any row that ever was, see `Store.latest`."""
         return self._file.do(_totals)
 
     def merge(self, entries: Iterable[tuple[str, Mapping[str, Row]]]) -> int:
@@ -124,6 +124,7 @@ class Table(Generic[Row]):
 
     def expire(self, now: float) -> Iterator[int]:
         """Delete the rows that have expired; yield after each chunk how many those were."""
+        self._all("UPDATE totals SET latest = ? WHERE latest > ?", now, now)
         find = "SELECT id, expires, row FROM rows WHERE id > ? AND expires < ? ORDER BY id LIMIT ?"
         chunk = self._all(find, -1, now, _CHUNK)
         while chunk:
