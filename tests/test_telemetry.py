@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from dataclasses import replace
+from select import PIPE_BUF
 from typing import Any, Literal
 
 import pytest
@@ -59,8 +60,8 @@ def telemetry_to(
         return Telemetry(Settings(level=level, format=layout, privacy=privacy))
 
 
-def fail() -> None:
-    raise ValueError("of our own making")
+def fail(text: str = "of our own making") -> None:
+    raise ValueError(text)
 
 
 def parsed(line: str) -> dict[str, Any]:
@@ -162,6 +163,33 @@ def test_whom_we_have_refused_for_good_a_firewall_may_keep_out(
     assert parsed(stderr.getvalue()).get("ban") == ban
 
 
+@pytest.mark.parametrize("layout", FORMATS)
+def test_whom_to_keep_out_stands_before_all_that_a_stranger_has_said(stderr: Stream, layout: Format) -> None:
+    refuse(telemetry_to(stderr, layout=layout), Verdict(action=Action.REJECT, because=(SPF,)))
+    assert list(parsed(stderr.getvalue()))[:5] == ["time", "level", "event", "ban", "session"]
+
+
+LONG = [text * 2000 for text in ("x", '"', "\\", "a b", "=", "\x1b\udcff", "ä")]
+
+
+@pytest.mark.parametrize("layout", FORMATS)
+@pytest.mark.parametrize("text", LONG)
+def test_no_line_is_longer_than_a_pipe_takes_whole(stderr: Stream, layout: Format, text: str) -> None:
+    telemetry = telemetry_to(stderr, layout=layout)
+    sent = replace(ENVELOPE, sender=text, session=replace(ENVELOPE.session, helo=text))
+    verdict = Verdict(action=Action.REJECT, because=(replace(SPF, reason=text), replace(SPF, reason=text)))
+    telemetry.refused(sent, [text] * 100, KNOWN, verdict, REPLY, seconds=0, observe=False)
+    telemetry.warning("greylist", trouble=text, remedy=text, what=text, where=text)
+    try:
+        fail(text)
+    except ValueError:
+        telemetry.exception("fault", where=text)
+    lines = stderr.getvalue().splitlines()
+    assert max(map(len, lines)) < PIPE_BUF
+    assert [parsed(line)["event"] for line in lines] == ["rejected", "greylist", "fault"]
+    assert parsed(lines[0])["reply"] == "450 4.7.1"
+
+
 def test_an_acceptance_names_the_queue_id_and_all_recipients(stderr: Stream) -> None:
     telemetry_to(stderr).accepted(ENVELOPE, ["b@x.example", "c@x.example"], KNOWN, None, queue_id="4jX", seconds=0)
     line = parsed(stderr.getvalue())
@@ -226,6 +254,18 @@ def test_a_level_keeps_what_is_less_out_of_the_log(stderr: Stream, level: Level,
     lines = list(map(parsed, stderr.getvalue().splitlines()))
     assert [line["event"] for line in lines] == events
     assert [line["level"] for line in lines] == ["error" if event == "exception" else event for event in events]
+
+
+@pytest.mark.parametrize("layout", FORMATS)
+def test_a_traceback_keeps_a_strangers_text_on_its_line_and_its_own_end(stderr: Stream, layout: Format) -> None:
+    try:
+        fail("x" * 5000 + EVIL)
+    except ValueError:
+        telemetry_to(stderr, layout=layout).exception("fault", where="envrcpt")
+    [line] = stderr.getvalue().splitlines()
+    assert re.fullmatch(r"[ -~]+", line)
+    said = parsed(line)["exception"].replace("\\n", "\n")
+    assert said.endswith('xa b="c"\\ ?\nlevel=error event=forged?[31m?')
 
 
 @pytest.mark.parametrize("layout", FORMATS)

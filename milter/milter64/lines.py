@@ -1,42 +1,50 @@
 """Log lines on their way to standard error: each at once, or many with one write, behind the sessions' backs.
 
-At once is for processes without threads, and has its deadline: a reader that hangs costs lines, never the supervisor.
-A worker has a thread for it: laying a line out and writing it takes a third
+At once is for processes without threads. A worker has a thread for it: laying a line out and writing it takes a third
 of a known sender's whole session if the session does it, and a reader that hangs would hang the mail.
+
+Several processes write to one place. What a pipe takes whole doesn't mix with what others write (pipe(7)), and the same
+length is taken whole by a socket, as journald's, by a terminal, and by a file: so no write is longer, nor is any line.
 """
 
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from select import PIPE_BUF, POLLOUT, poll
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import TextIO
 
 Layout = Callable[[], str]
-"""Lays a line out; what it holds on to must not change any more."""
+"""Lays a line out, in ASCII; what it holds on to must not change any more."""
 
+LONGEST = PIPE_BUF - 1
+"""Characters of a line; what is beyond is cut."""
 _GATHER = 0.05
 """Seconds that lines gather for one write."""
 _MOST = 20_000
 """Lines that may wait. More are lost, and counted: a full disk or a hanging reader is no reason to hold up mail."""
 _PATIENCE = 2.0
-"""Seconds that the lines which still wait have at the end, and that a reader may hang before a line is lost."""
+"""Seconds that the lines which still wait have at the end."""
+_MOMENT = 0.2
+"""Seconds that a reader has to make room for a line that is to be written at once; once it hadn't, it has none."""
 
 
 class Lines:
     """Writes lines; every thread may."""
 
-    def __init__(self, stream: TextIO | None) -> None:
-        """Write at once, until told otherwise. Where standard error was closed before the start there is no stream."""
+    def __init__(self, stream: TextIO | None, lost: Callable[[int], str]) -> None:
+        """Write at once, until told otherwise; `lost` lays out a line that says how many could not be written.
+
+        Without a stream, as where standard error is closed, nothing is written.
+        """
         self._stream = stream
-        self._file: int | None = None
-        with suppress(AttributeError, OSError, ValueError):
-            self._file = stream.fileno()  # type: ignore[union-attr]  # Python's own buffer would repeat what failed
-        self._hangs = False
+        self._laid_out_lost = lost
+        self._lock = Lock()
         self._queue: SimpleQueue[Layout | None] | None = None
         self._lost = 0
+        self._hangs = False
+        self._torn = False
 
     @property
     def bound(self) -> tuple[int, int]:
@@ -47,18 +55,39 @@ class Lines:
         """Write a line, or have it written."""
         queue = self._queue
         if queue is None:
-            self._write(layout() + "\n")
+            self._put_at_once(layout)
         elif queue.qsize() < _MOST:
             queue.put(layout)
         else:
             self._lost += 1  # two threads may count one for two: it is as good as many
 
+    def _put_at_once(self, layout: Layout) -> None:
+        """Write a line unless its reader hangs, or the thread that stands in its write for that."""
+        if not self._lock.acquire(timeout=_MOMENT):
+            self._lost += 1
+            return
+        try:
+            if not self._has_room():
+                self._lost += 1
+                return
+            for text in self._texts([layout]):
+                self._write(text)
+        finally:
+            self._lock.release()
+
+    def _has_room(self) -> bool:
+        if (descriptor := self._descriptor()) is None:
+            return True
+        reader = poll()
+        reader.register(descriptor, POLLOUT)
+        self._hangs = not reader.poll(0 if self._hangs else _MOMENT * 1000)
+        return not self._hangs
+
     @contextmanager
-    def behind(self, lost: Callable[[int], str]) -> Iterator[None]:
-        """Have a thread write all lines meanwhile; `lost` lays out a line that says how many had no room."""
-        queue: SimpleQueue[Layout | None] = SimpleQueue()
-        ending = Event()
-        thread = Thread(target=self._write_behind, args=(queue, ending, lost), name="log", daemon=True)
+    def behind(self) -> Iterator[None]:
+        """Have a thread write all lines meanwhile."""
+        queue, ending = SimpleQueue[Layout | None](), Event()
+        thread = Thread(target=self._write_behind, args=(queue, ending), name="log", daemon=True)
         thread.start()
         self._queue = queue
         try:
@@ -69,7 +98,7 @@ class Lines:
             queue.put(None)
             thread.join(_PATIENCE)
 
-    def _write_behind(self, queue: SimpleQueue[Layout | None], ending: Event, lost: Callable[[int], str]) -> None:
+    def _write_behind(self, queue: SimpleQueue[Layout | None], ending: Event) -> None:
         waiting: list[Layout | None] = []
         while None not in waiting:
             waiting = [queue.get()]
@@ -77,47 +106,52 @@ class Lines:
             with suppress(Empty):
                 while True:
                     waiting.append(queue.get_nowait())
-            lines = list(self._laid_out(waiting))
-            if self._lost:
-                lines.append(lost(self._lost))
-                self._lost = 0
-            for text in _together(lines):
-                self._write(text)
+            for text in self._texts(waiting):
+                with self._lock:
+                    self._write(text)
+
+    def _texts(self, waiting: Iterable[Layout | None]) -> Iterator[str]:
+        """Return lines as they are written, and behind them how many were lost."""
+        lines = list(self._laid_out(waiting))
+        if self._lost:
+            lines.append(_cut(self._laid_out_lost(self._lost)))
+            self._lost = 0
+        return _together(lines)
 
     def _laid_out(self, waiting: Iterable[Layout | None]) -> Iterator[str]:
         for layout in waiting:
             try:
                 if layout:
-                    yield layout()
+                    yield _cut(layout())
             except Exception:  # noqa: BLE001  one line's fault must not be the end of all lines
                 self._lost += 1
 
     def _write(self, text: str) -> None:
-        with suppress(OSError, ValueError):  # nobody could be told
-            if self._file is not None:
-                self._write_to_file(self._file, text.encode(errors="backslashreplace"))
+        """Write a text with one write. What a full disk doesn't take is not made up for: it would begin a line."""
+        with suppress(OSError):  # nobody could be told
+            if (descriptor := self._descriptor()) is not None:
+                text = f"\n{text}" if self._torn else text
+                written = os.write(descriptor, text.encode("ascii", "backslashreplace"))
+                self._torn = text[written - 1] != "\n"
             elif self._stream:
                 self._stream.write(text)
 
-    def _write_to_file(self, descriptor: int, data: bytes) -> None:
-        """Write; at once, which is on a main thread, with a deadline, and with none while the reader hangs on."""
-        file = poll()
-        file.register(descriptor, POLLOUT)
-        deadline = time.monotonic() + (0.0 if self._hangs else _PATIENCE)
-        while data:
-            if self._queue is None:
-                self._hangs = not file.poll(max(0.0, deadline - time.monotonic()) * 1000)
-                if self._hangs:
-                    self._lost += 1
-                    return
-            data = data[os.write(descriptor, data[:PIPE_BUF] if self._queue is None else data) :]
+    def _descriptor(self) -> int | None:
+        """Return what to write to, None for a stream in memory."""
+        with suppress(OSError, AttributeError):  # the latter of None, which has none
+            return self._stream.fileno()  # type: ignore[union-attr]
+        return None
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..."
 
 
 def _together(lines: Iterable[str]) -> Iterator[str]:
-    """Join lines to texts that a pipe takes whole, so that the lines of several processes don't mix."""
+    """Join lines to texts that are each written whole."""
     text = ""
     for line in lines:
-        if text and len(text) + len(line) >= PIPE_BUF:
+        if text and len(text) + len(line) > LONGEST:
             yield text
             text = ""
         text += f"{line}\n"

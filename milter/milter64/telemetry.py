@@ -4,9 +4,10 @@ Called by the engine, the supervisor and the worker alone; checks neither log no
 """
 
 import logging
+import re
 import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -16,7 +17,7 @@ from typing import Any, Literal
 
 import structlog
 
-from milter64.lines import Lines
+from milter64.lines import LONGEST, Lines
 from milter64.metrics import Tally
 from milter64.policy import Verdict
 from milter64.session import Envelope, split
@@ -34,8 +35,10 @@ class Settings:
 
 
 _EVENTS = {Action.GREYLIST: "greylisted", Action.TEMPFAIL: "deferred", Action.REJECT: "rejected"}
-_WIDE = 1000
-"""Characters of one value in a log line; many recipients are cut here."""
+_WIDTHS = (1000, 500, 250, 100)
+"""Characters of one value in a log line: many recipients are cut here. Where the whole is too long, the next counts."""
+_TRACEBACK = 3
+"""Values that a traceback is as long as."""
 
 
 Fields = dict[str, Any]
@@ -54,11 +57,11 @@ class Telemetry:
         self._private = settings.privacy == "hash"
         self._least = getattr(logging, settings.level.upper())
         self._render = _json if settings.format == "json" else _logfmt
-        self._lines = Lines(sys.stderr)
+        self._lines = Lines(sys.stderr, self._lost)
 
     def behind(self) -> AbstractContextManager[None]:
         """Have a thread lay out and write all lines meanwhile."""
-        return self._lines.behind(self._lost)
+        return self._lines.behind()
 
     def bounds(self) -> Mapping[str, tuple[int, int]]:
         """Return how many lines wait to be written, and how many may."""
@@ -94,13 +97,13 @@ class Telemetry:
         observe: bool,
     ) -> None:
         """Log the refusal of recipients, final or for now."""
-        more = {"reply": f"{reply.code} {reply.status}"}
+        first, more = _NOTHING, {"reply": f"{reply.code} {reply.status}"}
         if observe:
             more["observe"] = "nothing was refused"
         elif verdict.action is Action.REJECT and (ban := envelope.session.client.ban):
-            more["ban"] = ban
+            first = {"ban": ban}
         event = "busy" if verdict.busy else _EVENTS[verdict.action]
-        self._outcome(event, envelope, recipients, known, verdict, seconds, more)
+        self._outcome(event, first, envelope, recipients, known, verdict, seconds, more)
         if self.tally:
             self.tally.refused(envelope, recipients, known, verdict, seconds, observe=observe)
 
@@ -115,13 +118,13 @@ class Telemetry:
         seconds: float,
     ) -> None:
         """Log the acceptance of a message for all its recipients; `seconds` is what we took for all of them."""
-        self._outcome("accepted", envelope, recipients, known, verdict, seconds, queue_id=queue_id)
+        self._outcome("accepted", {"queue": queue_id}, envelope, recipients, known, verdict, seconds)
         if self.tally:
             self.tally.accepted(envelope, recipients, known, seconds)
 
     def abandoned(self, envelope: Envelope, recipients: Collection[str], known: Findings, *, seconds: float) -> None:
         """Log a transaction whose accepted recipients never got a message."""
-        self._outcome("abandoned", envelope, recipients, known, None, seconds)
+        self._outcome("abandoned", _NOTHING, envelope, recipients, known, None, seconds)
         if self.tally:
             self.tally.abandoned(envelope, recipients, known, seconds)
 
@@ -138,32 +141,33 @@ class Telemetry:
     def _outcome(  # noqa: PLR0913, PLR0917  a log line says much
         self,
         event: str,
+        first: Mapping[str, str],
         envelope: Envelope,
         recipients: Collection[str],
         known: Findings,
         verdict: Verdict | None,
         seconds: float,
         more: Mapping[str, str] = _NOTHING,
-        queue_id: str | None = None,
     ) -> None:
-        """Have the line of an outcome written; all that it speaks of doesn't change any more."""
+        """Have the line of an outcome written; all that it speaks of doesn't change any more.
+
+        `first` are fields that stand before all that a stranger has said, wherever the line may be cut on its way.
+        """
         if self._least <= logging.INFO:
-            head = time.time_ns(), event, queue_id
+            head = time.time_ns(), event, first
             facts = envelope, tuple(recipients), known, verdict, more, seconds
             self._lines.put(partial(self._layout, head, facts))
 
     def _layout(
         self,
-        head: tuple[int, str, str | None],
+        head: tuple[int, str, Mapping[str, str]],
         facts: tuple[Envelope, Collection[str], Findings, Verdict | None, Mapping[str, str], float],
     ) -> str:
-        nanoseconds, event, queue_id = head
+        nanoseconds, event, first = head
         envelope, recipients, known, verdict, more, seconds = facts
         session = envelope.session
         client = session.client
-        fields: Fields = {"time": nanoseconds, "level": "info", "event": event}
-        if queue_id is not None:
-            fields["queue"] = queue_id
+        fields: Fields = {"time": nanoseconds, "level": "info", "event": event, **first}
         fields["session"] = session.token
         fields["client"] = client.address
         fields["wire"] = client.wire
@@ -221,17 +225,33 @@ def _second(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
-def _cleaned(fields: Fields) -> Fields:
-    """Return fields as people may see them; a traceback keeps its lines."""
+def _cleaned(fields: Fields, wide: int) -> Fields:
+    """Return fields as people may see them; a traceback keeps its lines, and the last of them rather than the first."""
     return {
-        name: clean(value, _WIDE) if isinstance(value, str) and name != "exception" else value
+        name: value
+        if isinstance(value, int | float)
+        else clean(str(value), wide)
+        if name != "exception"
+        else _UNPRINTABLE.sub("?", value)[-_TRACEBACK * wide :]
         for name, value in fields.items()
     }
 
 
+_UNPRINTABLE = re.compile(r"[^\n -~]+")
+
+
+def _fitting(layout: Callable[[Fields], str], fields: Fields) -> str:
+    """Return a line that is written whole: a cut one would do in need, but is no JSON."""
+    for wide in _WIDTHS:
+        line = layout(_cleaned(fields, wide))
+        if len(line) <= LONGEST:
+            break
+    return line
+
+
 def _json(fields: Fields) -> str:
     fields["time"] = _timestamp(fields["time"])
-    return str(structlog.processors.JSONRenderer()(None, "", _cleaned(fields)))
+    return _fitting(lambda cleaned: str(structlog.processors.JSONRenderer()(None, "", cleaned)), fields)
 
 
 def _logfmt(fields: Fields) -> str:
@@ -241,9 +261,13 @@ def _logfmt(fields: Fields) -> str:
     line = template % tuple(fields.values())
     # Most lines are short, have no punctuation but ours and no empty value: there is nothing to clean or to quote.
     bare = line.encode("ascii", "backslashreplace").translate(None, _BARE) == punctuation
-    if bare and len(line) <= _WIDE and "= " not in line and line[-1] != "=":
+    if bare and len(line) <= _WIDTHS[0] and "= " not in line and line[-1] != "=":
         return line
-    texts = [(name, str(value)) for name, value in _cleaned(fields).items()]
+    return _fitting(_pairs, fields)
+
+
+def _pairs(cleaned: Fields) -> str:
+    texts = [(name, str(value)) for name, value in cleaned.items()]
     return " ".join([f"{name}={text if _is_bare(text) else _quoted(text)}" for name, text in texts])
 
 
