@@ -42,6 +42,8 @@ ORDER = [
         "familiar",
         "transaction",
         "lines",
+        "layout",
+        "pseudonyms",
         "telemetry",
         "toml",
         "listener",

@@ -4,24 +4,24 @@ Called by the engine, the supervisor and the worker alone; checks neither log no
 """
 
 import logging
-import re
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from hashlib import sha256
+from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 import structlog
 
-from milter64.lines import LONGEST, Lines
+from milter64 import pseudonyms
+from milter64.layout import Fields, as_json, logfmt
+from milter64.lines import Lines
 from milter64.metrics import Tally
 from milter64.policy import Verdict
-from milter64.session import Envelope, split
-from milter64.text import clean
+from milter64.pseudonyms import Pseudonyms, tells, tells_reason, without_mailboxes
+from milter64.session import Envelope
 from milter64.verdict import Action, Finding, Findings, Reply
 
 
@@ -35,13 +35,6 @@ class Settings:
 
 
 _EVENTS = {Action.GREYLIST: "greylisted", Action.TEMPFAIL: "deferred", Action.REJECT: "rejected"}
-_WIDTHS = (1000, 500, 250, 100)
-"""Characters of one value in a log line: many recipients are cut here. Where the whole is too long, the next counts."""
-_TRACEBACK = 3
-"""Values that a traceback is as long as."""
-
-
-Fields = dict[str, Any]
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -51,13 +44,26 @@ class Telemetry:
     structlog's parts are called directly: its bound loggers take a tenth of a whole acceptance.
     """
 
-    def __init__(self, settings: Settings, tally: Tally | None = None) -> None:
-        """Write to standard error, laid out as `settings` say, and count outcomes in a tally."""
+    def __init__(self, settings: Settings, tally: Tally | None = None, store: str = "memory:") -> None:
+        """Write to standard error, laid out as `settings` say, and count outcomes in a tally.
+
+        The key to pseudonyms is kept beside `store`, the greylist's. Before the workers are forked, it is theirs too.
+        """
         self.tally = tally
-        self._private = settings.privacy == "hash"
+        self._people: Pseudonyms | None = None
         self._least = getattr(logging, settings.level.upper())
-        self._render = _json if settings.format == "json" else _logfmt
+        self._render = as_json if settings.format == "json" else logfmt
         self._lines = Lines(sys.stderr, self._lost)
+        if settings.privacy == "hash":
+            self._people = Pseudonyms(self._key(store))
+
+    def _key(self, store: str) -> bytes:
+        try:
+            return pseudonyms.key(pseudonyms.place(store))
+        except OSError as error:
+            why = f"the key of log.privacy can't be kept beside the greylist, and is another after a restart: {error}"
+            self._line("warning", "privacy", {"trouble": why})
+            return pseudonyms.own_key()
 
     def behind(self) -> AbstractContextManager[None]:
         """Have a thread lay out and write all lines meanwhile."""
@@ -83,6 +89,9 @@ class Telemetry:
 
     def exception(self, event: str, **fields: object) -> None:
         """Log our own fault, with the traceback of the exception that is being handled."""
+        if self._people and (error := sys.exception()):
+            self._line("error", event, {**fields, "exception": pseudonyms.traceback(error)})
+            return
         self._line("error", event, structlog.processors.format_exc_info(None, "error", {**fields, "exc_info": True}))
 
     def refused(  # noqa: PLR0913  a log line says much
@@ -131,6 +140,8 @@ class Telemetry:
     def _line(self, level: str, event: str, more: Mapping[str, object]) -> None:
         if _LEVELS[level] >= self._least:
             fields = {"time": time.time_ns(), "level": level, "event": event, **more}
+            if self._people:
+                fields |= {name: without_mailboxes(text) for name, text in more.items() if isinstance(text, str)}
             self._lines.put(partial(self._render, fields))
 
     def _lost(self, number: int) -> str:
@@ -173,19 +184,21 @@ class Telemetry:
         fields["wire"] = client.wire
         fields["port"] = session.port
         fields["origin"] = client.origin
-        fields["helo"] = session.helo or ""
+        people, mailboxes, helo = self._people, (envelope.sender, *recipients), session.helo or ""
+        fields["helo"] = people.digest(helo) if people and tells(helo, mailboxes) else helo
         fields["from"] = self._person(envelope.sender)
         fields["to"] = ",".join([self._person(recipient) for recipient in recipients])
         for key, finding in known.items():
             fields[_FIELDS.get(key) or finding.check] = finding.result
         if verdict:
             if verdict.because:
-                fields["because"] = "; ".join(map(_why, verdict.because))
+                silent = [finding for finding in verdict.because if people and tells_reason(finding, mailboxes)]
+                fields["because"] = "; ".join([_why(each, silent=each in silent) for each in verdict.because])
             if verdict.standing:
                 standing = verdict.standing
                 fields["greylist"] = standing.state
-                if standing.group:
-                    fields["group"] = standing.group
+                if group := standing.group:
+                    fields["group"] = people.group(group) if people and tells(group, mailboxes) else group
                 if standing.seconds:
                     fields["wait"] = standing.seconds
         fields.update(more)
@@ -193,18 +206,16 @@ class Telemetry:
         return self._render(fields)
 
     def _person(self, address: str) -> str:
-        if not self._private or not address:
-            return f"<{address}>"
-        digest = sha256(address.encode(errors="surrogateescape")).hexdigest()[:16]
-        return f"<{digest}@{split(address)[1]}>"
+        return f"<{self._people.of(address) if self._people and address else address}>"
 
 
-def _why(finding: Finding) -> str:
-    """Return what a finding says, and what is the admin's business alone."""
+def _why(finding: Finding, *, silent: bool) -> str:
+    """Return what a finding says, and what is the admin's business alone; silently, of what there is one at all."""
     if not finding.reason:
         return finding.result
     aside = finding.fact("aside")
-    return f"{finding.check} {finding.result}: {finding.reason}{f' ({aside})' if aside else ''}"
+    why = "" if silent else f": {finding.reason}{f' ({aside})' if aside else ''}"
+    return f"{finding.check} {finding.result}{why}"
 
 
 _FIELDS = {("spf", "smtp.helo"): "spf_helo", ("spf", "smtp.mailfrom"): "spf", ("helo", "smtp.helo"): "helo_check"}
@@ -212,82 +223,3 @@ _FIELDS = {("spf", "smtp.helo"): "spf_helo", ("spf", "smtp.mailfrom"): "spf", ("
 
 
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-
-
-def _timestamp(nanoseconds: int) -> str:
-    """Return a time since 1970 as date and time of day in UTC, to the millisecond."""
-    seconds, milliseconds = divmod(nanoseconds // 1_000_000, 1000)
-    return f"{_second(seconds)}.{milliseconds:03}Z"
-
-
-@lru_cache(maxsize=1)
-def _second(seconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-
-
-def _cleaned(fields: Fields, wide: int) -> Fields:
-    """Return fields as people may see them; a traceback keeps its lines, and the last of them rather than the first."""
-    return {
-        name: value
-        if isinstance(value, int | float)
-        else clean(str(value), wide)
-        if name != "exception"
-        else _UNPRINTABLE.sub("?", value)[-_TRACEBACK * wide :]
-        for name, value in fields.items()
-    }
-
-
-_UNPRINTABLE = re.compile(r"[^\n -~]+")
-
-
-def _fitting(layout: Callable[[Fields], str], fields: Fields) -> str:
-    """Return a line that is written whole: a cut one would do in need, but is no JSON."""
-    for wide in _WIDTHS:
-        line = layout(_cleaned(fields, wide))
-        if len(line) <= LONGEST:
-            break
-    return line
-
-
-def _json(fields: Fields) -> str:
-    fields["time"] = _timestamp(fields["time"])
-    return _fitting(lambda cleaned: str(structlog.processors.JSONRenderer()(None, "", cleaned)), fields)
-
-
-def _logfmt(fields: Fields) -> str:
-    """Write a line as key=value, quoted where need be: structlog's own way takes a fifth of a whole acceptance."""
-    fields["time"] = _timestamp(fields["time"])
-    template, punctuation = _shape(tuple(fields))
-    line = template % tuple(fields.values())
-    # Most lines are short, have no punctuation but ours and no empty value: there is nothing to clean or to quote.
-    bare = line.encode("ascii", "backslashreplace").translate(None, _BARE) == punctuation
-    if bare and len(line) <= _WIDTHS[0] and "= " not in line and line[-1] != "=":
-        return line
-    return _fitting(_pairs, fields)
-
-
-def _pairs(cleaned: Fields) -> str:
-    texts = [(name, str(value)) for name, value in cleaned.items()]
-    return " ".join([f"{name}={text if _is_bare(text) else _quoted(text)}" for name, text in texts])
-
-
-@lru_cache(maxsize=256)
-def _shape(names: tuple[str, ...]) -> tuple[str, bytes]:
-    """Return how values are written behind their names, and what is left of it without the characters of `_BARE`.
-
-    A reply is a code and a status (RFC 3463), with a blank between them.
-    """
-    pairs = [('reply="%s"', b'=" "') if name == "reply" else (f"{name}=%s", b"=") for name in names]
-    return " ".join(pair for pair, _ in pairs), b" ".join(left for _, left in pairs)
-
-
-_BARE = bytes(sorted({*range(0x21, 0x7F)} - {*b'"\\='}))
-"""The characters that a value may have without being quoted."""
-
-
-def _is_bare(text: str) -> bool:
-    return bool(text) and not text.encode("ascii", "backslashreplace").translate(None, _BARE)
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

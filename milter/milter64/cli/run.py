@@ -48,12 +48,12 @@ def _plan(path: Path | None, stack: ExitStack) -> supervisor.Plan:
     suffix_list()  # read before the workers are forked, it is theirs too
     board = Board()
     if not settings.metrics.listen:
-        telemetry = Telemetry(settings.log)
+        telemetry = Telemetry(settings.log, store=settings.greylist.store)
         return supervisor.Plan(settings=milter, work=partial(_work, settings, telemetry, None, board), log=telemetry)
     from milter64 import exporter, publisher  # noqa: PLC0415  who wants no numbers doesn't pay for prometheus-client
 
     tally = Tally()
-    telemetry = Telemetry(settings.log, tally)
+    telemetry = Telemetry(settings.log, tally, settings.greylist.store)
     try:
         folder = _folder(stack)
         clerk = publisher.Clerk(telemetry, folder)
