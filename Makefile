@@ -9,6 +9,8 @@
 #                   LOADS=hot for one load
 # make bench-worst  what a stranger can order at its worst, in CPU time per session
 # make fuzz         100,000 mutations of sessions, zones and header fields; CASES and SEED choose others
+# make soak         a day in an hour: 1,000,000 messages, faults of all kinds meanwhile; MESSAGES, MINUTES and SEED choose
+#                   others, such as MESSAGES=20000 MINUTES=2; needs root
 #
 # Each does all of its own set-up: Debian's packages by apt, Python's into .venv.
 
@@ -19,6 +21,7 @@ TEST_PACKAGES := bind9 bind9-dnsutils dbconfig-no-thanks iproute2 knot-resolver 
 CONTRIB_PACKAGES := buildah debootstrap docker-compose fail2ban logcheck logcheck-database nftables nix-bin \
     python3-systemd python3-yaml swaks systemd-journal-remote
 BENCH_PACKAGES := iproute2 nsd postfix socat
+SOAK_PACKAGES := iproute2 nsd unbound
 BENCH_PEERS := opendmarc postgrey pyspf-milter redis-server rspamd
 DEB_PACKAGES := build-essential debhelper dh-python dpkg-dev pybuild-plugin-pyproject python3-hatchling
 CHROOT_PACKAGES := debian-archive-keyring debootstrap lintian
@@ -28,7 +31,7 @@ unexport PYTHONPATH
 # Most tests wait for their servers most of the time. Those of a file stay together, and share what they have started.
 SIDE_BY_SIDE := --numprocesses 6 --dist loadfile
 
-.PHONY: venv run lint test test-slow test-oldest test-all deb demo bench bench-worst fuzz clean
+.PHONY: venv run lint test test-slow test-oldest test-all deb demo bench bench-worst fuzz soak clean
 
 venv: .venv/.done
 
@@ -71,6 +74,10 @@ build/.deb: Makefile
 	done
 	@touch $@
 
+.venv/.soak: .venv/.done Makefile
+	@tests/setup/apt $(SOAK_PACKAGES)
+	@touch $@
+
 run: .venv/.done
 	.venv/bin/milter64 run
 
@@ -101,6 +108,9 @@ bench: .venv/.bench
 
 fuzz: .venv/.done
 	cd tests && ../.venv/bin/python -m fuzz.fuzz
+
+soak: .venv/.soak
+	cd tests && ../.venv/bin/python -m soak.soak
 
 bench-worst: .venv/.done
 	cd tests && ../.venv/bin/python -m bench.worst

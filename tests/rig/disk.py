@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 @contextmanager
-def mounted(folder: Path) -> Iterator[Path]:
-    """Make `folder`, mount half a megabyte there, and unmount it in the end."""
+def mounted(folder: Path, *, size: str = "512k") -> Iterator[Path]:
+    """Make `folder`, mount so much there, half a megabyte if nothing else is said, and unmount it in the end."""
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", folder], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
     try:
         yield folder
     finally:
