@@ -33,7 +33,7 @@ ORDER = [
     ),
     *("message", "response", "exchange", "edns", "nameservers", "cache", "dns"),
     *("store.protocol", "store.quota", "store.precedence", "store.memory"),
-    *("store.file", "store.table", "store.sqlite", "store"),
+    *("store.file", "store.table", "store.batch", "store.sqlite", "store"),
     *("checks.path", "checks.iprev", "checks.helo", "checks.macros", "checks.rfc7208", "checks.spf", "checks"),
     *(
         "findings",

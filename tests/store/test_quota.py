@@ -1,6 +1,6 @@
 """Who gives way where there are too many rows, in every store."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -86,7 +86,7 @@ def test_a_flood_pushes_out_itself_and_nobody_else(make: Make, flood: str, hones
 def test_the_file_never_has_more_rows_than_the_cap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows: list[int] = []
 
-    def merge(table: Table[Record], entries: Iterable[tuple[str, Mapping[str, Record]]]) -> int:
+    def merge(table: Table[Record], entries: list[tuple[str, Mapping[str, Record]]]) -> int:
         dropped = actual(table, entries)
         rows.append(table.totals()[0])
         return dropped

@@ -15,7 +15,7 @@ from math import inf
 from pathlib import Path
 from typing import TypeVar
 
-from milter64.store.protocol import StoreGone
+from milter64.store.protocol import StoreGone, StoreUnusable
 
 _MODE = 0o600
 """Nobody else's: who can read a file can lock it."""
@@ -25,6 +25,7 @@ _POLL = 0.01
 _NO_INODE = (0, 0)
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PROTOCOL})
+_UNUSABLE = _LOCKED | {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
 
 Result = TypeVar("Result")
 
@@ -76,9 +77,12 @@ class File:
                 self._move_aside(*trouble)
                 self._looked = -inf  # the name leads to another file now, whoever moved this one
                 return work(self._opened())
-        except (OSError, sqlite3.Error) as error:
+        except (sqlite3.DataError, sqlite3.IntegrityError):
+            raise  # of a row, and not of the file
+        except (OSError, MemoryError, sqlite3.Error) as error:
             self.close()
-            raise StoreGone(f"{self._path}: {_reason(error)}") from error
+            gone = StoreUnusable if _code(error) in _UNUSABLE else StoreGone
+            raise gone(f"{self._path}: {_reason(error)}") from error
 
     def _opened(self) -> sqlite3.Connection:
         """Return a connection to the file that now bears the name."""

@@ -10,6 +10,10 @@ class StoreGone(Exception):  # noqa: N818  a state that passes, and no error of 
     """The store can't answer now; the text says why. It tries again by itself, soon."""
 
 
+class StoreUnusable(StoreGone):
+    """No row can have to do with it: the disk is full, it is read-only, or somebody holds a lock."""
+
+
 class Kind(Protocol[Row]):
     """What a store must be able to do with a row.
 

@@ -16,6 +16,7 @@ from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Generic
 
+from milter64.store.batch import Outcome, write
 from milter64.store.memory import Rows
 from milter64.store.protocol import Kind, Row, StoreGone
 from milter64.store.quota import united
@@ -72,6 +73,7 @@ class SqliteStore(Generic[Row]):
         self._trouble = Counter[str]()
         self._expire_at: float | None = None
         self._outage = ""
+        self._stuck = False
         self._wake = Event()
         self._closing = Event()
         self._table = Table(path, kind, warn, patience=_WRITE_PATIENCE)  # the writer's thread's own
@@ -197,7 +199,8 @@ class SqliteStore(Generic[Row]):
             self._wake.wait()
             self._wake.clear()
             busy = self._written >= _BUSY
-            closing = self._closing.wait(_RETRY if self._outage else _BUSY_DELAY if busy else _BATCH_DELAY)
+            trouble = self._outage or self._stuck
+            closing = self._closing.wait(_RETRY if trouble else _BUSY_DELAY if busy else _BATCH_DELAY)
             self._work()
         self._table.close()
 
@@ -233,21 +236,35 @@ class SqliteStore(Generic[Row]):
             self._batch = batch
             self._dropped += batch.dropped
         try:
-            dropped = self._table.merge(batch)
+            outcome = write(batch, self._table.merge)
         except StoreGone:
             with self._lock:
                 self._trouble["unwritten"] += bool(len(batch))
                 for key, rows in self._pending:
                     batch.merge(key, rows)
-                self._pending = batch
+                self._pending, self._batch = batch, Rows(self._kind)
             raise
-        finally:
-            with self._lock:
-                self._batch = Rows(self._kind)
         with self._lock:
             self._outage = ""
             self._written = len(batch)
-            self._dropped += dropped
+            self._dropped += outcome.dropped
+            self._batch = Rows(self._kind)
+            for key, rows in outcome.unwritten:
+                self._pending.merge(key, rows)
+        self._tell(outcome)
+
+    def _tell(self, outcome: Outcome[Row]) -> None:
+        """Count and tell what has become of rows that were not written; have those that may be tried again."""
+        self._trouble["lost"] += len(outcome.lost)
+        self._trouble["unwritten"] += bool(outcome.why)
+        if outcome.lost:
+            error = outcome.lost[0]
+            self._warn(f"the store has lost rows ({len(outcome.lost)}): {type(error).__name__}: {error}")
+        if outcome.why:
+            if not self._stuck:
+                self._warn(f"the store can't write some rows, and tries them again each second: {outcome.why}")
+            self._wake.set()
+        self._stuck = bool(outcome.why)
 
     def _delete(self, chunks: Iterator[int]) -> int:
         """Delete chunk by chunk, writing what is pending in between, and return how many rows those were."""

@@ -6,7 +6,7 @@ seldom looked for, such as rows that have expired, is found by going through all
 
 import json
 import sqlite3
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import partial
 from hashlib import blake2b
 from itertools import chain
@@ -25,7 +25,7 @@ _TABLES = {"rows", "totals", "sqlite_stat1", "sqlite_stat4"}
 """All that there is in a file of ours; the first versions didn't sign theirs."""
 _COLUMNS = ["id", "hash", "block", "waits", "expires", "key", "grp", "row"]
 _CHUNK = 1000
-"""Keys written, or rows deleted, in one transaction: the others wait to write meanwhile."""
+"""Rows deleted in one transaction: the others wait to write meanwhile."""
 _SCANNED = 50_000
 """Rows gone through without a pause: what waits to be written has its turn then."""
 _MAX_BLOCKS = 100_000
@@ -77,14 +77,9 @@ class Table(Generic[Row]):
         """Return how many rows there are, and the latest time in any row that ever was, see `Store.latest`."""
         return self._file.do(_totals)
 
-    def merge(self, entries: Iterable[tuple[str, Mapping[str, Row]]]) -> int:
-        """Merge rows by key and group into what the file has; return how many were too many for their key.
-
-        Without entries it tries whether it could.
-        """
-        entries = list(entries)
-        chunks = [entries[start : start + _CHUNK] for start in range(0, len(entries), _CHUNK)] or [[]]
-        return sum(self._file.do(partial(self._merge, chunk)) for chunk in chunks)
+    def merge(self, entries: list[tuple[str, Mapping[str, Row]]]) -> int:
+        """Merge rows by key and group into what the file has; return how many were too many for their key."""
+        return self._file.do(partial(self._merge, entries))
 
     def _merge(self, entries: list[tuple[str, Mapping[str, Row]]], connection: sqlite3.Connection) -> int:
         kind = self._kind
