@@ -16,7 +16,7 @@ from rig.process import until
 from soak.findings import Findings
 from soak.judge import DEATH, DNS, RESTART, STORE
 from soak.log import REFUSED
-from soak.service import Service, stopped
+from soak.service import WORKERS, Service, stopped
 from soak.trouble import Troubles
 
 METRICS = "metrics"
@@ -59,28 +59,30 @@ Fault = Callable[[Stage], None]
 
 
 def reload(stage: Stage) -> None:
-    """Another configuration, as good as the one before."""
+    """Another configuration, as good as the one before: other workers serve from now on."""
     timeout = f'timeout = "{stage.chance.randint(1900, 2100)}ms"\n'
     stage.service.file.write_text(stage.service.settings.replace("[dns]\n", f"[dns]\n{timeout}"))
-    _reload(stage, "reloaded")
+    before = stage.service.workers()
+    with stage.troubles.during(METRICS, after=1.0):
+        os.kill(stage.service.pid, signal.SIGHUP)
+        _within(stage, _RISEN, lambda: _others(before, stage.service.workers()), "other workers after a reload")
+        _within(stage, _REPLACED, stage.service.metrics_server, "the metrics server after a reload")
 
 
 def bad_reload(stage: Stage) -> None:
     """A configuration that is no good: nothing may change."""
-    workers = stage.service.workers()
+    workers, events = stage.service.workers(), stage.service.log.events
+    before = events[REFUSED]
     stage.service.file.write_text("[milter]\nworkers = -1\n")
-    _reload(stage, REFUSED)
+    os.kill(stage.service.pid, signal.SIGHUP)
+    _within(stage, _RISEN, lambda: events[REFUSED] > before, "the refusal of a reload")
     if stage.service.workers() != workers:
         stage.wrong.add("a refused reload has changed the workers")
     stage.service.file.write_text(stage.service.settings)
 
 
-def _reload(stage: Stage, event: str) -> None:
-    before = stage.service.log.events[event]
-    os.kill(stage.service.pid, signal.SIGHUP)
-    with stage.troubles.during(METRICS, after=1.0):
-        _within(stage, _RISEN, lambda: stage.service.log.events[event] > before, f"the line {event!r}")
-        _within(stage, _REPLACED, stage.service.metrics_server, "the metrics server")
+def _others(before: set[int], now: set[int]) -> bool:
+    return len(now) == WORKERS and not before & now
 
 
 def kill_worker(stage: Stage) -> None:

@@ -38,6 +38,11 @@ def _may_be_of_dns(message: Message, outcome: Outcome, troubles: Troubles) -> bo
     return troubles.met(DNS, outcome.began - (MARKED if marked else 0.0), outcome.ended)
 
 
-def may_be_unwritten(first_try: float, troubles: Troubles) -> bool:
-    """Whether the row of a first try may have gone with whoever was to write it, or not have been written at all."""
-    return any(troubles.met(trouble, first_try - _WRITTEN, first_try + _WRITTEN) for trouble in (DEATH, RESTART, STORE))
+def may_have_to_wait(first_try: float, retry: float, troubles: Troubles) -> bool:
+    """Whether a retry may be too early although it waited.
+
+    The row of the first try may have gone with whoever was to write it, or not have been written at all. And where the
+    clock was set back, the time does not count in which nobody was there.
+    """
+    unwritten = (troubles.met(trouble, first_try - _WRITTEN, first_try + _WRITTEN) for trouble in (DEATH, STORE))
+    return any(unwritten) or troubles.met(RESTART, first_try - _WRITTEN, retry)

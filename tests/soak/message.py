@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, replace
 
-from rig.milterclient import Address, MilterClient, Reply
+from rig.milterclient import Address, MilterClient, Reply, connected
 
 MX = "mx.lab.example"
 _PATIENCE = 40.0
@@ -62,8 +62,9 @@ def offer(address: Address, message: Message) -> Outcome:
     """Offer a message to a milter."""
     outcome = Outcome(reply=NOBODY, began=time.monotonic())
     try:
-        with MilterClient(address, timeout=_PATIENCE) as client:
-            outcome = replace(outcome, reply=LOST, port=client.port)
+        connection = connected(address, _PATIENCE)
+        outcome = replace(outcome, reply=LOST, port=connection.getsockname()[1])
+        with MilterClient(connection) as client:
             outcome = _said(client, message, outcome)
     except TimeoutError:
         outcome = replace(outcome, reply=SILENCE)

@@ -18,10 +18,11 @@ from soak.log import Log
 
 DELAY = 3.0
 """Seconds that a first try must wait."""
+WORKERS = 2
 _SETTINGS = """
 [milter]
 socket = "inet:{port}@localhost"
-workers = 2
+workers = {workers}
 [dns]
 nameservers = ["{nameserver}"]
 [greylist]
@@ -47,7 +48,12 @@ class Service:
         self.rows = rows
         self.file = folder / "milter64.toml"
         self.settings = _SETTINGS.format(
-            port=self.port, metrics_port=self.metrics_port, nameserver=nameserver, rows=rows, delay=DELAY
+            port=self.port,
+            metrics_port=self.metrics_port,
+            nameserver=nameserver,
+            rows=rows,
+            delay=DELAY,
+            workers=WORKERS,
         )
         self.file.write_text(self.settings)
         self._clock = folder / "clock"

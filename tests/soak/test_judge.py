@@ -3,7 +3,7 @@
 import pytest
 
 from rig.world import HONEST
-from soak.judge import DEATH, DNS, RESTART, STORE, excuse, may_be_unwritten
+from soak.judge import DEATH, DNS, RESTART, STORE, excuse, may_have_to_wait
 from soak.message import ACCEPTED, LOST, NOBODY, SILENCE, Message, Outcome
 from soak.trouble import Troubles
 
@@ -90,5 +90,11 @@ def test_a_reply_that_is_right_needs_no_excuse() -> None:
 
 @pytest.mark.parametrize("trouble", [DEATH, RESTART, STORE])
 def test_a_row_may_be_unwritten_only_around_a_death_or_an_outage(trouble: str) -> None:
-    assert may_be_unwritten(20.5, Now(trouble))
-    assert not may_be_unwritten(22, Now(trouble))
+    assert may_have_to_wait(20.5, 25, Now(trouble))
+    assert not may_have_to_wait(22, 25, Now(trouble))
+
+
+def test_a_retry_may_have_to_wait_again_over_a_restart_and_over_nothing_else() -> None:
+    assert may_have_to_wait(8, 12, Now(RESTART))
+    assert not may_have_to_wait(8, 12, Now(DEATH))
+    assert not may_have_to_wait(8, 12, Now(STORE))

@@ -13,7 +13,7 @@ from threading import Lock, Thread
 
 from rig.milterclient import Address
 from soak.findings import Findings
-from soak.judge import RESTART, STORE, excuse, may_be_unwritten
+from soak.judge import RESTART, STORE, excuse, may_have_to_wait
 from soak.kinds import KINDS, Draw, suspect
 from soak.message import ACCEPTED, LOST, NOBODY, Message, Outcome, offer
 from soak.service import DELAY
@@ -130,8 +130,8 @@ class Traffic:
         if message.kind == "too early" and self._late(message, outcome):
             why = "too late for it"
         again = message.kind == "retry" and outcome.reply == "450"
-        if why is None and again and may_be_unwritten(message.first_try, self._troubles):
-            why = "row not written"
+        if why is None and again and may_have_to_wait(message.first_try, outcome.began, self._troubles):
+            why = "row not written, or time lost"
         with self._lock:
             self.outcomes[message.kind, outcome.reply, why if why is not None else "WRONG"] += 1
             if message.kind == "known" and outcome.reply == ACCEPTED:
