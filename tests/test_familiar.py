@@ -54,11 +54,6 @@ def clock() -> SimpleNamespace:
     return SimpleNamespace(now=0.0)
 
 
-@pytest.fixture(autouse=True)
-def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(milter64.familiar, "_CAP", 2)
-
-
 def familiar(inquiry: Remembered, clock: SimpleNamespace) -> Familiar:
     return Familiar(POLICY, frozenset(), inquiry, inquiry.renew, clock=lambda: clock.now)  # type: ignore[arg-type]  # a fake
 
@@ -166,15 +161,20 @@ def test_where_nothing_was_asked_nothing_is_renewed(clock: SimpleNamespace) -> N
     assert inquiry.renewed == []
 
 
-def test_who_was_never_asked_about_takes_no_place_and_the_oldest_gives_way(clock: SimpleNamespace) -> None:
+def test_who_was_never_asked_about_takes_no_place_and_who_came_longest_ago_gives_way(
+    clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     inquiry = Remembered()
     kept = familiar(inquiry, clock)
     kept.evidence(FIRST)
-    assert kept.bound == (0, 2)
+    assert kept.bound[0] == 0
     inquiry.findings = {SPF: finding(SPF)}
+    kept.evidence(FIRST)
+    monkeypatch.setattr(milter64.familiar, "_CAPACITY", 2 * kept.bound[0])
+    kept = familiar(inquiry, clock)
     for number in range(3):
         kept.evidence(envelope(CLIENT, "mail.example.org", f"{number}@example.org"))
-    assert kept.bound == (2, 2)
+    assert kept.bound == (milter64.familiar._CAPACITY, milter64.familiar._CAPACITY)  # noqa: SLF001
     asked = inquiry.asked
     kept.evidence(envelope(CLIENT, "mail.example.org", "2@example.org"))
     assert inquiry.asked == asked

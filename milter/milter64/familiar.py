@@ -3,19 +3,19 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
-from threading import Lock
 from time import monotonic
 
-from milter64.cache import octets
+from milter64.cache import Cache, octets
 from milter64.checks import LOCAL
 from milter64.inquiry import Inquiry
 from milter64.policy import Evidence, Policy, weigh
 from milter64.session import Envelope
 from milter64.verdict import Key
 
-_CAP = 8192
-_LARGEST = 8192
-"""Octets of what is kept of a transaction, 64 MiB of all: far more than any needs about whom no stranger says much."""
+_CAPACITY = 32 * 2**20
+"""Octets: some 8,000 transactions."""
+_LARGEST = _CAPACITY // 4096
+"""Twice what most take; of those about whom strangers have more to say nothing is kept."""
 _LAST = 0.1
 """The part of its time, the last, in which an answer is renewed: unbound's, which itself then asks anew (prefetch)."""
 _EARLY = 10.0
@@ -46,13 +46,12 @@ class Familiar:
         self._inquiry = inquiry
         self._renew = renew
         self._clock = clock
-        self._lock = Lock()
-        self._kept: dict[_Facts, _Kept] = {}
+        self._kept: Cache[_Facts, _Kept] = Cache(_CAPACITY, _LARGEST, _weight)
 
     @property
     def bound(self) -> tuple[int, int]:
-        """How much is kept, and how much may be."""
-        return len(self._kept), _CAP
+        """How much is kept, and how much may be, in octets."""
+        return self._kept.weight, self._kept.capacity
 
     def evidence(self, envelope: Envelope) -> Evidence:
         """Return what is known of a transaction without asking anybody."""
@@ -65,19 +64,13 @@ class Familiar:
                 self._renew(envelope, kept.recalled, kept.until - now)
             return kept.evidence
         kept = self._gathered(envelope, now)
-        known = kept.recalled or not kept.evidence.unanswered  # who has never been asked about is nobody that we know
-        if known and octets(facts) + octets(kept.evidence.known) <= _LARGEST:
-            with self._lock:
-                self._kept.pop(facts, None)
-                if len(self._kept) >= _CAP:
-                    del self._kept[next(iter(self._kept))]
-                self._kept[facts] = kept
+        if kept.recalled or not kept.evidence.unanswered:  # who has never been asked about is nobody that we know
+            self._kept.put(facts, kept)
         return kept.evidence
 
     def forget(self, envelope: Envelope) -> None:
         """Gather anew next time: more has been found out."""
-        with self._lock:
-            self._kept.pop(_facts(envelope), None)
+        self._kept.drop(_facts(envelope))
 
     def _gathered(self, envelope: Envelope, now: float) -> "_Kept":
         rules, generation = self._policy.rules(envelope.session.client), self._inquiry.generation
@@ -105,6 +98,10 @@ class _Kept:
     until: float
     renew_at: float
     generation: int
+
+
+def _weight(facts: _Facts, kept: _Kept) -> int:
+    return octets(facts) + octets(kept.evidence.known)
 
 
 def _facts(envelope: Envelope) -> _Facts:

@@ -34,6 +34,7 @@ delay = "0s"
 """
 _THREADS = 32
 _SETTLED = 0.2
+_CACHES = ("findings", "familiar", "dns_cache")
 _GROWTH = 20 * 1024 * 1024
 _KINDS: tuple[Callable[[int, Random], Iterator[str]], ...] = (cases.session, cases.zone, cases.session, cases.fields)
 
@@ -64,11 +65,11 @@ class Fuzz:
         with ThreadPoolExecutor(_THREADS) as pool:
             for number, _ in enumerate(pool.map(self._case, range(count)), 1):
                 if number == int(count * _SETTLED):
-                    settled, cached = _memory(workers), self._cached()
+                    settled, cached = _memory(workers), self._cached() * len(workers)
                 if number % 100 == 0:
                     progress.now(f"{number} done, {self._wrong.total()} wrong")
         progress.end()
-        caches = self._cached() - cached
+        caches = self._cached() * len(workers) - cached
         growth = _memory(workers) - settled - caches
         if children(self._milter.pid) != workers:
             self._wrong["a process has died"] += 1
@@ -90,8 +91,8 @@ class Fuzz:
         return os.EX_SOFTWARE if self._wrong else os.EX_OK
 
     def _cached(self) -> int:
-        """Return the octets in the caches whose bounds are in octets."""
-        return int(sum(self._milter.number("bound_entries", bound=bound) for bound in ("findings", "dns_cache")))
+        """Return the octets in a worker's caches, as far as those are what is bounded."""
+        return int(sum(self._milter.number("bound_entries", bound=bound) for bound in _CACHES))
 
     def _case(self, number: int) -> None:
         began = time.monotonic()
