@@ -12,7 +12,7 @@ from soak.service import Service
 
 GROWTH = 32 * 1024 * 1024
 """Octets by which a process may grow once it has settled."""
-_MORE = {"threads": 100, "descriptors": 4}
+_MORE = {"threads": 100, "descriptors": 2}
 """How many may come and go: the pools of threads fill up by and by, to their caps."""
 _EVERY = 1.0
 _KNOWN_AFTER = 3
