@@ -2,38 +2,73 @@
 
 import os
 import socket
+from collections.abc import Iterator
 from unittest.mock import sentinel
 
 import pytest
 
 from milter64 import worker
 from milter64.crew import Worker, backoff
+from milter64.lastwords import LastWords
 from milter64.worker import cpus
 
 ALL = sorted(os.sched_getaffinity(0))
 
 
-def test_a_worker_that_does_not_answer_is_not_asked_again() -> None:
+@pytest.fixture
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        member = Worker(crew=sentinel.crew, duty=sentinel.duty, pid=1, channel=ours, deaths=0)
-        member.ask()
-        member.ask()
-        assert theirs.recv(10) == worker.ASK
-        member.awake = True
-        member.ask()
-        assert theirs.recv(10) == worker.ASK
+        ours.settimeout(0)
+        yield ours, theirs
 
 
-def test_what_a_dead_worker_is_told_is_lost() -> None:
-    ours, theirs = socket.socketpair()
-    theirs.close()
-    with ours:
-        Worker(crew=sentinel.crew, duty=sentinel.duty, pid=1, channel=ours, deaths=0).order(worker.STOP)
+def member(channel: socket.socket) -> Worker:
+    return Worker(
+        crew=sentinel.crew, duty=sentinel.duty, slot=0, pid=1, channel=channel, last_words=LastWords(), deaths=0
+    )
 
 
-@pytest.mark.parametrize(("deaths", "seconds"), [(0, 0), (1, 1), (2, 2), (5, 16), (6, 30), (99, 30)])
-def test_a_worker_is_replaced_at_once_and_later_after_a_pause_that_grows(deaths: int, seconds: int) -> None:
+def test_a_worker_that_does_not_answer_is_not_asked_again(ends: tuple[socket.socket, socket.socket]) -> None:
+    asked = member(ends[0])
+    asked.ask()
+    asked.ask()
+    assert ends[1].recv(10) == worker.ASK
+    asked.hear()
+    asked.ask()
+    assert ends[1].recv(10) == worker.ASK
+
+
+def test_a_worker_is_silent_that_was_seen_to_be_so_and_not_because_we_slept(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    asked = member(ends[0])
+    assert not asked.silent(0)
+    asked.ask()
+    assert not asked.silent(0)
+    for _ in range(3):
+        asked.ask()
+    assert asked.silent(0)
+    assert not asked.silent(3600)
+    asked.hear()
+    assert not asked.silent(0)
+
+
+def test_what_a_dead_worker_is_told_is_lost(ends: tuple[socket.socket, socket.socket]) -> None:
+    ends[1].close()
+    member(ends[0]).order(worker.STOP)
+
+
+def test_who_never_listens_holds_nobody_up(ends: tuple[socket.socket, socket.socket]) -> None:
+    deaf = member(ends[0])
+    for _ in range(10_000):
+        deaf.order(worker.STOP)
+
+
+@pytest.mark.parametrize(("deaths", "seconds"), [(0, 0), (1, 1), (2, 2), (3, 4), (7, 4), (99, 4)])
+def test_a_worker_is_replaced_at_once_and_later_after_a_pause_of_less_than_five_seconds(
+    deaths: int, seconds: int
+) -> None:
     assert backoff(deaths) == seconds
 
 

@@ -1,18 +1,19 @@
 """How the numbers of several processes become one: files in a private folder, by prometheus-client's multiprocess mode.
 
-Each process has files of its own. They are named by slots and not by process ids: whoever comes takes the lowest slot
-that is free, and goes on with the counts of the one before. So there are as many files as there were workers at once,
-however many have died. That a slot is taken is a lock, which the kernel drops with the process.
+Each process has files of its own. They are named by the slots that the supervisor hands out and not by process ids:
+whoever comes goes on with the counts of the one before. So there are as many files as there were workers at once,
+however many have died.
 """
 
 import fcntl
 import os
 import platform
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from itertools import count
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import gettempdir, mkdtemp
 from threading import Event, Thread
 from typing import Any
 
@@ -22,6 +23,7 @@ from prometheus_client.values import MultiProcessValue
 
 from milter64 import __version__
 from milter64.address import Origin
+from milter64.crew import Process, Result
 from milter64.metrics import FAMILIES, PREFIX, Tallied, Tally
 from milter64.verdict import Action
 
@@ -29,6 +31,8 @@ EVERY = 1.0
 """Seconds from one writing of the numbers to the next."""
 _SIZE = 1 << 18
 """Octets of a file. All of our words fit in; and they are really there, for a full disk would kill who writes to it."""
+
+_PREFIX = "milter64-numbers-"
 
 _OF_WORKERS = ("counter", "histogram", "livesum", "livemax", "livemin")
 _OF_SUPERVISOR = ("counter", "max")
@@ -85,51 +89,34 @@ class Page:
         self.write({(family, *labels) if part is None else (family, part): 0.0 for part in parts})
 
 
-class Clerk:
-    """A log of the supervisor's, which counts what it hears."""
+class Ledger:
+    """What the supervisor counts (crew.Counts)."""
 
-    def __init__(self, log: Any, folder: Path) -> None:  # noqa: ANN401  worker.Log, which stands below
-        """Hand lines on to `log`, and write in `folder`.
+    def __init__(self, folder: Path) -> None:
+        """Write in `folder`.
 
         Raises:
             OSError: there is no room for the numbers.
         """
-        self._log = log
-        self._page = page = Page(folder, "supervisor", _OF_SUPERVISOR)
-        page.write({("build_info", __version__, platform.python_version()): 1.0})
-        for family, label in _HEARD.values():
-            page.open(family, label)
+        self._folder = folder
+        self._page = Page(folder, "supervisor", _OF_SUPERVISOR)
+        self._page.write({("build_info", __version__, platform.python_version()): 1.0})
+        for word in ("worker", "metrics"):
+            self._page.open("process_restarts", word)
+        for word in ("done", "refused"):
+            self._page.open("reloads", word)
 
-    def info(self, event: str, **fields: object) -> None:
-        """Count and log something that is worth knowing."""
-        self._hear(event)
-        self._log.info(event, **fields)
+    def died(self, process: Process) -> None:
+        """Count a process that died, to be replaced."""
+        self._page.write({("process_restarts", process.removesuffix(" server")): 1.0})
 
-    def warning(self, event: str, **fields: object) -> None:
-        """Count and log something that an admin should look at."""
-        self._hear(event)
-        self._log.warning(event, **fields)
+    def reloaded(self, result: Result) -> None:
+        """Count a reload."""
+        self._page.write({("reloads", result): 1.0})
 
-    def error(self, event: str, **fields: object) -> None:
-        """Count and log something that an admin must look at."""
-        self._hear(event)
-        self._log.error(event, **fields)
-
-    def exception(self, event: str, **fields: object) -> None:
-        """Log our own fault."""
-        self._log.exception(event, **fields)
-
-    def _hear(self, event: str) -> None:
-        if heard := _HEARD.get(event):
-            self._page.write({heard: 1.0})
-
-
-_HEARD = {
-    "worker died": ("process_restarts", "worker"),
-    "metrics server died": ("process_restarts", "metrics"),
-    "reloaded": ("reloads", "done"),
-    "reload refused, nothing has changed": ("reloads", "refused"),
-}
+    def left(self, slot: int) -> None:
+        """Forget the gauges of a worker that has left its slot."""
+        mark_process_dead(slot, str(self._folder))
 
 
 _FROM_THE_START = [
@@ -140,8 +127,8 @@ _FROM_THE_START = [
 
 
 @contextmanager
-def publishing(folder: Path, tally: Tally, look: Look, warn: Callable[[str], None]) -> Iterator[None]:
-    """Write this process's numbers once a second, and a last time at the end; `warn` is told, once, why it can't be."""
+def publishing(folder: Path, tally: Tally, slot: int, look: Look, warn: Callable[[str], None]) -> Iterator[None]:
+    """Write a worker's numbers once a second, and a last time at the end; `warn` is told, once, why it can't be."""
     ended = Event()
 
     def write(page: Page) -> None:
@@ -156,8 +143,7 @@ def publishing(folder: Path, tally: Tally, look: Look, warn: Callable[[str], Non
 
     def publish() -> None:
         try:
-            with _slot(folder) as slot:
-                write(Page(folder, slot))
+            write(Page(folder, str(slot)))
         except Exception as error:  # noqa: BLE001  mail goes on without numbers
             warn(f"this worker's numbers end here: {error!r}")
 
@@ -170,47 +156,40 @@ def publishing(folder: Path, tally: Tally, look: Look, warn: Callable[[str], Non
         thread.join()
 
 
-def bury(folder: Path) -> None:
-    """Forget the gauges of those who are gone."""
-    with _locked(folder):
-        for path in folder.glob("slot-*.lock"):
-            if claimed := _claimed(folder, path.stem.removeprefix("slot-")):
-                descriptor, slot = claimed
-                mark_process_dead(slot, str(folder))
-                os.close(descriptor)
-
-
 @contextmanager
-def _slot(folder: Path) -> Iterator[str]:
-    """Take the lowest slot that nobody has."""
-    with _locked(folder):
-        descriptor, slot = next(taken for number in count() if (taken := _claimed(folder, str(number))))
+def private_folder() -> Iterator[Path]:
+    """Make a folder that lasts as long as this, and clear away those of services that were killed.
+
+    A lock on it says that it is in use, by this process or a child; nobody else can open it.
+
+    Raises:
+        OSError: the system has no room for it.
+    """
+    for left in Path(gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            if left.lstat().st_uid == os.geteuid():
+                _clear(left)
+    folder = Path(mkdtemp(prefix=_PREFIX))
+    descriptor = _opened(folder)
     try:
-        yield slot
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield folder
     finally:
         os.close(descriptor)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _claimed(folder: Path, slot: str) -> tuple[int, str] | None:
-    """Return the descriptor that holds a slot, unless somebody has it."""
-    descriptor = os.open(folder / f"slot-{slot}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _clear(left: Path) -> None:
+    descriptor = _opened(left)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor, slot
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Let one process at a time look at the slots."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        shutil.rmtree(left, ignore_errors=True)
     finally:
         os.close(descriptor)
+
+
+def _opened(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
 def _create(path: Path) -> None:

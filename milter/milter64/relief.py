@@ -8,10 +8,10 @@ looks for forgotten sessions next.
 
 import socket
 from contextlib import suppress
-from struct import pack, unpack
+from struct import pack
 
-_NEGOTIATE = b"O" + pack("!III", 6, 0x1FF, 0x1FFFFF)
-"""SMFIC_OPTNEG: version 6 of the protocol, with all actions and steps that Postfix offers."""
+from milter64 import probe
+
 _WORD = pack("!I", 2) + b"DC"
 """SMFIC_MACRO with no macro for CONNECT, which nobody answers and no callback hears of."""
 _PATIENCE = 10.0
@@ -40,11 +40,7 @@ class Relief:
         Raises:
             OSError: libmilter doesn't answer.
         """
-        session = socket.socket(socket.AF_UNIX)
-        session.settimeout(_PATIENCE)
-        session.connect(address)
-        session.sendall(pack("!I", len(_NEGOTIATE)) + _NEGOTIATE)
-        (length,) = unpack("!I", session.recv(4, socket.MSG_WAITALL))
-        session.recv(length, socket.MSG_WAITALL)
+        session = probe.begin(socket.AF_UNIX, address, _PATIENCE)
+        probe.finish(session)
         session.settimeout(0)
         self._session = session

@@ -1,12 +1,14 @@
 """The process that starts first and ends last: it owns the listening socket, the signals and the workers.
 
 It starts no thread and opens no store, so that it can always fork. Everything that it waits for, a signal, a worker's
-word, a worker's end, arrives on a socket, or is a timer; all of them are handled one after another by one loop.
+word, a worker's end, arrives on a socket, or is a timer; all of them are handled one after another by one loop. What
+goes wrong with one of them, for whatever reason, costs a reload at most: mail goes on.
 
 Workers come in crews, one for each configuration. A crew rises until all its workers are ready, then it serves and the
 one before retires, and that is a reload. A crew that doesn't rise is dismissed, and nothing has changed.
 """
 
+import gc
 import os
 import sched
 import selectors
@@ -14,27 +16,25 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from typing import NoReturn
 
 from milter64 import worker
-from milter64.crew import Crew, Plan, Worker, backoff
+from milter64.crew import Crew, Plan, Process, Worker, backoff
 from milter64.listener import Settings
 from milter64.notify import Notifier
 from milter64.sockets import Listener, ListenError
+from milter64.staff import RISE, SIGNALS, Staff, kill
 from milter64.worker import Duty
 
 __all__ = ["Plan", "run"]
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _STEADY = 60.0
 """Seconds of life after which a worker's death is the first one again."""
-_RISE = 30.0
-"""Seconds that a crew has to get ready."""
-_PATIENCE = 3
+_LOOK = 2.0
+"""Seconds between two looks whether all is well, if systemd doesn't want to hear of it more often."""
+_TIMES = 3
 """How many times within the watchdog's time systemd is told that all is well."""
-_STOP = worker.GRACE[worker.STOP] + 0.75
-"""Seconds after which workers that were told to stop are killed."""
 
 
 def run(plan: Plan, reload: Callable[[], Plan]) -> int:
@@ -50,34 +50,50 @@ class _Supervisor:
         self._load = reload
         self._rising: Crew | None = None
         self._serving: Crew | None = None
-        self._workers: set[Worker] = set()
         self._timers = sched.scheduler(time.monotonic)
+        self._rise: sched.Event | None = None
         self._selector = selectors.PollSelector()
+        self._staff = Staff(self._selector, self._hear)
         self._bell, self._ringer = socket.socketpair()
         self._reload_again = False
+        self._gone = ""
         self._exit_code: int | None = None
         self._notify = Notifier(os.environ)
+        self._pause = min(self._notify.watchdog / _TIMES or _LOOK, _LOOK)
 
     def run(self, plan: Plan) -> int:
         self._catch_signals()
         self._log = plan.log
         try:
-            self._raise(plan, self._open(plan.settings))
+            self._raise(plan, self._open(plan.settings), "ready")
         except ListenError as error:
             self._log.error("cannot start", reason=str(error))
             return error.code
-        if self._notify.watchdog:
-            self._watch(self._notify.watchdog / _PATIENCE)
-        while self._exit_code is None or self._workers:
+        self._later(self._pause, self._look)
+        while self._exit_code is None or self._staff.everybody:
             for key, _ in self._selector.select(self._timers.run(blocking=False)):
-                key.data()
+                self._do(key.data)
         self._log.info("stopped")
         return self._exit_code
+
+    def _do(self, step: Callable[[], object]) -> None:
+        """Do a step. If it fails for a reason that nobody has thought of, give up the crew that rises, and go on."""
+        try:
+            step()
+        except Exception:  # noqa: BLE001  logged, unless that is what fails
+            with suppress(Exception):
+                self._log.exception("fault", where="supervisor")
+            with suppress(Exception):
+                if self._rising:
+                    self._dismiss("a fault in milter64")
+
+    def _later(self, seconds: float, step: Callable[[], object]) -> sched.Event:
+        return self._timers.enter(seconds, 0, self._do, (step,))
 
     def _catch_signals(self) -> None:
         self._ringer.settimeout(0)
         signal.set_wakeup_fd(self._ringer.fileno())
-        for number in _SIGNALS:
+        for number in SIGNALS:
             signal.signal(number, lambda _number, _frame: None)
         self._selector.register(self._bell, selectors.EVENT_READ, self._handle_signals)
 
@@ -94,23 +110,29 @@ class _Supervisor:
     # Crews
 
     def _open(self, settings: Settings) -> Listener:
-        if self._serving and self._serving.listener.endpoint == settings.socket:
+        if self._serving and self._serving.listener.endpoint == settings.socket and self._serving.listener.in_place:
             return self._serving.listener
         return Listener(settings.socket, settings.socket_mode, settings.socket_group)
 
-    def _raise(self, plan: Plan, listener: Listener) -> None:
-        crew = self._rising = Crew(plan=plan, listener=listener)
+    def _raise(self, plan: Plan, listener: Listener, event: str) -> None:
+        crew = self._rising = Crew(plan=plan, listener=listener, event=event)
         try:
             for cpu in worker.cpus(plan.settings.workers):
                 self._hire(crew, partial(worker.run, listener.socket, work=plan.work, log=plan.log, cpu=cpu))
         except OSError as error:
             self._dismiss(f"can't start a worker: {error.strerror}")
         else:
-            self._timers.enter(_RISE, 0, self._check_rise, (crew,))
+            self._rise = self._later(RISE, partial(self._dismiss, f"the workers are not ready after {RISE:g} s"))
 
-    def _check_rise(self, crew: Crew) -> None:
-        if crew is self._rising:
-            self._dismiss(f"the workers are not ready after {_RISE:g} s")
+    def _risen(self) -> Crew:
+        """Return the crew that rises, which is no longer to be waited for."""
+        crew, self._rising = self._rising, None
+        assert crew
+        if self._rise:
+            with suppress(ValueError):  # it is due just now
+                self._timers.cancel(self._rise)
+            self._rise = None
+        return crew
 
     def _reload(self) -> None:
         if self._rising:
@@ -122,38 +144,43 @@ class _Supervisor:
             listener = self._open(plan.settings)
         except (ValueError, OSError, ListenError) as error:
             self._refuse(str(error))
+        except Exception as error:  # noqa: BLE001  such as RecursionError, of a file
+            self._log.exception("fault", where="reload")
+            self._refuse(repr(error))
         else:
-            self._raise(plan, listener)
+            self._raise(plan, listener, "reloaded")
 
-    def _take_over(self, crew: Crew) -> None:
+    def _take_over(self) -> None:
         """Let the crew that has risen serve, and the one before retire."""
-        settings, before = crew.plan.settings, self._serving
+        crew, before = self._rising, self._serving
+        assert crew
         try:
-            crew.listener.permit(settings.socket_mode, settings.socket_group)
+            crew.listener.permit(crew.plan.settings.socket_mode, crew.plan.settings.socket_group)
         except ListenError as error:
             self._dismiss(str(error))
             return
-        self._rising, self._serving, self._log = None, crew, crew.plan.log
+        self._risen()
+        self._serving, self._log = crew, crew.plan.log
         if before:
-            self._order(before, worker.RETIRE)
+            self._staff.order(before, worker.RETIRE)
             if before.listener is not crew.listener:
                 before.listener.close()
-        event = "reloaded" if before else "ready"
-        bound, workers = str(crew.listener.bound), len(self._members(crew))
-        self._log.info(event, socket=bound, workers=workers)
-        self._notify.ready(f"{event}: {bound}, workers: {workers}")
+        bound, workers = str(crew.listener.bound), len(self._staff.of(crew))
+        self._log.info(crew.event, socket=bound, workers=workers)
+        if crew.event == "reloaded":
+            crew.plan.counts.reloaded("done")
+        self._notify.ready(f"{crew.event}: {bound}, workers: {workers}")
         if crew.plan.metrics:  # only now: no mail depends on it
-            self._rehire(crew, crew.plan.metrics, 0)
+            self._rehire(crew, partial(crew.plan.metrics, crew.listener.bound), "metrics server", 0)
         self._settle()
 
     def _dismiss(self, reason: str, exit_code: int = os.EX_SOFTWARE) -> None:
         """Give up the crew that rises; those of it who are ready may have sessions already."""
-        crew, self._rising = self._rising, None
-        assert crew
-        for member in self._members(crew):
+        crew = self._risen()
+        for member in self._staff.of(crew):
             if not member.ready:
-                os.kill(member.pid, signal.SIGKILL)
-        self._order(crew, worker.RETIRE)
+                kill(member, signal.SIGKILL)
+        self._staff.order(crew, worker.RETIRE)
         if not self._serving:
             self._log.error("cannot start", reason=reason)
             crew.listener.close()
@@ -165,21 +192,17 @@ class _Supervisor:
         self._settle()
 
     def _refuse(self, reason: str) -> None:
-        self._log.error("reload refused, nothing has changed", reason=reason)
-        self._notify.ready(f"reload refused, nothing has changed: {reason}")
+        event = "reload refused, nothing has changed"
+        self._log.error(event, reason=reason)
+        if self._serving:
+            self._serving.plan.counts.reloaded("refused")
+        self._notify.ready(f"{event}: {reason}")
 
     def _settle(self) -> None:
         """Make up for the HUP that came while a crew was rising."""
         if self._reload_again:
             self._reload_again = False
             self._reload()
-
-    def _members(self, crew: Crew) -> list[Worker]:
-        return [member for member in self._workers if member.crew is crew]
-
-    def _order(self, crew: Crew, word: bytes) -> None:
-        for member in self._members(crew):
-            member.order(word)
 
     def _stop(self, exit_code: int) -> None:
         """Let nobody in, and tell all workers to end, those too that have retired."""
@@ -188,107 +211,85 @@ class _Supervisor:
         for listener in {crew.listener for crew in (self._rising, self._serving) if crew}:
             listener.close()
         self._rising = self._serving = None
-        for crew in {member.crew for member in self._workers}:
-            self._order(crew, worker.STOP)
-        self._timers.enter(_STOP, 0, self._kill)
+        self._staff.order(None, worker.STOP)
 
-    def _kill(self) -> None:
-        for member in self._workers:
-            self._log.warning("worker killed", pid=member.pid)
-            os.kill(member.pid, signal.SIGKILL)
+    # Whether all is well
 
-    def _watch(self, pause: float) -> None:
-        """Tell systemd that all is well if each worker that serves has answered since the last time; ask them again."""
-        serving = [each for each in self._members(self._serving) if self._must_answer(each)] if self._serving else []
-        asleep = [member.pid for member in serving if not member.awake]
-        for member in serving:
-            member.ask()
-        if asleep:
-            self._notify.status(f"workers that don't answer: {', '.join(map(str, asleep))}")
+    def _look(self) -> None:
+        """See to it that everybody answers, and that the socket is there; tell systemd and the metrics server."""
+        self._later(self._pause, self._look)
+        self._staff.tend(self._log)
+        self._staff.report(self._serving)
+        if stuck := self._staff.stuck(self._serving):
+            self._notify.status(f"workers that don't answer: {', '.join(map(str, stuck))}")
         else:
             self._notify.alive()
-        self._timers.enter(pause, 0, self._watch, (pause,))
+        self._look_for_socket()
 
-    @staticmethod
-    def _must_answer(member: Worker) -> bool:
-        """Whether a worker should answer by now: one that is to replace another has time to get ready."""
-        return member.answers and (member.ready or time.monotonic() - member.born > _RISE)
+    def _look_for_socket(self) -> None:
+        """Open the socket anew where its file was deleted or replaced, as soon as that can be done."""
+        serving = self._serving
+        if not serving or self._rising:
+            return
+        try:
+            if (listener := self._open(serving.plan.settings)) is serving.listener:
+                self._gone = ""
+                return
+        except ListenError as error:
+            if str(error) != self._gone:
+                self._log.error("the socket's file is gone, nobody can connect", reason=str(error))
+                self._gone = str(error)
+            return
+        self._log.warning("the socket's file was deleted or replaced", socket=str(listener.bound))
+        self._raise(serving.plan, listener, "socket opened anew")
 
     # Workers
 
-    def _hire(self, crew: Crew, duty: Duty, deaths: int = 0) -> None:
-        """Fork a worker.
-
-        Raises:
-            OSError: the system has no room for another process.
-        """
-        ours, theirs = socket.socketpair()
-        # No signal may reach a child that has our handlers.
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        try:
-            pid = os.fork()
-            if not pid:
-                ours.close()
-                self._become_worker(crew, theirs, duty)
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        member = Worker(crew=crew, duty=duty, pid=pid, channel=ours, deaths=deaths)
-        self._workers.add(member)
-        self._selector.register(ours, selectors.EVENT_READ, partial(self._hear, member))
-
-    def _become_worker(self, crew: Crew, channel: socket.socket, duty: Duty) -> NoReturn:
-        """Be a worker from here on: keep nothing of the supervisor's, so that others can tell when it is gone."""
-        exit_code = os.EX_SOFTWARE
-        try:
-            for other in self._workers:
-                other.channel.close()
-            for risen in (self._rising, self._serving):
-                if risen and risen.listener is not crew.listener:
-                    risen.listener.socket.close()
-            self._bell.close()
-            self._ringer.close()
-            exit_code = duty(channel)
-        finally:
-            os._exit(exit_code)
+    def _hire(self, crew: Crew, duty: Duty, process: Process = "worker", deaths: int = 0) -> None:
+        listeners = {risen.listener.socket for risen in (self._rising, self._serving) if risen}
+        not_his = [self._bell, self._ringer, *(listeners - {crew.listener.socket})]
+        self._staff.hire(crew, duty, process, deaths, not_his)
 
     def _hear(self, member: Worker) -> None:
         try:
-            member.ready = bool(member.channel.recv(1))
+            word = member.channel.recv(1)
         except ConnectionResetError:  # it died with our word unread
-            member.ready = False
-        member.awake = member.ready
-        if not member.ready:
+            word = b""
+        if not word:
             self._bury(member)
-        elif member.crew is self._rising and all(other.ready for other in self._members(member.crew)):
-            self._take_over(member.crew)
+            return
+        was_ready = member.ready
+        member.hear()
+        if not was_ready:
+            if member.crew is self._rising and all(other.ready for other in self._staff.of(member.crew)):
+                self._take_over()
+            self._staff.report(self._serving)
 
     def _bury(self, member: Worker) -> None:
-        self._workers.remove(member)
-        self._selector.unregister(member.channel)
-        member.channel.close()
-        _, status = os.waitpid(member.pid, 0)
-        exit_code = os.waitstatus_to_exitcode(status)
-        if (crew := member.crew) is self._rising:
+        exit_code, doing = self._staff.bury(member)
+        crew = member.crew
+        crew.plan.counts.left(member.slot)
+        if crew is self._rising:
             reason = f"worker {member.pid} ended with {exit_code} before all were ready"
             self._dismiss(reason, os.EX_UNAVAILABLE if exit_code == os.EX_UNAVAILABLE else os.EX_SOFTWARE)
         elif crew is self._serving:
             deaths = member.deaths if time.monotonic() - member.born < _STEADY else 0
-            event = "metrics server died" if member.duty is crew.plan.metrics else "worker died"
-            self._log.warning(event, pid=member.pid, exit_code=exit_code, replaced_in=backoff(deaths))
-            self._replace(crew, member.duty, deaths)
+            event = f"{member.process} died"
+            self._log.warning(event, pid=member.pid, exit_code=exit_code, doing=doing, replaced_in=backoff(deaths))
+            crew.plan.counts.died(member.process)
+            self._replace(crew, member.duty, member.process, deaths)
+            self._staff.report(self._serving)
+        else:
+            gc.collect()  # with the last of a crew goes what its workers shared, descriptors too
 
-    def _replace(self, crew: Crew, duty: Duty, deaths: int) -> None:
-        self._timers.enter(backoff(deaths), 0, self._rehire, (crew, duty, deaths + 1))
+    def _replace(self, crew: Crew, duty: Duty, process: Process, deaths: int) -> None:
+        self._later(backoff(deaths), partial(self._rehire, crew, duty, process, deaths + 1))
 
-    def _rehire(self, crew: Crew, duty: Duty, deaths: int) -> None:
+    def _rehire(self, crew: Crew, duty: Duty, process: Process, deaths: int) -> None:
         if crew is not self._serving:
             return
         try:
-            self._hire(crew, duty, deaths)
+            self._hire(crew, duty, process, deaths)
         except OSError as error:
             self._log.error("can't start a worker", reason=error.strerror)
-            self._replace(crew, duty, deaths)
+            self._replace(crew, duty, process, deaths)

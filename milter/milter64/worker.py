@@ -1,11 +1,8 @@
 """One process of the service: libmilter, its threads, and how it ends.
 
 libmilter's own ways to end are all of them wrong here: they take up to five seconds, drop the connection that was
-accepted last, and cut sessions off. So it is never told to stop. Its listening descriptor is made to point at a socket
-that nobody knows, its sessions are waited for, and then the process is over.
-
-No list of sessions is kept for that. The kernel has it: the connections whose own address is the listening socket's. It
-holds those that have not said a word yet, and no callback can forget one.
+accepted last, and cut sessions off. So it is never told to stop. Its door is shut (door.py), its sessions are waited
+for, and then the process is over.
 """
 
 import gc
@@ -17,23 +14,23 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
-from functools import partial
-from pathlib import Path
 from threading import Thread
 from typing import Protocol
 
 import Milter
 
+from milter64.door import Door
 from milter64.relief import HOLD_ON, Relief
 
-Work = Callable[[Callable[[], None]], AbstractContextManager[Mapping[str, Callable[..., int]]]]
+Work = Callable[[int, Callable[[], None]], AbstractContextManager[Mapping[str, Callable[..., int]]]]
 """Opens in a worker what its sessions share, gives what libmilter is to call, and closes all in the end.
 
-It is given what a callback must call before it waits (see `relief`).
+It is given its slot, a number that no other living child of the supervisor has, and what a callback must call before
+it waits (see `relief`).
 """
 
-Duty = Callable[[socket.socket], int]
-"""What a child of the supervisor does: given its channel to it, it returns the process's exit code."""
+Duty = Callable[[socket.socket, int], int]
+"""What a child of the supervisor does: given its channel to it, and its slot, it returns the process's exit code."""
 
 
 class Log(Protocol):
@@ -53,10 +50,10 @@ class Log(Protocol):
 
 
 READY = b"+"
-"""What a worker says when it serves, and when it is asked."""
+"""What a worker says when it serves, and when it is asked and has seen that libmilter answers a new session."""
 
 ASK = b"?"
-"""What a worker is asked, to see that it isn't stuck."""
+"""What a worker is asked, to see that it serves."""
 
 RETIRE = b"r"
 STOP = b"s"
@@ -91,11 +88,13 @@ _FILES = 8192
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 
-def run(listener: socket.socket, channel: socket.socket, work: Work, log: Log, cpu: int | None) -> int:
+def run(  # noqa: PLR0913, PLR0917  all that the supervisor hands to a worker
+    listener: socket.socket, channel: socket.socket, slot: int, work: Work, log: Log, cpu: int | None
+) -> int:
     """Serve the sessions that come in over `listener` until told to end, and return the process's exit code.
 
     To be called on the main thread of a process of its own, with TERM, INT and HUP blocked. `channel` leads to the
-    supervisor, `cpu` is the one to stay on.
+    supervisor, `slot` is for `work`, `cpu` is the one to stay on.
     """
     _raise_file_limit()
     bell, ringer = socket.socketpair()
@@ -103,19 +102,16 @@ def run(listener: socket.socket, channel: socket.socket, work: Work, log: Log, c
     _pin(cpu, log)
     try:
         relief = Relief()
-        with work(relief) as callbacks:
+        with work(slot, relief) as callbacks:
             gc.collect()
             gc.freeze()  # what was there at the start stays till the end, and need not be looked through again
             gc.set_threshold(*_GARBAGE)
-            door = _door(listener)
-            # A session of ours over the shared listener might end up in another worker.
-            with _unknown() as own, listener.dup() as shared:
-                os.dup2(own.fileno(), listener.fileno(), inheritable=False)
-                libmilter = _start_libmilter(listener, callbacks, ringer)
-                relief.open(own.getsockname())
-                _replace(listener, shared, libmilter)
+            door = Door(listener)  # a session of ours over the shared listener might end up in another worker
+            libmilter = _start_libmilter(listener, callbacks, ringer)
+            relief.open(door.address)
+            door.open(libmilter)
             channel.send(READY)
-            return _serve(channel, bell, relief, door, partial(_shut, listener, libmilter))
+            return _serve(channel, bell, relief, door)
     except Milter.error as error:
         remedy = f"milter64 hands it sockets as {_SOCKET.format('N')}: use Debian's libmilter, or one that can do so"
         log.error("this libmilter can't take over a socket", reason=str(error), remedy=remedy)  # noqa: TRY400  our words say more
@@ -191,77 +187,54 @@ def _start_libmilter(
     return thread
 
 
-Door = tuple[int, str | int]
-"""What a listening socket has in common with the connections that come in over it."""
-
-
-def _serve(channel: socket.socket, bell: socket.socket, relief: Relief, door: Door, shut: Callable[[], None]) -> int:
+def _serve(channel: socket.socket, bell: socket.socket, relief: Relief, door: Door) -> int:
     """Wait for the word to end, then for the sessions, as long as the word allows."""
     sources = [channel, bell]
     deadline: float | None = None
     quiet = 0
     while deadline is None or (time.monotonic() < deadline and quiet < 2):  # noqa: PLR2004  see below
-        readable, _, _ = select.select(sources, [], [], HOLD_ON if deadline is None else _TICK)
+        readable = _readable([*sources, *door.visitors], (door.wait or HOLD_ON) if deadline is None else _TICK)
         relief()
+        if door.answered():
+            _answer(channel)
         for source in readable:
-            word = source.recv(1)
+            if source not in sources:
+                continue
+            word = _word(source)
             if word == _ENDED:
                 return os.EX_SOFTWARE
             if word == _NUDGE:
                 continue
             if word == ASK:
-                with suppress(OSError):  # the supervisor is gone, as the next look will show
-                    channel.send(READY)
+                door.ask() if deadline is None else _answer(channel)
                 continue
             if not word:
                 sources.remove(source)
             if deadline is None:
-                shut()
+                door.shut()
+                _answer(channel)  # who was sent to see whether we serve sees nothing any more
             deadline = min(deadline or float("inf"), time.monotonic() + GRACE[word])
         # One look could miss a connection that libmilter was accepting while the listener was shut.
-        quiet = 0 if readable or _has_sessions(door) else quiet + 1
+        quiet = 0 if readable or door.has_sessions else quiet + 1
     return os.EX_OK
 
 
-def _shut(listener: socket.socket, libmilter: Thread) -> None:
-    """Let no new session in: put a socket that nobody knows in the listener's place, under libmilter's eyes."""
-    with _unknown() as unknown:
-        _replace(listener, unknown, libmilter)
+def _word(source: socket.socket) -> bytes:
+    """Return what is said next, nothing where nobody is there any more."""
+    try:
+        return source.recv(1)
+    except ConnectionError:  # it is gone, and has not read all that we had said
+        return b""
 
 
-def _unknown() -> socket.socket:
-    """Return a listening socket with a name that the kernel makes up, unix(7)."""
-    unknown = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    unknown.bind("")
-    unknown.listen()
-    return unknown
+def _answer(channel: socket.socket) -> None:
+    with suppress(OSError):  # the supervisor is gone, as the next look will show
+        channel.send(READY)
 
 
-def _replace(listener: socket.socket, by: socket.socket, libmilter: Thread) -> None:
-    """Have libmilter listen at another socket, and at once: its poll(), up to five seconds long, is interrupted."""
-    os.dup2(by.fileno(), listener.fileno(), inheritable=False)
-    if libmilter.is_alive() and libmilter.ident:
-        signal.pthread_kill(libmilter.ident, signal.SIGUSR2)
-
-
-def _door(end: socket.socket) -> Door:
-    """Return what a listening socket has in common with the connections that come in over it."""
-    name = end.getsockname()
-    return end.family, name if isinstance(name, str) else name[1]
-
-
-def _has_sessions(door: Door) -> bool:
-    """Whether a connection is open that came in by that door."""
-    for descriptor in Path("/proc/self/fd").iterdir():
-        try:
-            end = socket.socket(fileno=int(descriptor.name))
-        except OSError:  # no socket, or closed by now
-            continue
-        try:
-            if end.type == socket.SOCK_STREAM and _door(end) == door:
-                return True
-        except OSError:  # closed by now
-            pass
-        finally:
-            end.detach()
-    return False
+def _readable(sources: list[socket.socket], seconds: float) -> list[socket.socket]:
+    waiting = select.poll()  # select() knows no descriptors above 1023
+    for source in sources:
+        waiting.register(source, select.POLLIN)
+    ready = {descriptor for descriptor, _ in waiting.poll(seconds * 1000)}
+    return [source for source in sources if source.fileno() in ready]

@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -170,20 +169,17 @@ def test_who_serves_the_numbers_may_die_and_mail_goes_on(lab: Lab) -> None:
     milter.counts_to(1, "verdicts_total", action="accept")
 
 
-def gone(milter: Counted, worker: int) -> bool:
-    return worker not in milter.children[0]
-
-
-def test_a_service_whose_workers_are_gone_is_not_healthy(lab: Lab) -> None:
-    milter = counted(lab, workers=1)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_service_with_a_worker_that_is_stuck_is_not_healthy_until_that_is_replaced(lab: Lab, workers: int) -> None:
+    milter = counted(lab, workers=workers)
     until(lambda: milter.get("/healthz") == (200, "ok\n"), "health")
-    for _ in range(2):  # the second is replaced after a pause
-        (worker,) = until(lambda: milter.children[0], "a worker")
-        os.kill(worker, signal.SIGKILL)
-        until(partial(gone, milter, worker), "its end")
+    stuck = min(milter.children[0])
+    os.kill(stuck, signal.SIGSTOP)
     until(lambda: milter.get("/healthz")[0] == 503, "the news")
     assert milter.get("/elsewhere")[0] == 404
     until(lambda: milter.get("/healthz")[0] == 200, "a replacement")
+    assert milter.wait_log(lambda line: line["event"] == "worker died")["pid"] == stuck
+    until(lambda: len(milter.children[0] - {stuck}) == workers, "as many workers as before")
 
 
 def test_a_reload_keeps_the_numbers_and_may_move_them_or_end_them(lab: Lab) -> None:

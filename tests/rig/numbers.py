@@ -1,5 +1,6 @@
 """milter64 with its numbers, as Prometheus reads them."""
 
+import re
 from contextlib import ExitStack, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -62,9 +63,9 @@ class Counted(Milter64):
 
     @property
     def children(self) -> tuple[set[int], set[int]]:
-        """The ids of the workers, which each hold a slot for their numbers, and of who serves the numbers."""
+        """The ids of the workers, which each have a page for their numbers, and of who serves the numbers."""
         pids = set(children(self.pid))
-        workers = set(filter(_holds_slot, pids))
+        workers = set(filter(_has_page, pids))
         return workers, pids - workers
 
     @property
@@ -76,7 +77,7 @@ class Counted(Milter64):
         )
 
 
-def _holds_slot(pid: int) -> bool:
+def _has_page(pid: int) -> bool:
     with suppress(FileNotFoundError):  # it has just ended
-        return any("/slot-" in str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir())
+        return bool(re.search(r"/counter_[0-9]+\.db$", Path(f"/proc/{pid}/maps").read_text(), re.MULTILINE))
     return False

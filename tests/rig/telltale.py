@@ -3,12 +3,13 @@
 Run as a program: its argument is a JSON file, written by `rig.supervised`.
 """
 
+import ctypes
 import json
 import os
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -16,10 +17,20 @@ from typing import Any
 
 import Milter
 
-from milter64 import supervisor, worker
+from milter64 import staff, supervisor, worker
 from milter64.listener import Settings, endpoint
 
 Callbacks = Mapping[str, Callable[..., int]]
+
+
+_MUTE = Event()
+
+
+def negotiate(*words: Any) -> int:  # noqa: ANN401  pymilter has no types
+    """Negotiate, and never come back from it once the worker was told to be mute."""
+    if _MUTE.is_set():
+        Event().wait()
+    return int(Milter.negotiate_callback(*words))
 
 
 class Telltale(Milter.Base):  # type: ignore[misc]  # pymilter has no types
@@ -29,6 +40,12 @@ class Telltale(Milter.Base):  # type: ignore[misc]  # pymilter has no types
     def envrcpt(self, recipient: str, *_parameters: str) -> Any:  # noqa: ANN401  pymilter has no types
         if recipient == "<stop>":
             Milter.stop()
+        elif recipient == "<mute>":
+            _MUTE.set()
+        elif recipient == "<hog>":
+            ctypes.PyDLL(None).sleep(3600)  # holds the GIL
+        elif recipient == "<crash>":
+            ctypes.string_at(0)
         self.setreply("550", "5.7.1", f"{os.getpid()} {self._greeting}")
         return Milter.REJECT
 
@@ -45,6 +62,13 @@ class Log:
         self.info(event, reason=str(sys.exception()), **fields)
 
 
+class FailingLog(Log):
+    def info(self, event: str, **fields: object) -> None:
+        super().info(event, **fields)
+        if event == "reloaded":
+            raise RuntimeError("nobody thought of that")
+
+
 def close_listening_sockets() -> None:
     for descriptor in range(3, 64):
         try:
@@ -57,7 +81,7 @@ def close_listening_sockets() -> None:
 
 
 @contextmanager
-def work(greeting: str, fault: str, gate: str, _on_wait: Callable[[], None]) -> Iterator[Callbacks]:
+def work(greeting: str, fault: str, gate: str, _slot: int, _on_wait: Callable[[], None]) -> Iterator[Callbacks]:
     if gate:
         Path(gate).read_text()  # a fifo: wait for a writer
     if fault == "hangs":
@@ -66,31 +90,39 @@ def work(greeting: str, fault: str, gate: str, _on_wait: Callable[[], None]) -> 
         close_listening_sockets()
     elif fault == "no fd":
         worker._SOCKET = "file:{}"  # noqa: SLF001  as libmilter's authors left it: no such thing
-    elif fault:
+    elif fault not in ("", "lingers", "log"):
         raise RuntimeError(fault)
     Milter.factory = partial(Telltale, greeting)
     yield {
-        "negotiate": Milter.negotiate_callback,
+        "negotiate": negotiate,
         "connect": Milter.connect_callback,
         "envrcpt": lambda ctx, *words: ctx.getpriv().envrcpt_bytes(*words),
         "close": Milter.close_callback,
     }
     Log().info("closed", pid=os.getpid())
+    if fault == "lingers":
+        Event().wait()
 
 
 def _denied(_pid: int, _cpus: object) -> None:
     raise PermissionError(1, "Operation not permitted")
 
 
+def hurry(allowed: float) -> None:
+    """Allow a worker so many seconds to answer, so that a test needn't last."""
+    staff._SLOW = staff._ALLOWED = allowed  # noqa: SLF001  nobody else is in a hurry
+    supervisor._LOOK = allowed / 10  # noqa: SLF001  likewise
+
+
 def load(file: Path) -> supervisor.Plan:
     keys = json.loads(file.read_text())
     if "error" in keys:
         raise ValueError(keys["error"])
+    if keys.get("fault") == "deep":
+        raise RecursionError("maximum recursion depth exceeded")
     if not keys.get("may_pin", True):
         os.sched_setaffinity = _denied
-    open_work: Callable[[Callable[[], None]], AbstractContextManager[Callbacks]] = partial(
-        work, keys.get("greeting", "first"), keys.get("fault", ""), keys.get("gate", "")
-    )
+    open_work: worker.Work = partial(work, keys.get("greeting", "first"), keys.get("fault", ""), keys.get("gate", ""))
     return supervisor.Plan(
         settings=Settings(
             socket=endpoint(keys["socket"]),
@@ -99,10 +131,13 @@ def load(file: Path) -> supervisor.Plan:
             workers=keys.get("workers", 1),
         ),
         work=open_work,
-        log=Log(),
+        log=Log() if keys.get("fault") != "log" else FailingLog(),
     )
 
 
 if __name__ == "__main__":
     path = Path(sys.argv[1])
+    if allowed := json.loads(path.read_text()).get("allowed"):
+        hurry(allowed)
+        staff.RISE = json.loads(path.read_text()).get("rise", staff.RISE)
     sys.exit(supervisor.run(load(path), partial(load, path)))

@@ -14,6 +14,7 @@ import pytest
 
 from rig.milterclient import Address, MilterClient
 from rig.process import alive, until
+from rig.procfs import server_of
 from rig.supervised import Session, Supervised
 
 SESSIONS = 200
@@ -108,10 +109,9 @@ def test_a_stop_lets_a_session_finish_that_has_not_said_a_word_yet(tmp_path: Pat
     with Supervised(tmp_path) as service:
         address = service.address
         (worker,) = service.workers
-        idle = open_sockets(worker)
         with socket.socket() as silent:
             silent.connect(address)
-            until(lambda: open_sockets(worker) > idle, "the connection's acceptance")
+            until(lambda: server_of(silent.getsockname()[1]) == worker, "the connection's acceptance")
             service.send(signal.SIGTERM)
             service.line("stopping")
             until(lambda: refuses(address), "an end of listening")
@@ -153,7 +153,8 @@ def test_a_killed_worker_costs_its_own_sessions_only_and_is_replaced(tmp_path: P
     living = one_elsewhere(service, stack, victim)
     survivor, _ = living.ask()
     os.kill(victim, signal.SIGKILL)
-    assert service.line("worker died") == {"event": "worker died", "pid": victim, "exit_code": -9, "replaced_in": 0}
+    fields = {"pid": victim, "exit_code": -9, "doing": "serving", "replaced_in": 0}
+    assert service.line("worker died") == {"event": "worker died", **fields}
     with pytest.raises(ConnectionError):
         dead.ask()
     assert living.ask()[0] == survivor
@@ -293,8 +294,3 @@ def refuses(address: Address) -> bool:
         MilterClient(address, timeout=1).close()
         return False
     return True
-
-
-def open_sockets(pid: int) -> int:
-    """How many sockets a process has open."""
-    return sum(link.readlink().name.startswith("socket:") for link in Path(f"/proc/{pid}/fd").iterdir())

@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         code = int(arguments.main(arguments))
-        sys.stdout.flush()
+        print(end="", flush=True)  # noqa: T201  standard output may be closed
     except ConfigError as error:
         Screen(sys.stderr).problems(error)
         return os.EX_CONFIG

@@ -1,12 +1,13 @@
 """`milter64 run`: the service, in the foreground."""
 
 import argparse
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from milter64 import supervisor
 from milter64.board import Board
@@ -25,7 +26,10 @@ from milter64.store import open_store
 from milter64.suffixes import suffix_list
 from milter64.telemetry import Telemetry
 
-Publishing = Callable[[Gauges, Callable[[str], None]], AbstractContextManager[None]]
+if TYPE_CHECKING:
+    from milter64.publisher import Ledger
+
+Publishing = Callable[[int, Gauges, Callable[[str], None]], AbstractContextManager[None]]
 """`publisher.publishing`, for a folder and a tally."""
 
 
@@ -35,9 +39,17 @@ def arguments(_parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Serve until told to stop; HUP reads the configuration again."""
+    _have_standard_descriptors()
     with ExitStack() as stack:
         plan = partial(_plan, arguments.config, stack)
         return supervisor.run(plan(), plan)
+
+
+def _have_standard_descriptors() -> None:
+    """Let nothing of ours be opened as 0, 1 or 2, where others write to, if those were closed."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004  the last of the three
+        pass
+    os.close(descriptor)
 
 
 def _plan(path: Path | None, stack: ExitStack) -> supervisor.Plan:
@@ -55,29 +67,39 @@ def _plan(path: Path | None, stack: ExitStack) -> supervisor.Plan:
     tally = Tally()
     telemetry = Telemetry(settings.log, tally, settings.greylist.store)
     try:
-        folder = _folder(stack)
-        clerk = publisher.Clerk(telemetry, folder)
+        folder, ledger = _numbers(stack)
     except OSError as error:
         telemetry.warning("metrics", trouble=f"there is no room for the numbers: {error}")
         return supervisor.Plan(settings=milter, work=partial(_work, settings, telemetry, None, board), log=telemetry)
     return supervisor.Plan(
         settings=milter,
         work=partial(_work, settings, telemetry, partial(publisher.publishing, folder, tally), board),
-        log=clerk,
+        log=telemetry,
+        counts=ledger,
         metrics=partial(exporter.run, settings.metrics.listen, folder, telemetry),
     )
 
 
 @cache
-def _folder(stack: ExitStack) -> Path:
-    """Return a private folder that is made when it is first wanted, and lasts as long as the service."""
-    folder = TemporaryDirectory(prefix="milter64-", ignore_cleanup_errors=True)
-    return Path(stack.enter_context(folder))
+def _numbers(stack: ExitStack) -> tuple[Path, "Ledger"]:
+    """Return the folder of the numbers and the supervisor's own, made when they are first wanted, for good."""
+    from milter64 import publisher  # noqa: PLC0415  as above
+
+    with ExitStack() as unless_it_fails:
+        folder = unless_it_fails.enter_context(publisher.private_folder())
+        ledger = publisher.Ledger(folder)
+        stack.push(unless_it_fails.pop_all())
+    return folder, ledger
 
 
 @contextmanager
-def _work(
-    settings: Settings, telemetry: Telemetry, publishing: Publishing | None, board: Board, on_wait: Callable[[], None]
+def _work(  # noqa: PLR0913, PLR0917  all that is known before a worker begins, and what it adds
+    settings: Settings,
+    telemetry: Telemetry,
+    publishing: Publishing | None,
+    board: Board,
+    slot: int,
+    on_wait: Callable[[], None],
 ) -> Iterator[Mapping[str, Callable[..., int]]]:
     """Open, in a worker, what all its sessions share; `publishing` publishes what `telemetry` counts."""
 
@@ -107,7 +129,7 @@ def _work(
         guard.start()
         if publishing and isinstance(resolver, CountingResolver):
             gauges = Gauges(engine, resolver, store)
-            stack.enter_context(publishing(gauges, lambda trouble: telemetry.warning("metrics", trouble=trouble)))
+            stack.enter_context(publishing(slot, gauges, lambda trouble: telemetry.warning("metrics", trouble=trouble)))
         context = Context(
             engine=engine,
             notice=guard.notice,
