@@ -130,7 +130,29 @@ def test_nobody_opens_or_moves_the_file_while_somebody_else_does(path: Path, mon
     store = Table(path, KIND, look, patience=1.0)
     store.select("pair")
     store.close()
-    assert locked == [True, True, True]  # opening, moving, opening
+    assert locked == [True, True, True, True]  # opening, opening again, moving, opening
+
+
+def test_a_sound_file_that_looks_corrupt_once_stays(
+    open_store: Open, path: Path, warnings: Warnings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(open_store, 10)
+    errors = [sqlite3.DatabaseError("database disk image is malformed")]
+    errors[0].sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+    def prepare(connection: sqlite3.Connection) -> None:
+        if errors:
+            raise errors.pop()
+        actual(connection)
+
+    actual = table._prepare  # noqa: SLF001  it is the first to see the file
+    monkeypatch.setattr(table, "_prepare", prepare)
+    store = Table(path, KIND, warnings.append, patience=1.0)
+    assert store.select("pair 7") == {NETWORK: WAITING}
+    store.close()
+    assert not errors
+    assert not corpses(path)
+    assert not warnings
 
 
 def test_the_others_follow_to_the_fresh_file(open_store: Open, path: Path, warnings: Warnings) -> None:

@@ -72,6 +72,12 @@ class File:
             try:
                 return work(self._opened())
             except sqlite3.DatabaseError as error:
+                if not _lasting(error):
+                    raise
+                self.close()  # a disk that errs once can make a sound file look corrupt: look again
+            try:
+                return work(self._opened())
+            except sqlite3.DatabaseError as error:
                 if not (trouble := _lasting(error)):
                     raise
                 self._move_aside(*trouble)
