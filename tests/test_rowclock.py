@@ -1,8 +1,8 @@
 import time
-from types import SimpleNamespace
 
 import pytest
 
+from milter64 import rowclock
 from milter64.greylist import Record, RecordKind, Settings
 from milter64.rowclock import RowClock
 from milter64.store.memory import MemoryStore
@@ -11,13 +11,25 @@ LEAP = 36 * 86400.0
 NOW, IN_2099, IN_1970 = 1795000000.0, 4070908800.0, 1000.0
 
 
+class Host:
+    """A host's clocks: `wall` is what the service was started at, `boot` goes on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.boot = 50.0
+        self._patch = monkeypatch
+        self.start_service(NOW)
+        monkeypatch.setattr(time, "clock_gettime", lambda _: self.boot)
+
+    def start_service(self, wall: float) -> None:
+        self._patch.setattr(rowclock, "BOOTED", wall - self.boot)
+
+    def step(self, seconds: float) -> None:
+        self._patch.setattr(time, "time", lambda: NOW + seconds)
+
+
 @pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The host's clocks: `wall` can be stepped, `boot` goes on."""
-    clock = SimpleNamespace(wall=NOW, boot=50.0)
-    monkeypatch.setattr(time, "time", lambda: clock.wall)
-    monkeypatch.setattr(time, "clock_gettime", lambda _: clock.boot)
-    return clock
+def host(monkeypatch: pytest.MonkeyPatch) -> Host:
+    return Host(monkeypatch)
 
 
 class Told(MemoryStore[Record]):
@@ -40,12 +52,14 @@ def store() -> Told:
 
 
 @pytest.mark.parametrize("step", [0.0, 86400.0, -86400.0, IN_2099 - NOW, -NOW])
-def test_row_time_goes_on_whatever_is_done_to_the_clock(host: SimpleNamespace, store: Told, step: float) -> None:
+def test_row_time_goes_on_whatever_is_done_to_the_clock_and_is_every_workers(
+    host: Host, store: Told, step: float
+) -> None:
     now = RowClock(store, LEAP)
     assert now() == NOW
-    host.wall += step
+    host.step(step)
     host.boot += 10.0
-    assert now() == NOW + 10.0
+    assert now() == RowClock(store, LEAP)() == NOW + 10.0
 
 
 @pytest.mark.parametrize(
@@ -64,18 +78,18 @@ def test_row_time_goes_on_whatever_is_done_to_the_clock(host: SimpleNamespace, s
         pytest.param(NOW, IN_2099, NOW, id="had gone astray"),
     ],
 )
-def test_where_row_time_begins(
-    host: SimpleNamespace, store: Told, wall: float, latest: float | None, start: float
-) -> None:
-    host.wall, store.said = wall, latest
+def test_where_row_time_begins(host: Host, store: Told, wall: float, latest: float | None, start: float) -> None:
+    store.said = latest
+    host.start_service(wall)
     now = RowClock(store, LEAP)
     assert now() == start
     host.boot += 1.0
     assert now() == start + 1.0
 
 
-def test_a_store_that_is_gone_at_start_is_asked_again_until_it_can_tell(host: SimpleNamespace, store: Told) -> None:
-    host.wall, store.lost = IN_2099, True
+def test_a_store_that_is_gone_at_start_is_asked_again_until_it_can_tell(host: Host, store: Told) -> None:
+    store.lost = True
+    host.start_service(IN_2099)
     now = RowClock(store, LEAP)
     assert now() == IN_2099
     store.lost, store.said = False, NOW

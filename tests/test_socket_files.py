@@ -197,6 +197,16 @@ def test_a_file_that_was_deleted_or_replaced_is_noticed(
     listener.close()
 
 
+def test_who_connects_over_tcp_gets_each_answer_at_once_and_is_gone_with_its_host() -> None:
+    listener = Listener(LOCALHOST, 0o660, "")
+    with socket.create_connection(("localhost", listener.bound.address[1])):
+        accepted, _ = listener.socket.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    listener.close()
+
+
 def test_a_port_is_always_in_place() -> None:
     listener = Listener(LOCALHOST, 0o660, "")
     assert listener.in_place

@@ -67,6 +67,8 @@ GRACE = {
 }
 """Seconds that sessions are given to end in, for each way to be told."""
 
+_SILENCE = 10 * 366 * 86400
+"""Seconds of silence after which libmilter ends a session, by the wall clock: a step of it would end every one."""
 _SOCKET = "fd:{}"
 """What libmilter calls a socket that is open already; Debian's does, and few others."""
 
@@ -174,6 +176,7 @@ def _start_libmilter(
             getattr(Milter, f"set_{event}_callback")(callback)
     Milter.setconn(_SOCKET.format(listener.fileno()))
     Milter.register("milter64", negotiate=callbacks["negotiate"])
+    Milter.settimeout(_SILENCE)
     Milter.opensocket(False)  # noqa: FBT003  pymilter's C code has no keyword for: remove the file
 
     def main() -> None:
