@@ -62,18 +62,35 @@ in
         "nss-lookup.target"
       ];
       reloadTriggers = [ file ];
+      # As packaging/systemd/milter64.service has it, which a test holds against this.
+      startLimitIntervalSec = 0;
       serviceConfig = {
+        Type = "notify";
         ExecStart = "${lib.getExe cfg.package} run --config /etc/milter64/milter64.toml";
         ExecReload = "${pkgs.coreutils}/bin/kill -HUP $MAINPID";
         Restart = "on-failure";
+        RestartSec = "2s";
         RestartPreventExitStatus = 78;
+        WatchdogSec = "60s";
+        TimeoutStartSec = "60s";
+        TimeoutStopSec = "20s";
+        LimitNOFILE = 8192;
         DynamicUser = true;
         StateDirectory = "milter64";
-        LimitNOFILE = 8192;
+        StateDirectoryMode = "0750";
+        RuntimeDirectory = "milter64";
+        RuntimeDirectoryMode = "0711";
+        UMask = "0077";
         CapabilityBoundingSet = "";
+        DevicePolicy = "closed";
+        KeyringMode = "private";
         LockPersonality = true;
         MemoryDenyWriteExecute = true;
+        NoNewPrivileges = true;
         PrivateDevices = true;
+        PrivateMounts = true;
+        PrivateTmp = true;
+        ProcSubset = "pid";
         ProtectClock = true;
         ProtectControlGroups = true;
         ProtectHome = true;
@@ -81,14 +98,20 @@ in
         ProtectKernelLogs = true;
         ProtectKernelModules = true;
         ProtectKernelTunables = true;
-        RestrictAddressFamilies = [
-          "AF_UNIX"
-          "AF_INET"
-          "AF_INET6"
-        ];
+        ProtectProc = "invisible";
+        ProtectSystem = "strict";
+        RemoveIPC = true;
+        RestrictAddressFamilies = "AF_UNIX AF_INET AF_INET6";
         RestrictNamespaces = true;
         RestrictRealtime = true;
+        RestrictSUIDSGID = true;
         SystemCallArchitectures = "native";
+        SystemCallErrorNumber = "EPERM";
+        SystemCallFilter = [
+          "@system-service"
+          "~@privileged @resources"
+          "sched_setaffinity sched_setscheduler setpriority setrlimit prlimit64 chown fchownat"
+        ];
       };
     };
 

@@ -16,6 +16,12 @@ def values(key: str) -> list[str]:
     return [value for name, _, value in lines if name == key]
 
 
+def keys(section: str) -> set[str]:
+    """Return the keys of a section."""
+    lines = PATH.read_text().partition(f"[{section}]\n")[2].partition("\n[")[0].splitlines()
+    return {line.partition("=")[0] for line in lines if line and not line.startswith("#")}
+
+
 def allowed(filters: Sequence[str]) -> set[str]:
     """Return the system calls that lines of SystemCallFilter allow, as systemd.exec(5) reads them."""
     calls = set(_expanded("@default"))
