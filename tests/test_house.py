@@ -45,6 +45,7 @@ ORDER = [
         "layout",
         "pseudonyms",
         "telemetry",
+        "tomllines",
         "toml",
         "listener",
         "effective",

@@ -3,6 +3,7 @@
 Each part's settings stand beside its code; here they are put together, and what no part can see for itself is checked.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from milter64.networks import Networks, pack, parse_network
 from milter64.policy import Policy, Trust
 from milter64.session import split
 from milter64.telemetry import Settings as LogSettings
+from milter64.text import clean
 from milter64.toml import Problem, Reader, Wrong, build, placed, show
 from milter64.verdict import Action, Key
 
@@ -103,7 +105,7 @@ class ConfigError(ValueError):
 
     def __str__(self) -> str:
         return "\n".join(
-            f"{self.path}{f':{problem.line}' if problem.line else ''}: "
+            f"{clean(str(self.path), _WIDE)}{f':{problem.line}' if problem.line else ''}: "
             f"{f'{problem.key}: ' if problem.key else ''}{problem.what}; {problem.remedy}"
             for problem in self.problems
         )
@@ -123,6 +125,9 @@ def load(path: Path | None = None) -> Settings:
             return Settings()
         problem = Problem(what=f"can't be read: {error.strerror}", remedy="name a file that can be read")
         raise ConfigError(file, [problem]) from error
+    if raw.startswith(BOM_UTF8):
+        problem = Problem(line=1, what="begins with a byte order mark", remedy="save it as UTF-8 without one")
+        raise ConfigError(file, [problem])
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
@@ -138,11 +143,27 @@ def load(path: Path | None = None) -> Settings:
 def parse(text: str) -> tuple[Settings, list[Problem]]:
     """Return the settings in a text, and all that is wrong with them."""
     settings, problems = build(Settings, text, _READERS, _WORDS)
-    if any(not problem.key for problem in problems):
-        return settings, problems
-    wrong = {problem.key for problem in problems}
-    problems += [problem for problem in _contradictions(settings) if problem.key not in wrong]
-    return settings, placed(problems, text) if problems else []
+    if not any(not problem.key for problem in problems):
+        wrong = {problem.key for problem in problems}
+        problems += [problem for problem in _contradictions(settings) if problem.key not in wrong]
+        problems = placed(problems, text) if problems else []
+    return settings, list(_presentable(problems))
+
+
+_MOST = 100
+"""Problems that are told, and"""
+_WIDE = 500
+"""characters of each part of one."""
+
+
+def _presentable(problems: list[Problem]) -> Iterator[Problem]:
+    """Return what people can be shown of problems: the file may hold anything."""
+    for each in problems[:_MOST]:
+        what, remedy = clean(each.what, _WIDE), clean(each.remedy, _WIDE)
+        yield Problem(key=clean(each.key, _WIDE), line=each.line, what=what, remedy=remedy)
+    if problems[_MOST:]:
+        what = f"{len(problems) - _MOST} more like these"
+        yield Problem(line=problems[_MOST].line, what=what, remedy="mend these first")
 
 
 def open_to_others(settings: Settings) -> Iterator[Problem]:
@@ -258,7 +279,16 @@ def _contradictions(settings: Settings) -> Iterator[Problem]:
             what="each of several workers would have a greylist of its own",
             remedy='write milter.workers = 1, or "sqlite:/path"',
         )
+    yield from _store_problem(grey.store)
+
+
+def _store_problem(url: str) -> Iterator[Problem]:
+    what = ""
     try:
-        store.parse(grey.store)
+        path = store.parse(url)
+        if path and (path.name in ("", "..") or url.endswith("/")):
+            what = f"{show(url)} names no file"
     except ValueError as error:
-        yield Problem(key="greylist.store", what=str(error), remedy='write "sqlite:/path" or "memory:"')
+        what = str(error)
+    if what:
+        yield Problem(key="greylist.store", what=what, remedy='write "sqlite:/path" or "memory:"')

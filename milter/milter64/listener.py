@@ -12,6 +12,7 @@ LOCALHOST = "localhost"
 _LONGEST_PATH = 107
 """Bytes that fit in the kernel's sockaddr_un, but for the NUL at the end."""
 _LARGEST_PORT = 65535
+_MOST_WORKERS = 1024
 _INET = re.compile(
     r"(?P<scheme>inet6?):(?:"
     r"(?P<port>[0-9]{1,5})(?:@(?P<host>[^@]+))?"  # Sendmail's: inet:8864@127.0.0.1
@@ -108,9 +109,9 @@ def workers(value: object) -> int | None:
     """
     if value == "auto":
         return None
-    if type(value) is int and value > 0:
+    if type(value) is int and 0 < value <= _MOST_WORKERS:
         return value
-    raise Wrong(f"{show(value)} is no number of workers", 'write "auto" or a number from 1 on')
+    raise Wrong(f"{show(value)} is no number of workers", f'write "auto" or a number from 1 to {_MOST_WORKERS}')
 
 
 def authserv_id(text: object) -> str:

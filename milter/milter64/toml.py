@@ -16,6 +16,8 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeGuard, TypeVar, get_args, get_origin, get_type_hints
 
+from milter64.tomllines import DEEPEST, LONG_KEY, deepest_line, depth, lines
+
 Made = TypeVar("Made")
 
 
@@ -48,10 +50,20 @@ def build(
 
     `readers` read types of one's own; `words` has, for the path of each table of words, those that it may hold.
     """
+    if deep := LONG_KEY.search(text):
+        return root(), [_too_deep(text.count("\n", 0, deep.start()) + 1)]
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         return root(), [_syntax_problem(str(error), text)]
+    except RecursionError:
+        return root(), [_too_deep(deepest_line(text))]
+    except ValueError:  # Python reads no number that long
+        longest = max(_NUMBER.finditer(text), key=lambda number: len(number[0]), default=None)
+        line = text.count("\n", 0, longest.start()) + 1 if longest else None
+        return root(), [Problem(line=line, what="a number of thousands of digits", remedy="write a shorter one")]
+    if depth(table) > DEEPEST:
+        return root(), [_too_deep(deepest_line(text))]
     builder = _Builder(readers, words, list(keys(root)))
     return builder.build(root, table, ""), builder.problems
 
@@ -67,7 +79,7 @@ def keys(section: type, path: str = "") -> Iterator[str]:
 
 def placed(problems: Iterable[Problem], text: str) -> list[Problem]:
     """Return a valid text's problems with their lines, and in their order; a key that isn't there has its table's."""
-    where = _lines(text)
+    where = lines(text)
 
     def line(key: str) -> int | None:
         return where.get(key) or (line(key.rpartition(".")[0]) if key else None)
@@ -94,6 +106,7 @@ class _Builder:
                 self._unknown(key, name, hints)
                 continue
             with self._noting(key):
+                _expect_printable(value)
                 read = _field(section, name).metadata.get("read")
                 values[name] = read(value) if read else self._read(hints[name], value, key)
         return section(**values)
@@ -128,6 +141,7 @@ class _Builder:
         made = []
         for element in _expect(list, value, 'a list, such as ["one", "two"]'):
             with self._noting(key):
+                _expect_printable(element)
                 made.append(self._read(hint, element, key))
         return tuple(made)
 
@@ -150,8 +164,11 @@ def _field(section: type, name: str) -> dataclasses.Field[object]:
     return next(field for field in dataclasses.fields(section) if field.name == name)
 
 
+_LONGEST_NAME = 100
+
+
 def _near(word: str, words: Iterable[str]) -> str | None:
-    return next(iter(get_close_matches(word, list(words), 1)), None)
+    return next(iter(get_close_matches(word[:_LONGEST_NAME], list(words), 1)), None)
 
 
 _DESCRIPTIONS = {bool: "true or false", int: "a whole number", str: 'a text in quotes, "so"'}
@@ -181,7 +198,16 @@ def _expect(kind: type[Made], value: object, description: str) -> Made:
     raise Wrong(f"{show(value)} is of the wrong kind", f"write {description}")
 
 
+def _expect_printable(value: object) -> None:
+    if isinstance(value, str) and not value.isprintable():
+        character = next(character for character in value if not character.isprintable())
+        raise Wrong(f"{show(value)} holds the character U+{ord(character):04X}", "write it without")
+
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+_CENTURY = 36500 * 86400.0
 
 
 def seconds(value: object) -> float:
@@ -193,7 +219,12 @@ def seconds(value: object) -> float:
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)", value) if isinstance(value, str) else None
     if not match:
         raise Wrong(f"{show(value)} is no length of time", 'write it with a unit, such as "90s", "5m", "48h" or "36d"')
-    return float(match[1]) * _UNITS[match[2]]
+    if (length := float(match[1]) * _UNITS[match[2]]) > _CENTURY:
+        raise Wrong("a time of more than a hundred years", 'write no more than "36500d"')
+    return length
+
+
+_MOST_BITS = 400
 
 
 def show(value: object) -> str:
@@ -201,6 +232,8 @@ def show(value: object) -> str:
     match value:
         case bool():
             return str(value).lower()
+        case int() if value.bit_length() > _MOST_BITS:
+            return f"a number of {value.bit_length()} bits"
         case str():
             return f'"{value}"'
         case list():
@@ -219,39 +252,8 @@ def _syntax_problem(message: str, text: str) -> Problem:
     return Problem(line=text.rstrip().count("\n") + 1, what=what, remedy="see https://toml.io")
 
 
-_MAY_END = re.compile(r"""]|\"""|'''""")
-"""What there is in the last line of a value of several lines."""
+def _too_deep(line: int) -> Problem:
+    return Problem(line=line, what=f"nested more than {DEEPEST} deep", remedy="write tables as [spf], [spf.actions]")
 
 
-def _lines(text: str) -> dict[str, int]:
-    """Return where each key of a valid text stands: {"spf.actions.fail": 12}; what is inside an array has no entry.
-
-    tomllib says nothing of lines: so each statement is found, and parsed, by itself.
-    """
-    found: dict[str, int] = {}
-    table: tuple[str, ...] = ()
-    statement, start = "", 1
-    for number, line in enumerate(text.split("\n"), 1):
-        start = start if statement else number
-        statement += f"{line}\n"
-        if start < number and not _MAY_END.search(line):
-            continue
-        try:
-            paths = list(_paths(tomllib.loads(statement)))
-        except tomllib.TOMLDecodeError:  # its value goes on in the next line
-            continue
-        is_header = statement.lstrip().startswith("[")
-        for path in paths:
-            found.setdefault(".".join(path if is_header else table + path), start)
-        if is_header:
-            table = paths[-1]
-        statement = ""
-    return found
-
-
-def _paths(value: object) -> Iterator[tuple[str, ...]]:
-    """Return the paths of all keys, a table's before those in it."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield (key,)
-            yield from ((key, *path) for path in _paths(inner))
+_NUMBER = re.compile(r"[0-9_]+")

@@ -75,17 +75,20 @@ def read(directory: Path | None = None) -> Postfix:
     for path, value in _pairs(_postconf(directory, "-F")):
         key, _, name = path.rpartition("/")
         fields[key][name] = value
-    services = tuple(
-        Service(
-            name=each["service"],
-            type=each["type"],
-            chroot=_chroot(each["chroot"], main.get("compatibility_level", "")),
-            command=each["command"].split()[0],
-            overrides=overrides[key],
+    try:
+        services = tuple(
+            Service(
+                name=each["service"],
+                type=each["type"],
+                chroot=_chroot(each["chroot"], main.get("compatibility_level", "")),
+                command=each["command"].split()[0],
+                overrides=overrides[key],
+            )
+            for key, each in fields.items()
         )
-        for key, each in fields.items()
-    )
-    folder = directory or Path(main["config_directory"])
+        folder = directory or Path(main["config_directory"])
+    except LookupError as error:
+        raise PostfixUnreadable(f"postconf prints what can't be read: {clean(str(error))}") from error
     return Postfix(directory=folder, main=main, services=services, localhost=tuple(_localhost()))
 
 

@@ -186,5 +186,5 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 def _seconds(text: str) -> float:
     """Read a time of Postfix's, such as "30s"; what can't be read is endless, as Postfix will complain itself."""
-    match = re.fullmatch(r"([0-9]+)([smhdw]?)", text)
+    match = re.fullmatch(r"([0-9]{1,20})([smhdw]?)", text)
     return int(match[1]) * _UNITS[match[2]] if match else math.inf

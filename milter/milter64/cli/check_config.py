@@ -11,6 +11,7 @@ from milter64.cli.screen import Screen
 from milter64.config import DEFAULT, ConfigError, load, open_to_others
 from milter64.effective import written
 from milter64.suffixes import suffix_list
+from milter64.text import clean
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +48,7 @@ def main(arguments: argparse.Namespace) -> int:
     elif error:
         screen.problems(error)
     elif path or DEFAULT.exists():
-        screen.line(f"{path or DEFAULT} is valid")
+        screen.line(f"{clean(str(path or DEFAULT))} is valid")
     else:
         screen.line(f"{DEFAULT} is not there, and the defaults are valid")
     if not arguments.json:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from milter64.config import ConfigError
+from milter64.text import clean
 
 _COLOURS = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33}
 _ESCAPE = re.compile("\x1b\\[[0-9]*m")
@@ -43,7 +44,7 @@ class Screen:
     def problems(self, error: ConfigError) -> None:
         """Write all that is wrong with a configuration."""
         count = len(error.problems)
-        self.title(f"{error.path}: {count} {'error' if count == 1 else 'errors'}")
+        self.title(f"{clean(str(error.path))}: {count} {'error' if count == 1 else 'errors'}")
         rows = []
         for problem in error.problems:
             line = "" if problem.line is None else str(problem.line)
