@@ -14,6 +14,7 @@ from milter64.text import clean
 
 _PATIENCE = 10.0
 """Seconds: postconf reads two files and asks nobody."""
+_UNPRINTABLE = re.compile(r"[^\t\n -~\u00a0-\U0010ffff]")
 _FOLDERS = "/usr/sbin:/usr/local/sbin"
 """Where postconf is, and often not in the PATH of people."""
 
@@ -138,4 +139,6 @@ def _postconf(directory: Path | None, *options: str) -> str:
         raise PostfixUnreadable(
             clean(done.stderr.strip().rpartition("\n")[2] or f"postconf ended with {done.returncode}")
         )
+    if strange := _UNPRINTABLE.search(done.stdout):
+        raise PostfixUnreadable(f"postconf prints the character U+{ord(strange[0]):04X}")
     return done.stdout

@@ -1,5 +1,6 @@
 """milter64 itself: who asks it, whom it asks, and what it takes for translated."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,7 +85,7 @@ def _socket(facts: Facts) -> Line:
             remedy='listen on "inet:8864@localhost" or on a unix socket',
         )
     processes = facts.postfix.value("default_process_limit")
-    if processes.isdecimal() and 0 < facts.host.backlog < int(processes):
+    if re.fullmatch("[0-9]{1,9}", processes) and 0 < facts.host.backlog < int(processes):
         return warning(
             subject,
             f"the kernel lets {facts.host.backlog} connections wait there, and Postfix may make {processes} at once",
