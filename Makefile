@@ -24,7 +24,7 @@ BENCH_PACKAGES := iproute2 nsd postfix socat
 SOAK_PACKAGES := iproute2 nsd unbound
 BENCH_PEERS := opendmarc postgrey pyspf-milter redis-server rspamd
 DEB_PACKAGES := build-essential debhelper dh-python dpkg-dev pybuild-plugin-pyproject python3-hatchling
-CHROOT_PACKAGES := debian-archive-keyring debootstrap lintian
+CHROOT_PACKAGES := debian-archive-keyring debootstrap lintian systemd-container
 DEMO_PACKAGES := iproute2 nsd postfix tayga unbound
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONPATH

@@ -1,4 +1,4 @@
-"""The unit for systemd: its sandbox, and that milter64 lives in it. Systemd's tools read it: no systemd runs here."""
+"""The unit for systemd: its sandbox, and that milter64 lives in it, as systemd's tools read it; test_booted.py runs it."""
 
 import os
 import re
