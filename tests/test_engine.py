@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from milter64 import rowclock
 from milter64.dns import Answer
 from milter64.greylist import State
 from milter64.transaction import Transaction
@@ -18,9 +19,9 @@ NETWORK = "net:192.31.196.0/24"
 
 @pytest.fixture
 def hosts_clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The host's clocks: `wall` can be stepped, `boot` goes on."""
-    clock = SimpleNamespace(wall=1000.0, boot=50.0)
-    monkeypatch.setattr(time, "time", lambda: clock.wall)
+    """The host's clocks, of which `boot` goes on; the service was started at 1000."""
+    clock = SimpleNamespace(boot=50.0)
+    monkeypatch.setattr(rowclock, "BOOTED", 950.0)
     monkeypatch.setattr(time, "clock_gettime", lambda _: clock.boot)
     return clock
 
