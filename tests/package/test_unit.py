@@ -1,4 +1,4 @@
-"""The unit for systemd: its sandbox, and that milter64 lives in it, as systemd's tools read it (and see test_booted)."""
+"""The unit for systemd: its sandbox, and that milter64 lives in it, as systemd's tools read it (see test_booted)."""
 
 import os
 import re
