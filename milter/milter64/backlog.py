@@ -6,7 +6,7 @@ they work.
 
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -14,14 +14,16 @@ from functools import partial
 from threading import Event, Lock, get_native_id
 
 from milter64.address import Client
-from milter64.shares import Claim, Turns
+from milter64.shares import Claim, Turns, networks
 
 _MOST = 512
 """Tasks that may be due at once."""
 _MOST_OFFERED = 4096
 """Tasks that may have been put in and not been looked at; those of before make room."""
-_GATHER = 0.05
+_GATHER = 0.25
 """Seconds in which they gather."""
+_OF_ONE = 16
+"""Those that are then looked at of one network, the widest around a client: more have no chance."""
 _THREADS = 8
 _REST = 160
 """How many times longer than it has used the CPU a thread rests: together they take a twentieth of it."""
@@ -82,9 +84,14 @@ class Backlog:
         """Give places to what was offered, as far as there are any."""
         self._closed.wait(_GATHER)
         self._sorting = False
+        looked_at = Counter[bytes]()
         with self._lock:
             while self._offered:
-                self._take(_Job(*self._offered.popleft()))
+                client, domains, task, name = self._offered.popleft()
+                network = networks(client)[-1]
+                if looked_at[network] < _OF_ONE:
+                    looked_at[network] += 1
+                    self._take(_Job(client, domains, task, name))
 
     def _take(self, job: _Job) -> None:
         if job.name in self._names:

@@ -27,6 +27,16 @@ def unpack(packed: bytes) -> str:
     return inet_ntop(AF_INET if len(packed) == 4 else AF_INET6, packed)  # noqa: PLR2004  an IPv4 address's length
 
 
+def _heads(size: int, prefixes: dict[int, set[int]]) -> frozenset[bytes]:
+    """Return the first octets of all addresses of so many octets that networks hold, by shift and prefix."""
+    heads = set[int]()
+    for shift, values in prefixes.items():
+        for value in values:
+            first, last = value << shift, ((value + 1) << shift) - 1
+            heads |= set(range(first >> (size - 1) * 8, (last >> (size - 1) * 8) + 1))
+    return frozenset(head.to_bytes() for head in heads)
+
+
 class Networks:
     """A set of IP networks of both families; `packed in networks` costs one look-up for each prefix length in it."""
 
@@ -48,11 +58,14 @@ class Networks:
             for size, by_shift in prefixes.items()
         }
         self._members = frozenset((size, *each) for size, by_shift in self._prefixes.items() for each in by_shift)
+        self._heads = {size: _heads(size, by_shift) for size, by_shift in prefixes.items()}
 
     def __contains__(self, packed: bytes) -> bool:
         """Whether an address of 4 or 16 bytes lies in one of the networks."""
+        if packed[:1] not in self._heads.get(len(packed), ()):  # as most are, and it costs a fifth of what follows
+            return False
         number = int.from_bytes(packed)
-        for shift, values in self._prefixes.get(len(packed), ()):  # noqa: SIM110  a generator costs twice as much
+        for shift, values in self._prefixes[len(packed)]:  # noqa: SIM110  a generator costs twice as much
             if number >> shift in values:
                 return True
         return False

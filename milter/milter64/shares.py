@@ -19,11 +19,11 @@ class Claim:
     """A claim to a place: of a client, to wait for some domains, each as often as there are questions about it."""
 
     def __init__(self, client: Client, domains: Iterable[str] = ()) -> None:
-        self.networks = _networks(client)
+        self.networks = networks(client)
         self.domains = list(domains)
 
 
-def _networks(client: Client) -> tuple[bytes, ...]:
+def networks(client: Client) -> tuple[bytes, ...]:
     """Return the first octets of a client's networks: /24 and /16, or a /64, a site's /48 and a provider's /32."""
     packed = client.packed
     if not client.origin.identifies:
