@@ -80,7 +80,10 @@ class Lines:
             return True
         reader = poll()
         reader.register(descriptor, POLLOUT)
-        self._hangs = not reader.poll(0 if self._hangs else _MOMENT * 1000)
+        try:
+            self._hangs = not reader.poll(0 if self._hangs else _MOMENT * 1000)
+        except OSError:  # no file may be open, poll(2)
+            self._hangs = True
         return not self._hangs
 
     @contextmanager

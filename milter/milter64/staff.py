@@ -101,6 +101,7 @@ class Staff:
     def _be_hired(self, duty: Callable[[], int], last_words: LastWords, not_mine: Iterable[socket.socket]) -> NoReturn:
         exit_code = os.EX_SOFTWARE
         try:
+            self._selector.close()
             for other in self.everybody:
                 other.channel.close()
                 other.last_words.close()

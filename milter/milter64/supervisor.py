@@ -52,7 +52,7 @@ class _Supervisor:
         self._serving: Crew | None = None
         self._timers = sched.scheduler(time.monotonic)
         self._rise: sched.Event | None = None
-        self._selector = selectors.PollSelector()
+        self._selector = selectors.EpollSelector()  # poll(2) fails where fewer files may be open than are
         self._staff = Staff(self._selector, self._hear)
         self._bell, self._ringer = socket.socketpair()
         self._reload_again = False
@@ -91,6 +91,9 @@ class _Supervisor:
         return self._timers.enter(seconds, 0, self._do, (step,))
 
     def _catch_signals(self) -> None:
+        """Have signals ring the bell. Who has started us may ignore or block some, which we would inherit."""
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would have the system bury our children
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         self._ringer.settimeout(0)
         signal.set_wakeup_fd(self._ringer.fileno())
         for number in SIGNALS:

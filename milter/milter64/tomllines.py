@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 DEEPEST = 20
 """Tables and lists within each other; ours go four deep."""
-LONG_KEY = re.compile(rf"(?:^|[\[{{,])[ \t]*(?:[\w-]+[ \t]*\.[ \t]*){{{DEEPEST},}}[A-Za-z_]", re.MULTILINE)
-"""A key of many parts, which tomllib takes the square of their number for."""
+_PART = r"""(?:[\w-]+|"(?:\\.|[^"\\\n])*"|'[^'\n]*')"""
+LONG_KEY = re.compile(rf"(?:^|[\[{{,])[ \t]*(?:{_PART}[ \t]*\.[ \t]*){{200}}[\w\"'-]", re.MULTILINE)
+"""A key of so many parts, which tomllib takes the square of their number for; no name of a zone has as many labels."""
 
 
 def deepest_line(text: str) -> int:

@@ -75,7 +75,7 @@ def test_without_descriptors_nothing_changes_and_with_them_all_is_well_again(tmp
     ):
         manager.expect("READY")
         (worker,) = service.workers
-        limit(service.pid, 3)
+        limit(service.pid, 0)
         service.send(signal.SIGHUP)
         until(lambda: service.lines[-1]["event"] == "reload refused, nothing has changed", "a refusal")
         os.kill(worker, signal.SIGKILL)
@@ -168,3 +168,25 @@ def test_reloads_lose_no_descriptor(lab: Lab) -> None:
     before = descriptors()
     reload(10)
     until(lambda: descriptors() == before, "as many descriptors as before")
+
+
+@pytest.mark.parametrize(
+    "inherited",
+    [
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
+        "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())",
+    ],
+)
+def test_signals_that_it_inherits_ignored_or_blocked_keep_it_from_nothing(tmp_path: Path, inherited: str) -> None:
+    program = f"import os, signal, sys; {inherited}; os.execvp(sys.argv[1], sys.argv[1:])"
+    with Supervised(tmp_path, wrapper=(sys.executable, "-c", program)) as service:
+        service.line("ready")
+        (worker,) = service.workers
+        os.kill(worker, signal.SIGKILL)
+        assert until(lambda: service.workers - {worker}, "another worker")
+        with service.session() as session:
+            session.ask()
+            session.quit()
+        service.send(signal.SIGHUP)
+        service.line("reloaded")
+        assert service.stop() == 0
