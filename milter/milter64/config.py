@@ -26,7 +26,7 @@ from milter64.policy import Policy, Trust
 from milter64.session import split
 from milter64.telemetry import Settings as LogSettings
 from milter64.text import clean
-from milter64.toml import Problem, Reader, Wrong, build, placed, show
+from milter64.toml import Problem, Reader, Wrong, build, placed, read, show
 from milter64.verdict import Action, Key
 
 DEFAULT = Path("/etc/milter64/milter64.toml")
@@ -119,7 +119,7 @@ def load(path: Path | None = None) -> Settings:
     """
     file = path or DEFAULT
     try:
-        raw = file.read_bytes()
+        raw = read(file)
     except OSError as error:
         if path is None and isinstance(error, FileNotFoundError):
             return Settings()

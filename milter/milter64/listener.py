@@ -54,7 +54,8 @@ def endpoint(text: object) -> Endpoint:
         Wrong: it is none of these.
     """
     scheme, _, path = text.partition(":") if isinstance(text, str) else ("", "", "")
-    if scheme in ("unix", "local") and path.startswith("/") and len(path.encode()) <= _LONGEST_PATH:
+    is_file = path.startswith("/") and path.rpartition("/")[2] not in ("", ".", "..")
+    if scheme in ("unix", "local") and is_file and len(path.encode()) <= _LONGEST_PATH:
         return Endpoint(family=AF_UNIX, address=path)
     match = _INET.fullmatch(text) if isinstance(text, str) else None
     if match and (port := int(match["port"] or match["postfix_port"])) <= _LARGEST_PORT:

@@ -3,6 +3,7 @@
 import json
 import os
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from milter64.cli import main
 from milter64.config import parse
 
 DIGITS = "9" * 5000
-QUOTED_PARTS = ".".join(["'a'"] * 900)
+QUOTED_PARTS = ".".join(["'a'", '"\\""'] * 50_000)
 STRANGE = {
     "a million workers": ("[milter]\nworkers = 1000000", 2, "1000000 is no number of workers"),
     "workers of hundreds of digits": (f"[milter]\nworkers = {'9' * 300}", 2, "a number of 997 bits is no number of"),
@@ -23,6 +24,9 @@ STRANGE = {
     "a store without a name": ('[greylist]\nstore = "sqlite:/"', 2, '"sqlite:/" names no file'),
     "a folder as a store": ('[greylist]\nstore = "sqlite:/tmp/"', 2, "names no file"),
     "a store one up": ('[greylist]\nstore = "sqlite:/tmp/.."', 2, "names no file"),
+    "a socket without a name": ('[milter]\nsocket = "unix:/"', 2, '"unix:/" is no socket'),
+    "a folder as a socket": ('[milter]\nsocket = "unix:/run/"', 2, "is no socket"),
+    "a socket one up": ('[milter]\nsocket = "unix:/run/.."', 2, "is no socket"),
     "NUL in a store": ('[greylist]\nstore = "sqlite:/tmp/a\\u0000b"', 2, "holds the character U+0000"),
     "NUL in a socket": ('[milter]\nsocket = "unix:/tmp/a\\u0000b"', 2, "holds the character U+0000"),
     "NUL in a list": ('[dns]\nnameservers = ["\\u0000"]', 2, "holds the character U+0000"),
@@ -37,6 +41,7 @@ STRANGE = {
     "tables in tables": (f"\na = {'{a = ' * 5000}1{'}' * 5000}", 2, "nested more than 20 deep"),
     "a key of many parts": (f"\n{'.'.join('a' * 100_000)} = 1", 2, "nested more than 20 deep"),
     "a quoted key of many parts": (f"\n{QUOTED_PARTS} = 1", 2, "nested more than 20 deep"),
+    "a key of many numbers": (f"\n{'1.' * 100_000}1 = 1", 2, "nested more than 20 deep"),
     "a table of many parts": (f"\n[{'.'.join('a' * 3000)}]", 2, "nested more than 20 deep"),
     "an endless value": (f'mode = "{"x" * 2_000_000}"', 1, "x..."),
     "an endless key": (f"[spf]\n{'a' * 300_000} = 1", 2, "unknown key"),
@@ -70,6 +75,32 @@ def test_a_files_own_name_is_no_escape_sequence_either(tmp_path: Path, capsys: p
     path.write_text("")
     assert main(["check-config", str(path)]) == os.EX_OK
     assert "\x1b" not in capsys.readouterr().out
+
+
+def pipe(path: Path) -> Path:
+    os.mkfifo(path)
+    return path
+
+
+def sparse(path: Path) -> Path:
+    path.touch()
+    os.truncate(path, 1 << 34)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("made", "what"),
+    [
+        (pipe, "no regular file"),
+        (lambda _: Path("/dev/zero"), "no regular file"),
+        (sparse, "more than 16777216 bytes"),
+    ],
+)
+def test_what_is_no_file_of_ours_is_told_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], made: Callable[[Path], Path], what: str
+) -> None:
+    assert main(["check-config", str(made(tmp_path / "strange"))]) == os.EX_CONFIG
+    assert f"can't be read: {what}" in capsys.readouterr().out
 
 
 def test_of_thousands_of_errors_the_first_hundred_are_told() -> None:
