@@ -68,6 +68,12 @@ def test_what_is_no_key_is_replaced(tmp_path: Path, content: bytes) -> None:
     assert key == pseudonyms.key(path) != content
 
 
+def test_a_pipe_in_the_place_of_the_key_keeps_nobody_waiting(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    os.mkfifo(path)
+    assert pseudonyms.key(path) == path.read_bytes()
+
+
 def test_where_there_is_no_room_nothing_is_left(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         pseudonyms.key(tmp_path / "missing" / "key")

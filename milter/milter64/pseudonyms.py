@@ -44,10 +44,9 @@ def key(path: Path | None) -> bytes:
     if path is None:
         return own_key()
     with suppress(FileNotFoundError):
-        known = path.read_bytes()
-        if len(known) == _OCTETS:
-            return known
-        path.unlink()  # it is no key of ours
+        if path.stat().st_size == _OCTETS:
+            return path.read_bytes()
+        path.unlink()  # it is no key of ours, but a pipe maybe, which would keep us waiting
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
