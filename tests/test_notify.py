@@ -64,6 +64,8 @@ def test_a_listener_that_does_not_read_holds_nobody_up() -> None:
         ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}, 0),
         ({"WATCHDOG_USEC": "", "WATCHDOG_PID": str(os.getpid())}, 0),
         ({"WATCHDOG_USEC": "soon"}, 0),
+        ({"WATCHDOG_USEC": "0"}, 0),
+        ({"WATCHDOG_USEC": "1"}, 0.3),
         ({"WATCHDOG_USEC": "30000000", "NOTIFY_SOCKET": ""}, 0),
     ],
 )

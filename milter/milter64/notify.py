@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 
+_SHORTEST = 0.3
+"""Seconds; who bites sooner would have us do nothing else."""
 _MICROSECONDS = 1_000_000
 _MOST = 16
 """Words that may wait; of more the oldest are dropped, as each says how things stand now."""
@@ -28,7 +30,8 @@ class Notifier:
         self._waiting: deque[bytes] = deque(maxlen=_MOST)
         mine = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         microseconds = environment.get("WATCHDOG_USEC", "") if mine else ""
-        self.watchdog = int(microseconds) / _MICROSECONDS if microseconds.isdecimal() and self._path else 0.0
+        wanted = microseconds.isdecimal() and int(microseconds) > 0 and self._path
+        self.watchdog = max(int(microseconds) / _MICROSECONDS, _SHORTEST) if wanted else 0.0
         """Seconds within which `alive` is to be said again and again; 0 if nobody watches."""
 
     def ready(self, status: str) -> None:
