@@ -66,6 +66,7 @@ def test_a_listener_that_does_not_read_holds_nobody_up() -> None:
         ({"WATCHDOG_USEC": "soon"}, 0),
         ({"WATCHDOG_USEC": "0"}, 0),
         ({"WATCHDOG_USEC": "1"}, 0.3),
+        ({"WATCHDOG_USEC": "9" * 5000}, 0),
         ({"WATCHDOG_USEC": "30000000", "NOTIFY_SOCKET": ""}, 0),
     ],
 )

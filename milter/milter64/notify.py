@@ -14,6 +14,8 @@ from contextlib import suppress
 _SHORTEST = 0.3
 """Seconds; who bites sooner would have us do nothing else."""
 _MICROSECONDS = 1_000_000
+_DIGITS = 20
+"""Those of 64 bits; int() raises of thousands."""
 _MOST = 16
 """Words that may wait; of more the oldest are dropped, as each says how things stand now."""
 _LONGEST = 1000
@@ -30,7 +32,8 @@ class Notifier:
         self._waiting: deque[bytes] = deque(maxlen=_MOST)
         mine = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         microseconds = environment.get("WATCHDOG_USEC", "") if mine else ""
-        wanted = microseconds.isdecimal() and int(microseconds) > 0 and self._path
+        is_number = microseconds.isdecimal() and len(microseconds) <= _DIGITS
+        wanted = is_number and int(microseconds) > 0 and self._path
         self.watchdog = max(int(microseconds) / _MICROSECONDS, _SHORTEST) if wanted else 0.0
         """Seconds within which `alive` is to be said again and again; 0 if nobody watches."""
 
