@@ -64,6 +64,21 @@ def test_too_many_tasks_of_one_network_are_left_undone_and_others_get_theirs_don
     assert sorted(set(held.done)) == [0, 1, 2, 3, 4, 5, 99]
 
 
+def test_of_one_network_no_more_are_looked_at_in_a_while_than_could_be_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backlog, "_OF_ONE", 2)
+    monkeypatch.setattr(backlog, "_GATHER", 1.0)
+    held = Held()
+    other = Event()
+    with closing(Backlog(lambda: None)) as behind:
+        for number in range(5):
+            behind.put(CLIENT, [], held.task(number))
+        behind.put(OTHER, [], lambda _: other.set())
+        assert other.wait(60)
+        seen = list(held.begun), behind.bound()[0]
+        held.gate.set()
+    assert seen == ([0, 1], 0)
+
+
 def test_tasks_of_many_that_wait_for_one_domain_leave_room_for_others_till_it_has_answered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

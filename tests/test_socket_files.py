@@ -10,15 +10,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from milter64.listener import Endpoint, endpoint
 from milter64.sockets import Listener, ListenError
+from rig.listening import LOCALHOST, at, connects
 from rig.process import Process
-
-LOCALHOST = endpoint("inet:0@localhost")
-
-
-def at(path: Path) -> Endpoint:
-    return Endpoint(family=socket.AF_UNIX, address=str(path))
 
 
 @pytest.fixture
@@ -39,11 +33,6 @@ def strict_umask() -> Iterator[None]:
     before = os.umask(0o077)
     yield
     os.umask(before)
-
-
-def connects(endpoint: Endpoint) -> bool:
-    with socket.socket(endpoint.family) as client:
-        return client.connect_ex(endpoint.address) == 0
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o660, 0o666])

@@ -12,23 +12,13 @@ import pytest
 
 from milter64.listener import Endpoint, endpoint
 from milter64.sockets import Listener, ListenError
+from rig.listening import LOCALHOST, at, connects
 from rig.network import HERE, Namespace, Network
-
-LOCALHOST = endpoint("inet:0@localhost")
-
-
-def at(path: Path) -> Endpoint:
-    return Endpoint(family=socket.AF_UNIX, address=str(path))
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "socket"
-
-
-def connects(endpoint: Endpoint) -> bool:
-    with socket.socket(endpoint.family) as client:
-        return client.connect_ex(endpoint.address) == 0
 
 
 @pytest.mark.parametrize(

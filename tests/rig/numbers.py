@@ -14,6 +14,19 @@ from rig.service import Milter64
 Labels = dict[str, str]
 
 
+def get(port: int, path: str) -> tuple[int, str]:
+    """Return status and text of what is served by HTTP on a port of 127.0.0.1; 0, and why, if nobody serves."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    except (OSError, HTTPException) as error:
+        return 0, repr(error)
+    finally:
+        connection.close()
+
+
 class Counted(Milter64):
     """milter64 that serves its numbers on a port of 127.0.0.1; a test says so in [metrics] where it wants otherwise."""
 
@@ -30,22 +43,14 @@ class Counted(Milter64):
 
     def get(self, path: str) -> tuple[int, str]:
         """Return status and text; 0 if nobody listens."""
-        connection = HTTPConnection("127.0.0.1", self.metrics_port, timeout=10)
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            return response.status, response.read().decode()
-        except (ConnectionError, HTTPException):  # it ends
-            return 0, ""
-        finally:
-            connection.close()
+        return get(self.metrics_port, path)
 
     def samples(self) -> list[tuple[str, Labels, float]]:
         """Return all numbers by name and labels, the program's prefix left out.
 
         At a reload there is a moment in which nobody serves them.
         """
-        families = text_string_to_metric_families(until(lambda: self.get("/metrics")[1], "the numbers"))
+        families = text_string_to_metric_families(until(self._text, "the numbers"))
         return [
             (sample.name.removeprefix("milter64_"), sample.labels, sample.value)
             for family in families
@@ -60,6 +65,10 @@ class Counted(Milter64):
         """Wait until a number is what it must become."""
         until(lambda: self.number(name, **labels) >= wanted, f"{name} {labels} to be {wanted}")
         assert self.number(name, **labels) == wanted
+
+    def _text(self) -> str:
+        status, text = self.get("/metrics")
+        return text if status else ""
 
     @property
     def children(self) -> tuple[set[int], set[int]]:

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from rig.network import HERE
+from rig.numbers import get
 from rig.process import alive, until
 from rig.procfs import children
 from soak.log import Log
@@ -172,15 +172,7 @@ class Service:
 
     def get(self, path: str) -> tuple[int, str]:
         """Return status and text of what is served by HTTP, 0 if nobody serves."""
-        connection = HTTPConnection("127.0.0.1", self.metrics_port, timeout=5)
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            return response.status, response.read().decode()
-        except (OSError, HTTPException) as error:
-            return 0, repr(error)
-        finally:
-            connection.close()
+        return get(self.metrics_port, path)
 
     @property
     def ended(self) -> bool:

@@ -5,6 +5,7 @@ octets could make millions. The numbers in parentheses are RFC 7208's sections.
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
@@ -29,7 +30,7 @@ _LONGEST = {"s": 64, "l": 64, "h": 255}
 """Octets of what the client chose, by RFC 5321 4.5.3.1: a sender's local part, and HELO."""
 
 
-class Macros:
+class Macros(ABC):
     """Expands macros whose syntax was found right, for who knows their values.
 
     `used` are the letters that have had a say.
@@ -42,9 +43,9 @@ class Macros:
         """Whether the local part has had a say."""
         return not self.used.isdisjoint("sl")
 
+    @abstractmethod
     def value(self, letter: str) -> str:
         """Return what a letter stands for."""
-        raise NotImplementedError
 
     def name(self, spec: str) -> str:
         """Return the name that a domain-spec expands to; it loses labels from the left until it fits (7.3).
