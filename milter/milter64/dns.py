@@ -31,8 +31,8 @@ SHORTEST_TTL = 1
 """Seconds for which an answer is cached at most, and at least: all questions of one verdict see the same DNS."""
 LONGEST_CHAIN = 10
 """CNAME records that are followed from one name."""
-_CAPACITY = 16 * 2**20
-_LARGEST = _CAPACITY // 1024
+_CAPACITY = 6 * 2**20
+_LARGEST = 16_384
 """Octets that the cache may take, and an answer in it: strangers' zones fill it."""
 _ANSWER = 400  # octets of an answer in the cache without its values and names
 _MOST_TOLD, _OTHER = 16_384, 64

@@ -12,9 +12,9 @@ from milter64.policy import Evidence, Policy, weigh
 from milter64.session import Envelope
 from milter64.verdict import Key
 
-_CAPACITY = 32 * 2**20
-"""Octets: some 8,000 transactions."""
-_LARGEST = _CAPACITY // 4096
+_CAPACITY = 8 * 2**20
+"""Octets: some 2,000 transactions."""
+_LARGEST = _CAPACITY // 1024
 """Twice what most take; of those about whom strangers have more to say nothing is kept."""
 _LAST = 0.1
 """The part of its time, the last, in which an answer is renewed: unbound's, which itself then asks anew (prefetch)."""

@@ -15,9 +15,9 @@ from milter64.verdict import Finding, Findings, Key
 
 LONGEST = 3600
 """Seconds that a finding is kept at most, and seconds that an expired one may still serve while DNS doesn't answer."""
-_CAPACITY = 64 * 2**20
-"""Octets of findings: some 40,000, and fewer of those about whom strangers have much to say."""
-_LARGEST = _CAPACITY // 1024
+_CAPACITY = 10 * 2**20
+"""Octets of findings: some 7,000, and fewer of those about whom strangers have much to say."""
+_LARGEST = 65_536
 
 
 class Memory:

@@ -25,6 +25,8 @@ _STACK = 262_144
 _PASSED = 20_000
 """Senders who have passed, and are written for again and again; more are let go."""
 _SPELLINGS = ("<{local}@{DOMAIN}>", "<@relay.example:{local}@{domain}>", '<"{local}"@{domain}>', "{local}@{domain}")
+_ROLL_CALL = 300
+"""Of them, a second, who are called at the end: as the day's mail comes, and not all at once."""
 _PAUSE = 0.005
 
 
@@ -63,19 +65,16 @@ class Traffic:
         """Send so many messages, evenly spread over so many seconds."""
         began = time.monotonic()
         for number in range(messages):
-            begin = began + seconds * number / messages
-            while (now := time.monotonic()) < begin:
-                time.sleep(min(_PAUSE, begin - now))
-            self._send(self._next(now))
+            self._send(self._next(_at(began + seconds * number / messages)))
         self._rest()
 
     def call_roll(self) -> int:
         """Send a message of every sender who is to be remembered, and return how many there are."""
         with self._lock:
             everybody = list(self._passed)
-        for message in everybody:
-            while self._queue.qsize() > 4:
-                time.sleep(_PAUSE)
+        began = time.monotonic()
+        for number, message in enumerate(everybody):
+            _at(began + number / _ROLL_CALL)
             self._send(replace(message, kind="roll call"))
         self._rest()
         return len(everybody)
@@ -167,6 +166,13 @@ class Traffic:
     def _again(self, message: Message, when: float) -> None:
         with self._lock:
             heapq.heappush(self._due, (when, next(self._order), message))
+
+
+def _at(begin: float) -> float:
+    """Wait until a time, and return what time it is then."""
+    while (now := time.monotonic()) < begin:
+        time.sleep(min(_PAUSE, begin - now))
+    return now
 
 
 def _number(message: Message) -> int:

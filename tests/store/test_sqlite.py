@@ -162,27 +162,31 @@ def test_more_rows_than_one_chunk_expire_at_once(open_store: Open, path: Path) -
     until(lambda: not stored(path))
 
 
-def test_the_cache_holds_no_more_than_its_cap(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("milter64.store.sqlite._MAX_CACHED", 3)
+def test_the_cache_holds_no_more_octets_than_its_cap(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = 486  # octets that what was read of a pair without rows takes, with its place
+    monkeypatch.setattr("milter64.store.sqlite._CAPACITY", 4 * empty - 1)
     store = open_store()
     for number in range(10):
         store.read(f"pair {number}")
-    assert list(store._cache) == ["pair 7", "pair 8", "pair 9"]  # noqa: SLF001  a cap has no other side that shows
+    assert 2 * empty < store.sizes()["cached"] <= store.caps["cached"]
+    misses = store.happenings()["miss"]
+    for number in range(9, -1, -1):
+        store.read(f"pair {number}")
+    assert store.happenings()["miss"] - misses == 7  # 9, 8 and 7 were there
 
 
-def test_the_cache_holds_no_more_rows_than_its_cap(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("milter64.store.sqlite._MAX_CACHED_ROWS", 10)
+def test_a_pair_with_many_rows_counts_by_them(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("milter64.store.sqlite._CAPACITY", 4000)
+    monkeypatch.setattr("milter64.store.sqlite._LARGEST", 3200)
     store = open_store()
     for pair in ("few", "many"):
         store.read(pair)
-    store.merge("few", {NETWORK: WAITING})
+    small = store.sizes()["cached"]
     for number in range(9):
         store.merge("many", {f"net:{number}": WAITING})
-    assert list(store._cache) == ["few", "many"]  # noqa: SLF001  a cap has no other side that shows
-    store.merge("many", {"net:9": WAITING})
-    assert list(store._cache) == ["many"]  # noqa: SLF001
-    store.merge("many", {"net:10": WAITING})
-    assert not store._cache  # noqa: SLF001
+    assert small + 9 * 200 < store.sizes()["cached"] <= 4000
+    store.merge("many", {"net:9": WAITING, "net:10": WAITING})
+    assert store.sizes()["cached"] < small  # "few" alone is left; "many" is read anew each time
     assert len(store.read("many")) == 11
 
 

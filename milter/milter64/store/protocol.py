@@ -72,7 +72,7 @@ class Store(Protocol[Row]):
         """
 
     def sizes(self) -> Mapping[str, int]:
-        """Return how much there is: "rows" in all, keys "cached", rows "pending" to be written, rows "dropped" so far.
+        """Return how much there is: "rows", octets "cached", rows "pending" to be written, and rows "dropped" so far.
 
         "rows" is 0 where it can't be known. Dropped are rows that had to give way to others before they had expired.
         """

@@ -7,7 +7,7 @@ A commit for each decision would be slower than the decision by far. WAL keeps r
 the file can't be used, every read says so at once, and the writer's thread tries it again once a second.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from math import inf
@@ -16,6 +16,7 @@ from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Generic
 
+from milter64.cache import Cache
 from milter64.store.batch import Outcome, write
 from milter64.store.memory import Rows
 from milter64.store.protocol import Kind, Row, StoreGone
@@ -28,10 +29,9 @@ _SPARE = 20
 _FRESH = 0.5
 """Seconds that the cache believes what it has read, and then each look that tells it that nobody has written since:
 other processes' rows are to be seen within a second."""
-_MAX_CACHED = 20_000
-"""Keys in the cache."""
-_MAX_CACHED_ROWS = 100_000
-"""Their rows, of which strangers may give each key a hundred."""
+_CAPACITY = 8 * 2**20
+"""Octets of the cache: some 8,000 keys, to each of which strangers may give a hundred rows."""
+_LARGEST = _CAPACITY // 128
 _MAX_PENDING = 100_000
 """Rows that wait to be written; what comes on top is not kept."""
 _BATCH_DELAY = 0.1
@@ -50,6 +50,14 @@ _TRUST = 0.2
 _Read = tuple[float, Mapping[str, Row]]
 """When the rows of a key were read, and by group what they were."""
 
+_READ, _ROW = 280, 260
+"""Octets of what was read of a key and of each row, without their texts."""
+
+
+def _weight(key: str, read: _Read[Row]) -> int:
+    """Return about what `cache.octets` would, in less time."""
+    return _READ + len(key) + _ROW * len(read[1]) + len("".join(read[1]))
+
 
 class SqliteStore(Generic[Row]):
     """Rows in an SQLite file."""
@@ -61,8 +69,7 @@ class SqliteStore(Generic[Row]):
         self._comfortable = max_rows - max(1, max_rows // _SPARE)
         self._lock = Lock()  # for all that follows
         self._reader = Table(path, kind, warn, patience=_READ_PATIENCE, trust=_TRUST)
-        self._cache: OrderedDict[str, _Read[Row]] = OrderedDict()
-        self._cached_rows = 0
+        self._cache: Cache[str, _Read[Row]] = Cache(_CAPACITY, _LARGEST, _weight)
         self._version: tuple[int, int] | None = None
         self._looked = self._changed = -inf
         self._pending = Rows(kind)
@@ -106,9 +113,7 @@ class SqliteStore(Generic[Row]):
             for unwritten in (self._batch, self._pending):
                 if mine := unwritten.of(key):
                     rows = united(self._kind, rows, mine)
-            if cached:
-                self._cache.move_to_end(key)
-            self._remember(key, cached, (now, rows))
+            self._cache.put(key, (now, rows))
             return rows
 
     def merge(self, key: str, rows: Mapping[str, Row]) -> None:
@@ -119,7 +124,7 @@ class SqliteStore(Generic[Row]):
             else:
                 self._dropped += len(rows)
             if cached := self._cache.get(key):
-                self._remember(key, cached, (cached[0], united(self._kind, cached[1], rows)))
+                self._cache.put(key, (cached[0], united(self._kind, cached[1], rows)))
         if not self._wake.is_set():
             self._wake.set()
 
@@ -146,12 +151,12 @@ class SqliteStore(Generic[Row]):
             with suppress(StoreGone):
                 rows, _ = self._reader.totals()
             pending = len(self._pending) + len(self._batch)
-            return {"rows": rows, "cached": len(self._cache), "pending": pending, "dropped": self._dropped}
+            return {"rows": rows, "cached": self._cache.weight, "pending": pending, "dropped": self._dropped}
 
     @property
     def caps(self) -> Mapping[str, int]:
         """How much there may be."""
-        return {"rows": self._max_rows, "cached": _MAX_CACHED, "pending": _MAX_PENDING}
+        return {"rows": self._max_rows, "cached": self._cache.capacity, "pending": _MAX_PENDING}
 
     @property
     def gone(self) -> bool:
@@ -170,14 +175,6 @@ class SqliteStore(Generic[Row]):
         with self._lock:
             self._reader.close()
 
-    def _remember(self, key: str, before: _Read[Row] | None, now: _Read[Row]) -> None:
-        """Keep the rows of a key in the cache, in place of those before; those that were read longest ago make room."""
-        self._cache[key] = now
-        self._cached_rows += len(now[1]) - (len(before[1]) if before else 0)
-        while len(self._cache) > _MAX_CACHED or self._cached_rows > _MAX_CACHED_ROWS:
-            _, (_, forgotten) = self._cache.popitem(last=False)
-            self._cached_rows -= len(forgotten)
-
     def _look(self, now: float) -> None:
         """See whether what was read before now may be out of date."""
         self._looked = now
@@ -190,7 +187,6 @@ class SqliteStore(Generic[Row]):
             self._warn(f"the store is gone, nobody is greylisted until it is back: {gone}")
         self._outage = str(gone)
         self._cache.clear()
-        self._cached_rows = 0
         self._wake.set()
 
     def _write_behind(self) -> None:
