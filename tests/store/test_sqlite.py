@@ -7,12 +7,11 @@ import time
 from contextlib import closing
 from pathlib import Path
 from threading import Thread
-from types import SimpleNamespace
 
 import pytest
 
 from milter64.greylist import Record, RecordKind, Settings
-from milter64.store import sqlite, table
+from milter64.store import table
 from rig.process import Process, until
 from rig.rows import KIND, NETWORK, PASSED, WAITING, Open, fill, stored
 
@@ -51,37 +50,6 @@ def test_rows_that_came_while_the_writer_was_busy_are_written_at_close(open_stor
         other.execute("ROLLBACK")
         closer.join()
     assert {key for key, _ in stored(path)} == {"early", "late"}
-
-
-def test_rows_are_read_once_until_others_write(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "_FRESH", 0.0)
-    reader, writer = open_store(), open_store()
-
-    def misses() -> int:
-        before = reader.happenings()["miss"]
-        reader.read("pair")
-        reader.read("other pair")
-        return reader.happenings()["miss"] - before
-
-    assert misses() == 2
-    until(lambda: not misses(), "both to have written at start")
-    writer.merge("pair", {NETWORK: PASSED})
-    until(lambda: reader.read("pair") == {NETWORK: PASSED})
-
-
-def test_what_was_read_this_instant_is_believed_although_others_have_written(
-    open_store: Open, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr(sqlite, "monotonic", lambda: clock.now)
-    store, other = open_store(), table.Table(path, KIND, lambda _: None, patience=1.0)
-    seen = []
-    for clock.now, key in ((0.0, "early"), (0.4, "late"), (0.6, "early"), (0.6, "late"), (1.0, "late")):
-        seen.append(store.read(key))
-        if clock.now == 0.4:
-            other.merge([("early", {NETWORK: PASSED}), ("late", {NETWORK: PASSED})])
-    other.close()
-    assert list(map(bool, seen)) == [False, False, True, False, True]
 
 
 def test_whoever_writes_makes_it_another_version_and_so_does_another_file(path: Path) -> None:
@@ -162,34 +130,6 @@ def test_more_rows_than_one_chunk_expire_at_once(open_store: Open, path: Path) -
     until(lambda: not stored(path))
 
 
-def test_the_cache_holds_no_more_octets_than_its_cap(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    empty = 486  # octets that what was read of a pair without rows takes, with its place
-    monkeypatch.setattr("milter64.store.sqlite._CAPACITY", 4 * empty - 1)
-    store = open_store()
-    for number in range(10):
-        store.read(f"pair {number}")
-    assert 2 * empty < store.sizes()["cached"] <= store.caps["cached"]
-    misses = store.happenings()["miss"]
-    for number in range(9, -1, -1):
-        store.read(f"pair {number}")
-    assert store.happenings()["miss"] - misses == 7  # 9, 8 and 7 were there
-
-
-def test_a_pair_with_many_rows_counts_by_them(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("milter64.store.sqlite._CAPACITY", 4000)
-    monkeypatch.setattr("milter64.store.sqlite._LARGEST", 3200)
-    store = open_store()
-    for pair in ("few", "many"):
-        store.read(pair)
-    small = store.sizes()["cached"]
-    for number in range(9):
-        store.merge("many", {f"net:{number}": WAITING})
-    assert small + 9 * 200 < store.sizes()["cached"] <= 4000
-    store.merge("many", {"net:9": WAITING, "net:10": WAITING})
-    assert store.sizes()["cached"] < small  # "few" alone is left; "many" is read anew each time
-    assert len(store.read("many")) == 11
-
-
 def test_the_log_of_what_is_yet_to_be_written_back_has_a_cap(
     open_store: Open, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,29 +176,6 @@ def test_what_another_store_writes_is_seen_soon(open_store: Open) -> None:
     assert here.read("pair") == {}
     there.merge("pair", {NETWORK: WAITING})
     until(lambda: here.read("pair") == {NETWORK: WAITING})
-
-
-def test_what_was_read_is_believed_for_a_while(open_store: Open, path: Path) -> None:
-    here, there = open_store(), open_store()
-    before = time.monotonic()
-    assert here.read("pair") == {}
-    there.merge("pair", {NETWORK: WAITING})
-    until(lambda: stored(path))
-    rows = here.read("pair")
-    assert rows == {} or time.monotonic() - before >= 0.5
-
-
-def test_what_another_store_has_written_is_read_before_a_second_is_over(
-    open_store: Open, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = [1000.0]
-    monkeypatch.setattr(sqlite, "monotonic", lambda: clock[0])
-    here, there = open_store(), open_store()
-    assert here.read("pair") == {}
-    there.merge("pair", {NETWORK: WAITING})
-    until(lambda: stored(path))
-    clock[0] += 0.9 - sqlite._BUSY_DELAY  # noqa: SLF001  what is left of a second when a row has been gathered
-    assert here.read("pair") == {NETWORK: WAITING}
 
 
 def test_a_read_does_not_wait_for_somebody_who_writes(open_store: Open, path: Path) -> None:

@@ -113,7 +113,8 @@ class SqliteStore(Generic[Row]):
             for unwritten in (self._batch, self._pending):
                 if mine := unwritten.of(key):
                     rows = united(self._kind, rows, mine)
-            self._cache.put(key, (now, rows))
+            if rows or cached:  # a stranger's pair is kept from his retry on: floods push out nobody
+                self._cache.put(key, (now, rows))
             return rows
 
     def merge(self, key: str, rows: Mapping[str, Row]) -> None:
