@@ -21,8 +21,8 @@ import dns.resolver
 import spf
 from dns.reversename import from_address
 
-from milter64.cli.screen import Screen
-from milter64.config import load
+from milter64.cli.terminal_layout import Screen
+from milter64.config.load_file import load
 from rig.lab import Lab
 from rig.means import lack
 from rig.nat64 import CLIENT_IPV6, SERVER_IPV4, SERVER_IPV6, Nat64

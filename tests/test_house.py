@@ -3,6 +3,7 @@
 import ast
 import tomllib
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -10,72 +11,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "milter" / "milter64"
 
-ORDER = [
-    "__init__",
-    *(
-        "frozen",
-        "text",
-        "networks",
-        "prefix",
-        "address",
-        "mailbox",
-        "session",
-        "verdict",
-        "suffixes",
-        "groups",
-        "shares",
-        "greylist",
-        "policy",
-        "exempt",
-        "reply",
-        "headers",
-        "forged",
-    ),
-    *("message", "response", "exchange", "edns", "nameservers", "cache", "dns"),
-    *("store.protocol", "store.quota", "store.precedence", "store.memory"),
-    *("store.file", "store.table", "store.batch", "store.sqlite", "store"),
-    *("checks.path", "checks.iprev", "checks.helo", "checks.macros", "checks.rfc7208", "checks.spf", "checks"),
-    *(
-        "findings",
-        "metrics",
-        "inquiry",
-        "familiar",
-        "transaction",
-        "lines",
-        "layout",
-        "pseudonyms",
-        "telemetry",
-        "tomllines",
-        "toml",
-        "listener",
-        "effective",
-    ),
-    "config",
-    *("discover", "discover.rfc7050", "discover.shapes", "discover.records"),
-    *("discover.knowledge", "discover.pref64", "discover.advertisement"),
-    *("crowds", "board", "gateways", "guard", "backlog", "rowclock", "engine", "context", "callbacks"),
-    *("counting", "gauges", "sockets", "probe", "relief", "door", "worker", "lastwords", "crew", "publisher"),
-    *("exporter", "staff", "notify", "supervisor"),
-    *("audit", "audit.host", "audit.postfix", "audit.smtpds", "audit.advice"),
-    *("audit.line", "audit.reach", "audit.facts", "audit.reverse"),
-    *("audit.published", "audit.inbound", "audit.senders", "audit.strategy", "audit.outbound"),
-    *("audit.service", "audit.container", "audit.auditor"),
-    *(
-        "cli.screen",
-        "cli.run",
-        "cli.check_config",
-        "cli.translate",
-        "cli.explanation",
-        "cli.explain",
-        "cli.discover",
-        "cli.postfix",
-    ),
-    "cli.audit",
-    *("cli", "__main__"),
+WINGS = [
+    *("address", "mail", "limits", "dns", "store", "checks", "greylist", "headers", "policy", "telemetry", "judging"),
+    *("config", "discover", "audit", "guard", "numbers", "service", "cli"),
 ]
-"""Every module, so that each imports only from those before it."""
-
-PURE = [module for module in ORDER[1 : ORDER.index("message")] if module != "suffixes"]  # its list is a file
+"""From the ground up: a file imports from its own wing and from wings below it."""
+PURE = ("address", "mail", "greylist", "headers", "policy")
 WORLD = {
     *("asyncio", "concurrent", "datetime", "fcntl", "io", "logging", "multiprocessing", "os", "pathlib", "random"),
     *("resource", "secrets", "select", "selectors", "signal", "socket", "sqlite3", "ssl", "subprocess", "sys"),
@@ -88,18 +29,16 @@ PYMILTER = {"Milter", "milter"}
 LONGEST = 300
 
 
-def _path(module: str) -> Path:
-    path = HOUSE.joinpath(*module.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+FILES = {".".join(path.relative_to(HOUSE).with_suffix("").parts): path for path in sorted(HOUSE.rglob("*.py"))}
+"""By the name of the module within the house."""
 
 
-def _module(path: Path) -> str:
-    parts = path.relative_to(HOUSE).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[1:] and parts[-1] == "__init__" else parts)
+def _wing(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def _imported(path: Path) -> Iterator[str]:
-    """Yield the full name of all that a file imports, wherever in it: "milter64.text.clean", "time"."""
+    """Yield the full name of all that a file imports, wherever in it: "milter64.mail.clean_text.clean", "time"."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
@@ -109,34 +48,64 @@ def _imported(path: Path) -> Iterator[str]:
 
 
 def _modules_imported(path: Path) -> set[str]:
-    """Return the modules of the house that a file imports from."""
-    found = set()
-    for name in _imported(path):
-        package, _, rest = name.partition(".")
-        if package == "milter64":
-            of_name, of_module = rest, rest.rpartition(".")[0] or "__init__"
-            found.add(of_name if of_name in ORDER else of_module)
+    """Return the modules of the house that a file imports, or imports from."""
+    names = [name.removeprefix("milter64.") for name in _imported(path) if name.startswith("milter64.")]
+    return {name if name in FILES else name.rpartition(".")[0] for name in names} - {""}
+
+
+def test_every_file_stands_in_a_wing() -> None:
+    assert {_wing(module) for module in FILES} == {"__init__", "__main__", *WINGS}
+    assert [module for module in FILES if "." not in module] == ["__init__", "__main__"]
+
+
+@pytest.mark.parametrize("module", [module for module in FILES if "." in module])
+def test_a_file_imports_from_its_own_wing_and_from_those_below(module: str) -> None:
+    below = WINGS[: WINGS.index(_wing(module)) + 1]
+    assert {name for name in _modules_imported(FILES[module]) if _wing(name) not in below} == set()
+
+
+def test_a_name_is_imported_from_the_file_that_defines_it() -> None:
+    assert [module for module, path in FILES.items() if _modules_imported(path) - FILES.keys()] == []
+    for module, path in FILES.items():
+        for name in _imported(path):
+            of, _, what = name.removeprefix("milter64.").rpartition(".")
+            if name.startswith("milter64.") and of in FILES:
+                assert what in _defined(FILES[of]), f"{module} imports {what} from {of}"
+
+
+def _defined(path: Path) -> set[str]:
+    """Return the names that a file itself gives to something."""
+    found: set[str] = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
     return found
 
 
-def test_the_order_names_every_file_of_the_house_and_no_other() -> None:
-    assert sorted(ORDER) == sorted(map(_module, HOUSE.rglob("*.py")))
+def test_no_files_import_each_other_in_a_circle() -> None:
+    list(TopologicalSorter({module: _modules_imported(path) for module, path in FILES.items()}).static_order())
 
 
-@pytest.mark.parametrize("module", ORDER)
-def test_a_file_imports_only_from_files_above_it(module: str) -> None:
-    assert _modules_imported(_path(module)) <= set(ORDER[: ORDER.index(module)])
+def test_a_wing_says_in_its_first_file_what_it_is_and_no_more() -> None:
+    firsts = [ast.parse(path.read_text()) for module, path in FILES.items() if module.endswith(".__init__")]
+    assert {len(first.body) for first in firsts} == {1}
+    assert all(ast.get_docstring(first) for first in firsts)
 
 
-@pytest.mark.parametrize("module", PURE)
-def test_a_pure_file_touches_no_clock_file_thread_or_network(module: str) -> None:
-    names = set(_imported(_path(module))) - (ADDRESS_TEXTS if module == "networks" else set())
+@pytest.mark.parametrize("module", [module for module in FILES if _wing(module) in PURE])
+def test_a_pure_wing_touches_no_clock_file_thread_or_network(module: str) -> None:
+    names = set(_imported(FILES[module])) - (ADDRESS_TEXTS if module == "address.networks" else set())
     assert {name for name in names if name.partition(".")[0] in WORLD} == set()
 
 
 def test_only_the_adapter_and_the_worker_import_pymilter() -> None:
-    users = {module for module in ORDER if PYMILTER & {name.partition(".")[0] for name in _imported(_path(module))}}
-    assert users == {"callbacks", "worker"}
+    users = {
+        module for module, path in FILES.items() if PYMILTER & {name.partition(".")[0] for name in _imported(path)}
+    }
+    assert users == {"service.pymilter_callbacks", "service.worker"}
 
 
 def test_milter_is_a_source_root_and_never_a_package_since_pymilters_extension_has_its_name() -> None:

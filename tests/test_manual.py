@@ -12,11 +12,12 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
-from milter64 import config
-from milter64.cli import VERBS
-from milter64.config import Settings, parse
-from milter64.effective import written
-from milter64.toml import keys
+from milter64.cli.main import VERBS
+from milter64.config import load_file
+from milter64.config.load_file import parse
+from milter64.config.settings import Settings
+from milter64.config.toml_reader import keys
+from milter64.config.toml_writer import written
 
 MAN = Path(__file__).parent.parent / "packaging" / "man"
 PAGES = [MAN / "milter64.8", MAN / "milter64.toml.5"]
@@ -98,8 +99,8 @@ def metadata(key: str) -> Any:  # noqa: ANN401  whatever stands there
 
 def words(key: str) -> Iterator[str]:
     """Yield the words that may stand at a key."""
-    if key in config._WORDS:  # noqa: SLF001  nobody else has need of them
-        yield from config._WORDS[key]  # noqa: SLF001
+    if key in load_file._WORDS:  # noqa: SLF001  nobody else has need of them
+        yield from load_file._WORDS[key]  # noqa: SLF001
     for each in get_args(hint(key)) if get_origin(hint(key)) is UnionType else [hint(key)]:
         if get_origin(each) is Literal:
             yield from get_args(each)

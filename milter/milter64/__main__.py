@@ -2,6 +2,6 @@
 
 import sys
 
-from milter64.cli import main
+from milter64.cli.main import main
 
 sys.exit(main())

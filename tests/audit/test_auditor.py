@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from milter64.address import Origin
+from milter64.address.client import Origin
 from milter64.audit.auditor import LONGEST, audit, gather
-from milter64.audit.facts import Dns, Translators, words
-from milter64.audit.postfix import family_names
-from milter64.config import Settings, parse
-from milter64.discover.records import Sighting
+from milter64.audit.facts.facts import Dns, Translators, words
+from milter64.audit.facts.postconf import family_names
+from milter64.config.load_file import parse
+from milter64.config.settings import Settings
+from milter64.discover.recorded_prefixes import Sighting
 from rig.dnsserver import DnsServer, Fault
 from rig.records import Records
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from milter64.audit.advice import check, plan
-from milter64.audit.postfix import Postfix, Service
-from milter64.config import parse
+from milter64.audit.facts.postconf import Postfix, Service
+from milter64.audit.rules.postfix_settings import check, plan
+from milter64.config.load_file import parse
 from rig.scene import MAIN, smtpd
 
 OURS = "inet:127.0.0.1:8864"

@@ -9,8 +9,8 @@ from socket import AF_INET6, socket
 
 import pytest
 
-from milter64.audit import host
-from milter64.audit.host import Address, Clock, Host, Proxy, Route
+from milter64.audit.facts import host
+from milter64.audit.facts.host import Address, Clock, Host, Proxy, Route
 from rig.network import Namespace
 from rig.process import Process, until
 

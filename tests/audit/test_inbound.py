@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from milter64.audit.host import Address, Listener
+from milter64.audit.facts.host import Address, Listener
 from rig.scene import (
     ADDRESSES,
     FOUR,

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from milter64.audit.facts import Translators
-from milter64.audit.host import Address
+from milter64.audit.facts.facts import Translators
+from milter64.audit.facts.host import Address
 from rig.scene import (
     ADDRESSES,
     FOUR,

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from milter64.audit.advice import check, plan
-from milter64.audit.postfix import PostfixUnreadable, read
-from milter64.cli import main
-from milter64.config import Settings
+from milter64.audit.facts.postconf import PostfixUnreadable, read
+from milter64.audit.rules.postfix_settings import check, plan
+from milter64.cli.main import main
+from milter64.config.settings import Settings
 
 NAMES = ("smtpd_milters", "queue_directory", "inet_protocols", "milter_command_timeout", "config_directory", "x")
 VALUES = st.one_of(

@@ -21,7 +21,7 @@ from bench.chart import draw
 from bench.loads import Load, chosen
 from bench.progress import Progress
 from bench.report import Result, show, whole, write
-from milter64.cli.screen import Screen
+from milter64.cli.terminal_layout import Screen
 from rig.lab import Lab
 from rig.nsd import Nsd
 

@@ -11,9 +11,11 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from milter64.cli.screen import Screen
-from milter64.greylist import Record, RecordKind, Settings, State, attempt
-from milter64.store.sqlite import SqliteStore
+from milter64.cli.terminal_layout import Screen
+from milter64.greylist.attempt import State, attempt
+from milter64.greylist.row import Record, RecordKind
+from milter64.greylist.settings import Settings
+from milter64.store.sqlite_store import SqliteStore
 
 SCREEN = Screen(sys.stdout)
 SETTINGS = Settings()

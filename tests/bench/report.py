@@ -29,7 +29,7 @@ from bench.loads import (
     Target,
 )
 from bench.measure import CONNECTIONS, Ratio, Report, afterwards, typical
-from milter64.cli.screen import Screen
+from milter64.cli.terminal_layout import Screen
 
 PEERS = {
     PLAIN: "pymilter as everyone writes it: one process, each event is replied to, nothing is looked at.",

@@ -1,8 +1,8 @@
 import pytest
 
 from bench.worst import CASES, World, client, domain
+from milter64.address.networks import pack
 from milter64.checks.iprev import reverse_name
-from milter64.networks import pack
 
 WORLD = World()
 

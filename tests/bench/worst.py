@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from bench.measure import cpu_seconds, rest
-from milter64.cli.screen import Screen
+from milter64.cli.terminal_layout import Screen
 from rig.dnsserver import DnsServer, Value
 from rig.lab import Lab
 from rig.milterclient import MilterClient

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from milter64.address import Prefix, Translator
+from milter64.address.networks import pack
+from milter64.address.translation_prefix import Prefix
+from milter64.address.translator import Translator
 from milter64.checks.iprev import MOST_NAMES, Settings, iprev, reverse_name
-from milter64.dns import Lookup, Resolver
-from milter64.dns import Settings as DnsSettings
-from milter64.networks import pack
-from milter64.session import Envelope, Session
-from milter64.verdict import Action, Finding
+from milter64.dns.resolver import Lookup, Resolver
+from milter64.dns.resolver import Settings as DnsSettings
+from milter64.mail.action import Action
+from milter64.mail.finding import Finding
+from milter64.mail.session import Envelope, Session
 from rig.dnsserver import DnsServer, Fault
 
 TRANSLATOR = Translator([Prefix("64:ff9b::/96")])

@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from milter64.checks import spf
-from milter64.verdict import Action, Finding
+from milter64.mail.action import Action
+from milter64.mail.finding import Finding
 from rig.envelopes import envelope
 from rig.records import Records, zone
 
@@ -247,7 +248,7 @@ def test_what_is_not_foreseen_is_a_temperror(monkeypatch: pytest.MonkeyPatch) ->
     def break_down(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("milter64.checks.rfc7208.CheckHost.check0", break_down)
+    monkeypatch.setattr("milter64.checks.spf_check_host.CheckHost.check0", break_down)
     finding = judge("+all")
     assert (finding.result, finding.reason) == ("temperror", "the record of example.org could not be evaluated")
     assert finding.fact("aside") == "unexpected ZeroDivisionError"

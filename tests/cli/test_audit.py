@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from milter64.audit import auditor
-from milter64.audit.facts import Facts
-from milter64.cli import audit, main
-from milter64.config import Settings
+from milter64.audit.facts.facts import Facts
+from milter64.cli import audit
+from milter64.cli.main import main
+from milter64.config.settings import Settings
 from rig.lab import Lab
 from rig.network import Namespace
 from rig.nsd import Nsd

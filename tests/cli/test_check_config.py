@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from milter64 import __version__
-from milter64.cli import VERBS, main
-from milter64.cli.screen import Screen
+from milter64.cli.main import VERBS, main
+from milter64.cli.terminal_layout import Screen
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_numbers_that_others_can_read_are_minded_and_no_error(
 def test_without_any_file_the_defaults_are_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("milter64.config.DEFAULT", tmp_path / "none.toml")
+    monkeypatch.setattr("milter64.config.load_file.DEFAULT", tmp_path / "none.toml")
     monkeypatch.setattr("milter64.cli.check_config.DEFAULT", tmp_path / "none.toml")
     assert main(["check-config"]) == os.EX_OK
     assert capsys.readouterr().out == f"{tmp_path}/none.toml is not there, and the defaults are valid\n"
@@ -154,8 +154,8 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_verb_has_a_file_and_every_file_a_verb() -> None:
-    folder = Path(sys.modules["milter64.cli"].__file__ or "").parent
-    files = {path.stem for path in folder.glob("*.py")} - {"__init__", "screen", "explanation"}
+    folder = Path(sys.modules["milter64.cli.main"].__file__ or "").parent
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__", "main", "terminal_layout", "explain_layout"}
     assert files == {verb.replace("-", "_") for verb in VERBS}
 
 

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from milter64.address import Origin, Prefix
+from milter64.address.client import Origin
+from milter64.address.translation_prefix import Prefix
 from milter64.cli import discover as cli_discover
-from milter64.cli import main
-from milter64.config import parse
-from milter64.discover import records
-from milter64.discover.advertisement import Advertisement
-from milter64.discover.pref64 import Pref64
-from milter64.discover.records import Sighting
+from milter64.cli.main import main
+from milter64.config.load_file import parse
+from milter64.discover import recorded_prefixes
+from milter64.discover.pref64_option import Pref64
+from milter64.discover.recorded_prefixes import Sighting
+from milter64.discover.router_advertisement import Advertisement
 from rig.lab import Lab
 from rig.nsd import Nsd
 from rig.unbound import Unbound
@@ -42,7 +43,7 @@ def configure(lab: Lab, nameserver: str) -> Path:
 
 
 def note(configuration: Path, *sightings: Sighting) -> None:
-    records.write(configuration.with_name("greylist.sqlite.network.json"), sightings)
+    recorded_prefixes.write(configuration.with_name("greylist.sqlite.network.json"), sightings)
 
 
 def seen(prefix: str, origin: Origin, *clients: str) -> Sighting:

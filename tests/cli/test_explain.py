@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from milter64.config import Settings
-from milter64.discover import records
-from milter64.discover.rfc7050 import NAME
-from milter64.greylist import Record, RecordKind
-from milter64.groups import pair
-from milter64.store import open_store
+from milter64.config.settings import Settings
+from milter64.discover import recorded_prefixes
+from milter64.discover.dns64_prefix import NAME
+from milter64.greylist.pair import pair_key
+from milter64.greylist.row import Record, RecordKind
+from milter64.store.store_url import open_store
 from rig.dnsserver import DnsServer, Fault
 from rig.lab import Lab
 from rig.nsd import Nsd
@@ -172,7 +172,7 @@ def test_what_the_greylist_remembers_is_told_with_its_age(configuration: Path, t
         "spf:soft.example": Record(generation=0, first_seen=now - 2 * 86400),
     }
     with closing(open_store(f"sqlite:{tmp_path}/greylist.sqlite", RecordKind(Settings().greylist), print)) as store:
-        store.merge(pair("a@soft.example", "u@lab.example"), rows)
+        store.merge(pair_key("a@soft.example", "u@lab.example"), rows)
     report = json.loads(explain(configuration, *SOFT, "--json"))
 
     def moment(seconds: float | None) -> str | None:
@@ -210,8 +210,8 @@ def test_what_the_service_has_learned_is_known(tmp_path: Path) -> None:
         unknown = f"whether {server.address} is a DNS64 isn't known: SERVFAIL"
         assert report["trouble"] == [unknown]
         assert unknown in explain(file, *FORGED_INSIDE)
-        learned = records.Learned(began=1, dns64={server.address: INVENTED}, masked=frozenset({"172.17.0.1"}))
-        records.write(tmp_path / "greylist.sqlite.network.json", [], learned)
+        learned = recorded_prefixes.Learned(began=1, dns64={server.address: INVENTED}, masked=frozenset({"172.17.0.1"}))
+        recorded_prefixes.write(tmp_path / "greylist.sqlite.network.json", [], learned)
         report = json.loads(explain(file, *FORGED_INSIDE, "--json"))
         assert (report["client"]["origin"], report["verdict"], report["trouble"]) == ("undecoded", "accept", [])
         report = json.loads(explain(file, "172.17.0.1", "--to", "u@lab.example", "--json"))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from milter64.audit.postfix import Postfix, PostfixUnreadable, Service
-from milter64.cli import main
+from milter64.audit.facts.postconf import Postfix, PostfixUnreadable, Service
+from milter64.cli.main import main
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("milter64.config.DEFAULT", tmp_path / "none.toml")
+    monkeypatch.setattr("milter64.config.load_file.DEFAULT", tmp_path / "none.toml")
 
 
 def test_a_postfix_that_is_right_is_said_to_be_so(played: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from milter64.cli import main
+from milter64.cli.main import main
 from rig.accept_all import AcceptAll
 from rig.lab import Lab
 from rig.mail import results
@@ -128,7 +128,7 @@ def test_a_filter_before_the_queue_keeps_the_message_from_us(lab: Lab, milter: M
 def test_people_are_shown_the_lines_and_what_is_wrong(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("milter64.config.DEFAULT", tmp_path / "none.toml")
+    monkeypatch.setattr("milter64.config.load_file.DEFAULT", tmp_path / "none.toml")
     for name, text in {"main.cf": "compatibility_level = 3.6\n", "master.cf": "\n".join(SERVICES)}.items():
         (tmp_path / name).write_text(text)
         os.utime(tmp_path / name, (0, 0))

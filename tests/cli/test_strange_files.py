@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from milter64 import tomllines
-from milter64.cli import main
-from milter64.config import parse
+from milter64.cli.main import main
+from milter64.config import toml_lines
+from milter64.config.load_file import parse
 
 DIGITS = "9" * 5000
 QUOTED_PARTS = ".".join(["'a'", '"\\""'] * 50_000)
@@ -125,6 +125,6 @@ def test_lines_are_found_by_reading_the_file_once_more(monkeypatch: pytest.Monke
         read.append(len(statement))
         return loads(statement)
 
-    monkeypatch.setattr("milter64.tomllines.tomllib.loads", counted)
-    assert tomllines.lines(text)[("trust." if "trust" in text else "") + "x"] == len(lines)
+    monkeypatch.setattr("milter64.config.toml_lines.tomllib.loads", counted)
+    assert toml_lines.lines(text)[("trust." if "trust" in text else "") + "x"] == len(lines)
     assert sum(read) == len(text)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from milter64.cli import main
-from milter64.discover import records
-from milter64.discover.rfc7050 import NAME
+from milter64.cli.main import main
+from milter64.discover import recorded_prefixes
+from milter64.discover.dns64_prefix import NAME
 from rig.dnsserver import DnsServer, Fault
 
 
@@ -146,8 +146,8 @@ def test_what_the_service_would_learn_or_has_learned_is_known(
     server.records[NAME] = {"AAAA": ["2001:db8:5::c000:aa", "2001:db8:5::c000:ab"]}
     assert origins() == ["undecoded", "ipv6", "ipv6", "ipv6"]
     noted = ("2001:db8:6::c000:aa", "2001:db8:6::c000:ab")
-    learned = records.Learned(began=1, dns64={server.address: noted}, masked=frozenset({"fd00::1"}))
-    records.write(tmp_path / "greylist.sqlite.network.json", [], learned)
+    learned = recorded_prefixes.Learned(began=1, dns64={server.address: noted}, masked=frozenset({"fd00::1"}))
+    recorded_prefixes.write(tmp_path / "greylist.sqlite.network.json", [], learned)
     assert origins() == ["undecoded", "ipv6", "masked", "ipv6"]
     server.faults[NAME] = Fault.SERVFAIL
     assert origins() == ["ipv6", "undecoded", "masked", "ipv6"]

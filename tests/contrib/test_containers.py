@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from milter64.config import load
+from milter64.config.load_file import load
 from rig import deb
 from rig.chroot import Chroot
 from rig.lab import Lab

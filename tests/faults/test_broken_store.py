@@ -8,9 +8,10 @@ from secrets import token_hex
 
 import pytest
 
-from milter64.greylist import Record, RecordKind, Settings
-from milter64.groups import pair
-from milter64.store.sqlite import SqliteStore
+from milter64.greylist.pair import pair_key
+from milter64.greylist.row import Record, RecordKind
+from milter64.greylist.settings import Settings
+from milter64.store.sqlite_store import SqliteStore
 from rig.direct import Message, judges_rightly
 from rig.disk import full, missing, mounted, read_only
 from rig.lab import Lab
@@ -80,7 +81,7 @@ def test_a_file_that_is_damaged_while_it_is_used_is_moved_aside(lab: Lab, tmp_pa
     path = tmp_path / "rows.sqlite"
     store = SqliteStore(path, RecordKind(Settings()), pytest.fail)
     for number in range(2048):  # rows between which those to come will fall, so that many pages are read anew
-        key = pair("a@none.example", f"{number << 21:08x}@lab.example")
+        key = pair_key("a@none.example", f"{number << 21:08x}@lab.example")
         store.merge(key, {"net:192.0.2.0/24": Record(generation=0, first_seen=time.time())})
     store.close()
     greylister = Greylister(lab, tmp_path)

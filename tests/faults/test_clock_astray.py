@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from milter64.greylist import Record, RecordKind, Settings
-from milter64.groups import pair
-from milter64.store.sqlite import SqliteStore
+from milter64.greylist.pair import pair_key
+from milter64.greylist.row import Record, RecordKind
+from milter64.greylist.settings import Settings
+from milter64.store.sqlite_store import SqliteStore
 from rig.direct import Message
 from rig.lab import Lab
 from rig.process import until
@@ -53,9 +54,9 @@ def test_one_start_in_2099_forgets_nobody_and_changes_nothing_for_good(lab: Lab,
     now = time.time()
     if not first:
         with closing(SqliteStore(path, RecordKind(Settings()), pytest.fail)) as store:
-            store.merge(pair(SENDER, "known@lab.example"), {"net:192.0.2.0/24": passed(now - 86400.0)})
-            store.merge(pair("other@none.example", "known@lab.example"), {"net:192.0.2.0/24": passed(now)})
-            store.merge(pair(SENDER, "waits@lab.example"), {"net:192.0.2.0/24": waits(now - 3600.0)})
+            store.merge(pair_key(SENDER, "known@lab.example"), {"net:192.0.2.0/24": passed(now - 86400.0)})
+            store.merge(pair_key("other@none.example", "known@lab.example"), {"net:192.0.2.0/24": passed(now)})
+            store.merge(pair_key(SENDER, "waits@lab.example"), {"net:192.0.2.0/24": waits(now - 3600.0)})
     astray = lab.start(Astray, settings)
     assert astray.offer("new@lab.example") == "new"
     if not first:
@@ -70,7 +71,7 @@ def test_one_start_in_2099_forgets_nobody_and_changes_nothing_for_good(lab: Lab,
     assert service.stop() == 0
     with closing(SqliteStore(path, RecordKind(Settings()), pytest.fail)) as store:
         assert store.sizes()["rows"] == 2 if first else 5
-        [late] = store.read(pair(SENDER, "late@lab.example")).values()
+        [late] = store.read(pair_key(SENDER, "late@lab.example")).values()
         latest = store.latest()
     assert now <= late.first_seen <= time.time()
     assert latest is not None

@@ -8,11 +8,12 @@ from typing import Any
 import Milter
 import pytest
 
-from milter64.address import Origin, Translator
-from milter64.callbacks import Callbacks, callbacks
-from milter64.context import Context
-from milter64.headers import Settings as Headers
-from milter64.telemetry import Settings, Telemetry
+from milter64.address.client import Origin
+from milter64.address.translator import Translator
+from milter64.headers.settings import Settings as Headers
+from milter64.service.pymilter_callbacks import Callbacks, callbacks
+from milter64.service.session_context import Context
+from milter64.telemetry.log import Settings, Telemetry
 from rig.milterclient import ALL_ACTIONS, ALL_STEPS
 
 

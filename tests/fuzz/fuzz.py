@@ -17,7 +17,7 @@ from random import Random
 from bench.progress import Progress
 from fuzz import cases
 from fuzz.zones import StrangeDns
-from milter64.cli.screen import Screen
+from milter64.cli.terminal_layout import Screen
 from rig.lab import Lab
 from rig.numbers import Counted
 from rig.procfs import children

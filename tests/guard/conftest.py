@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from milter64 import guard
+from milter64.guard import guard
 from rig.dnsserver import DnsServer
 from rig.watched import INVENTED
 

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from milter64.address import Origin
-from milter64.board import HOUR, Board
-from milter64.discover import records
-from milter64.discover.rfc7050 import NAME
+from milter64.address.client import Origin
+from milter64.discover import recorded_prefixes
+from milter64.discover.dns64_prefix import NAME
+from milter64.guard.shared_by_workers import HOUR, Board
 from rig.dnsserver import DnsServer, Fault, Records
 from rig.process import until
 from rig.watched import Watched
@@ -167,24 +167,24 @@ def test_what_is_learned_is_in_the_file_until_a_later_service_begins(server: Dns
     watched.look(0)
     watched.write()
     addresses = ("2001:db8:64::c000:aa", "2001:db8:64::c000:ab")
-    learned = records.learned(file)
+    learned = recorded_prefixes.learned(file)
     assert (learned.dns64, learned.masked) == ({server.address: addresses}, frozenset({"10.0.0.1"}))
     server.records = dict(REAL)
     later = start()
     later.ask()
     later.write()
     watched.write()  # it lets its last sessions end
-    learned = records.learned(file)
+    learned = recorded_prefixes.learned(file)
     assert (learned.dns64, learned.masked) == ({}, frozenset())
 
 
 def test_what_an_earlier_service_had_learned_is_gone_from_the_file_at_once(server: DnsServer, tmp_path: Path) -> None:
     file = tmp_path / "greylist.sqlite.network.json"
-    records.write(file, [], records.Learned(began=1, masked=frozenset({"10.0.0.1"})))
+    recorded_prefixes.write(file, [], recorded_prefixes.Learned(began=1, masked=frozenset({"10.0.0.1"})))
     server.records = dict(REAL)
     watched = Watched(server, store=f"sqlite:{tmp_path}/greylist.sqlite")
     watched.guard.start()
-    until(lambda: not records.learned(file).masked, "the file to be written")
+    until(lambda: not recorded_prefixes.learned(file).masked, "the file to be written")
     watched.guard.close()
 
 

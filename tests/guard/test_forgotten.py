@@ -4,8 +4,8 @@ import time
 from contextlib import closing
 
 from milter64.checks.iprev import reverse_name
-from milter64.familiar import Familiar
-from milter64.inquiry import Inquiry
+from milter64.judging.check_runner import Inquiry
+from milter64.judging.known_clients import Familiar
 from rig.dnsserver import DnsServer
 from rig.envelopes import envelope
 from rig.watched import INVENTED, Watched

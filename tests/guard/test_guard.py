@@ -6,11 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from milter64 import guard
-from milter64.address import Origin, Translator
-from milter64.board import HOUR
-from milter64.crowds import WINDOW
-from milter64.networks import pack
+from milter64.address.client import Origin
+from milter64.address.networks import pack
+from milter64.address.translator import Translator
+from milter64.guard import guard
+from milter64.guard.masking_gateway import WINDOW
+from milter64.guard.shared_by_workers import HOUR
 from rig.dnsserver import DnsServer
 from rig.process import until
 from rig.watched import Watched

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from milter64.address import Origin, Translator
-from milter64.transaction import Transaction
+from milter64.address.client import Origin
+from milter64.address.translator import Translator
+from milter64.judging.transaction import Transaction
 from rig.court import AT_ONCE, PATIENT, STRANGER, Court
 from rig.envelopes import envelope
 from rig.lab import Lab

@@ -26,8 +26,9 @@ state() { echo "$(systemctl is-active milter64) $(systemctl show milter64 --prop
 main() { systemctl show milter64 --property=MainPID --value; }
 restarts() { systemctl show milter64 --property=NRestarts --value; }
 within() { for _ in $(seq 600); do eval "$1" && return; sleep 0.1; done; echo "in vain: $1"; state; }
-answers() { python3 -c 'import sys; from milter64 import probe; from milter64.listener import endpoint
-sys.exit(not probe.is_served(endpoint("inet:8864@'"$1"'"), 5))'; }
+answers() { python3 -c 'import sys; from milter64.config.listen_address import endpoint
+from milter64.service.milter_probe import is_served
+sys.exit(not is_served(endpoint("inet:8864@'"$1"'"), 5))'; }
 active() { [ "$(systemctl is-active milter64)" = active ]; }
 
 ip link set lo up

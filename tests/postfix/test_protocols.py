@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from milter64.config import Settings, parse
+from milter64.config.load_file import parse
+from milter64.config.settings import Settings
 from rig.lab import Lab
 from rig.mail import results
 from rig.network import Namespace

@@ -8,9 +8,9 @@ from threading import enumerate as threads
 import dns.name
 import pytest
 
-from milter64.exchange import nameserver
-from milter64.nameservers import Nameservers, Unanswered
-from milter64.response import Response
+from milter64.dns.message import Response
+from milter64.dns.nameservers import Nameservers, Unanswered
+from milter64.dns.query import nameserver
 from rig.clock import Clock
 from rig.dnsserver import DnsServer, Fault
 

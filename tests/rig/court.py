@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from milter64.config import parse
-from milter64.engine import Engine
-from milter64.greylist import Record, RecordKind
-from milter64.groups import pair
-from milter64.metrics import Tally
-from milter64.store import StoreGone
-from milter64.store.memory import MemoryStore
-from milter64.transaction import Transaction
+from milter64.config.load_file import parse
+from milter64.greylist.pair import pair_key
+from milter64.greylist.row import Record, RecordKind
+from milter64.judging.engine import Engine
+from milter64.judging.transaction import Transaction
+from milter64.store.interface import StoreGone
+from milter64.store.memory_store import MemoryStore
+from milter64.telemetry.metrics import Tally
 from rig.envelopes import envelope
 from rig.records import Records, zone
 
@@ -65,7 +65,7 @@ class Court:
         self.told = Told()
         self.told.tally = tally
         self.store = (Gone if gone else MemoryStore)(RecordKind(self.settings.greylist))
-        self.engine = Engine(self.settings, self.dns, self.store, self.told)  # type: ignore[arg-type]  # fakes
+        self.engine = Engine(self.settings.judging(), self.dns, self.store, self.told)  # type: ignore[arg-type]  # fakes
 
     def begin(
         self,
@@ -88,4 +88,4 @@ class Court:
         return self.judge(self.begin(address, sender, "stranger.example"), recipient)
 
     def rows(self, sender: str, recipient: str = "b@lab.example") -> Mapping[str, Record]:
-        return self.store.read(pair(sender, recipient))
+        return self.store.read(pair_key(sender, recipient))

@@ -1,7 +1,8 @@
 """Sessions and transactions as the checks see them."""
 
-from milter64.address import Prefix, Translator
-from milter64.session import Envelope, Session
+from milter64.address.translation_prefix import Prefix
+from milter64.address.translator import Translator
+from milter64.mail.session import Envelope, Session
 
 TRANSLATOR = Translator([Prefix("64:ff9b::/96")])
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import idna
 
-from milter64.groups import pair
-from milter64.text import clean
+from milter64.greylist.pair import pair_key
+from milter64.mail.clean_text import clean
 from rig.process import until
 from rig.service import Line, Milter64
 from rig.smtp import Smtp
@@ -105,7 +105,7 @@ def differences(
             "to": (line["to"], f"<{clean(recipient)}>"),
             "exempt": (attempt.at_once, exempt),
             "spf": (_asked(at.results), clean(sender.rpartition("@")[2] or "mail.honest.example")),
-            "pair": (keys.get(attempt.token), None if exempt else pair(sender, recipient)),
+            "pair": (keys.get(attempt.token), None if exempt else pair_key(sender, recipient)),
         }
         if line.get("because", "").startswith("exempt"):
             del judged["spf"]

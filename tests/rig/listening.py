@@ -3,7 +3,7 @@
 import socket
 from pathlib import Path
 
-from milter64.listener import Endpoint, endpoint
+from milter64.config.listen_address import Endpoint, endpoint
 
 LOCALHOST = endpoint("inet:0@localhost")
 

@@ -6,11 +6,13 @@ import shlex
 from contextlib import redirect_stderr
 from typing import Any, Literal
 
-from milter64.greylist import Standing, State
-from milter64.policy import Verdict
-from milter64.session import Envelope
-from milter64.telemetry import Settings, Telemetry
-from milter64.verdict import Action, Finding, Reply
+from milter64.greylist.attempt import Standing, State
+from milter64.mail.action import Action
+from milter64.mail.finding import Finding
+from milter64.mail.session import Envelope
+from milter64.policy.decision import Verdict
+from milter64.policy.smtp_reply import Reply
+from milter64.telemetry.log import Settings, Telemetry
 from rig.envelopes import envelope
 
 Format = Literal["logfmt", "json"]

@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping
 from ipaddress import ip_address
 from typing import Any
 
-from milter64.dns import Answer, Lookup, Unanswered
+from milter64.dns.nameservers import Unanswered
+from milter64.dns.resolver import Answer, Lookup
 
 LONGEST_CHAIN = 10
 

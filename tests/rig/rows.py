@@ -5,9 +5,10 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
-from milter64.greylist import Record, RecordKind, Settings
-from milter64.store import StoreGone
-from milter64.store.sqlite import SqliteStore
+from milter64.greylist.row import Record, RecordKind
+from milter64.greylist.settings import Settings
+from milter64.store.interface import StoreGone
+from milter64.store.sqlite_store import SqliteStore
 
 KIND = RecordKind(Settings(retry_window=1000.0, remember=10_000.0))
 NETWORK = "net:192.31.196.0/24"

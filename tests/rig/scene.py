@@ -9,15 +9,15 @@ from math import inf
 from pathlib import Path
 
 from milter64.audit.auditor import THEMES
-from milter64.audit.facts import Dns, Facts, Translators
-from milter64.audit.host import Address, Clock, Host, Listener, Route
-from milter64.audit.line import Level, Line
-from milter64.audit.postfix import Postfix, Service
-from milter64.audit.published import published
-from milter64.audit.reach import Unreached
-from milter64.config import parse
-from milter64.discover.records import Sighting
-from milter64.listener import Endpoint
+from milter64.audit.facts.connection_attempts import Unreached
+from milter64.audit.facts.facts import Dns, Facts, Translators
+from milter64.audit.facts.host import Address, Clock, Host, Listener, Route
+from milter64.audit.facts.postconf import Postfix, Service
+from milter64.audit.report_line import Level, Line
+from milter64.audit.rules.published_mx import published
+from milter64.config.listen_address import Endpoint
+from milter64.config.load_file import parse
+from milter64.discover.recorded_prefixes import Sighting
 from rig.records import Records, zone
 
 FOUR, SIX = "192.0.2.25", "2001:db8:25::25"

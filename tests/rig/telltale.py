@@ -17,8 +17,9 @@ from typing import Any
 
 import Milter
 
-from milter64 import staff, supervisor, worker
-from milter64.listener import Settings, endpoint
+from milter64.config.listen_address import Settings, endpoint
+from milter64.service import child_processes, supervisor, worker
+from milter64.service.worker_state import Plan
 
 Callbacks = Mapping[str, Callable[..., int]]
 
@@ -110,11 +111,11 @@ def _denied(_pid: int, _cpus: object) -> None:
 
 def hurry(allowed: float) -> None:
     """Allow a worker so many seconds to answer, so that a test needn't last."""
-    staff._SLOW = staff._ALLOWED = allowed  # noqa: SLF001  nobody else is in a hurry
+    child_processes._SLOW = child_processes._ALLOWED = allowed  # noqa: SLF001  nobody else is in a hurry
     supervisor._LOOK = allowed / 10  # noqa: SLF001  likewise
 
 
-def load(file: Path) -> supervisor.Plan:
+def load(file: Path) -> Plan:
     keys = json.loads(file.read_text())
     if "error" in keys:
         raise ValueError(keys["error"])
@@ -123,7 +124,7 @@ def load(file: Path) -> supervisor.Plan:
     if not keys.get("may_pin", True):
         os.sched_setaffinity = _denied
     open_work: worker.Work = partial(work, keys.get("greeting", "first"), keys.get("fault", ""), keys.get("gate", ""))
-    return supervisor.Plan(
+    return Plan(
         settings=Settings(
             socket=endpoint(keys["socket"]),
             socket_mode=keys.get("mode", 0o660),
@@ -139,5 +140,5 @@ if __name__ == "__main__":
     path = Path(sys.argv[1])
     if allowed := json.loads(path.read_text()).get("allowed"):
         hurry(allowed)
-        staff.RISE = json.loads(path.read_text()).get("rise", staff.RISE)
+        child_processes.RISE = json.loads(path.read_text()).get("rise", child_processes.RISE)
     sys.exit(supervisor.run(load(path), partial(load, path)))

@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from typing import Any
 
-from milter64.address import Origin
-from milter64.board import Board
-from milter64.config import parse
-from milter64.crowds import MANY
-from milter64.discover.rfc7050 import NAME
-from milter64.dns import Resolver
-from milter64.guard import Guard
-from milter64.session import Envelope, Session
+from milter64.address.client import Origin
+from milter64.config.load_file import parse
+from milter64.discover.dns64_prefix import NAME
+from milter64.dns.resolver import Resolver
+from milter64.guard.guard import Guard
+from milter64.guard.masking_gateway import MANY
+from milter64.guard.shared_by_workers import Board
+from milter64.mail.session import Envelope, Session
 from rig.dnsserver import DnsServer
 
 INVENTED = {

@@ -19,7 +19,7 @@ from threading import Event, Thread
 
 from bench.bench import INTERRUPTED
 from bench.progress import Progress
-from milter64.cli.screen import Screen
+from milter64.cli.terminal_layout import Screen
 from rig.disk import mounted
 from rig.lab import Lab
 from rig.nsd import Nsd

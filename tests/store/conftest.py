@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from milter64.greylist import Record, RecordKind
-from milter64.store.sqlite import SqliteStore
+from milter64.greylist.row import Record, RecordKind
+from milter64.store.sqlite_store import SqliteStore
 from rig.rows import KIND, Open, Warnings
 
 

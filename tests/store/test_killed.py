@@ -17,10 +17,11 @@ WRITER = """
 import os, sys
 from itertools import count
 from pathlib import Path
-from milter64.greylist import Record, RecordKind, Settings
-from milter64.store import table
-from milter64.store.table import Table
-table._WAL_PAGES = 20  # so that the -wal file is written back again and again
+from milter64.greylist.row import Record, RecordKind
+from milter64.greylist.settings import Settings
+from milter64.store import sqlite_table
+from milter64.store.sqlite_table import Table
+sqlite_table._WAL_PAGES = 20  # so that the -wal file is written back again and again
 for line in sys.stdin:  # a new process each time, without a new interpreter
     if (child := os.fork()) == 0:
         os.write(1, f"{os.getpid()}\\n".encode())

@@ -10,8 +10,9 @@ from threading import Thread
 
 import pytest
 
-from milter64.greylist import Record, RecordKind, Settings
-from milter64.store import table
+from milter64.greylist.row import Record, RecordKind
+from milter64.greylist.settings import Settings
+from milter64.store import sqlite_table
 from rig.process import Process, until
 from rig.rows import KIND, NETWORK, PASSED, WAITING, Open, fill, stored
 
@@ -53,7 +54,7 @@ def test_rows_that_came_while_the_writer_was_busy_are_written_at_close(open_stor
 
 
 def test_whoever_writes_makes_it_another_version_and_so_does_another_file(path: Path) -> None:
-    reader, writer = (table.Table(path, KIND, lambda _: None, patience=1.0) for _ in range(2))
+    reader, writer = (sqlite_table.Table(path, KIND, lambda _: None, patience=1.0) for _ in range(2))
     versions = [reader.version()]
     assert reader.select("pair") == {}
     assert reader.version() == versions[0]
@@ -133,7 +134,7 @@ def test_more_rows_than_one_chunk_expire_at_once(open_store: Open, path: Path) -
 def test_the_log_of_what_is_yet_to_be_written_back_has_a_cap(
     open_store: Open, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table, "_WAL_PAGES", 50)
+    monkeypatch.setattr(sqlite_table, "_WAL_PAGES", 50)
     store = open_store()
     for number in range(20_000):
         store.merge(f"pair {number}", {NETWORK: WAITING})
@@ -149,8 +150,9 @@ def test_what_two_processes_write_at_once_is_merged(open_store: Open, path: Path
     script.write_text("""
 import sys
 from pathlib import Path
-from milter64.greylist import Record, RecordKind, Settings
-from milter64.store.sqlite import SqliteStore
+from milter64.greylist.row import Record, RecordKind
+from milter64.greylist.settings import Settings
+from milter64.store.sqlite_store import SqliteStore
 store = SqliteStore(Path(sys.argv[1]), RecordKind(Settings()), print)
 for step in range(3000):
     first_seen = 1000.0 + step % 7 * int(sys.argv[2])

@@ -11,9 +11,10 @@ from rig.rows import stored
 SCRIPT = """
 import sys
 from pathlib import Path
-from milter64.greylist import Record, RecordKind, Settings
-from milter64.store.sqlite import SqliteStore
-from milter64.store.table import Table
+from milter64.greylist.row import Record, RecordKind
+from milter64.greylist.settings import Settings
+from milter64.store.sqlite_store import SqliteStore
+from milter64.store.sqlite_table import Table
 path, kind = Path(sys.argv[1]), RecordKind(Settings())
 table = Table(path, kind, print, patience=1.0)
 old = Record(generation=0, first_seen=1000.0)

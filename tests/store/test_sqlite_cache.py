@@ -6,13 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from milter64.store import sqlite, table
+from milter64.store import sqlite_store, sqlite_table
 from rig.process import until
 from rig.rows import KIND, NETWORK, PASSED, WAITING, Open, stored
 
 
 def test_rows_are_read_once_until_others_write(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "_FRESH", 0.0)
+    monkeypatch.setattr(sqlite_store, "_FRESH", 0.0)
     reader, writer = open_store(), open_store()
 
     def misses() -> int:
@@ -33,8 +33,8 @@ def test_what_was_read_this_instant_is_believed_although_others_have_written(
     open_store: Open, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr(sqlite, "monotonic", lambda: clock.now)
-    store, other = open_store(), table.Table(path, KIND, lambda _: None, patience=1.0)
+    monkeypatch.setattr(sqlite_store, "monotonic", lambda: clock.now)
+    store, other = open_store(), sqlite_table.Table(path, KIND, lambda _: None, patience=1.0)
     other.merge([("early", {NETWORK: WAITING}), ("late", {NETWORK: WAITING})])
     seen = []
     for clock.now, key in ((0.0, "early"), (0.4, "late"), (0.6, "early"), (0.6, "late"), (1.0, "late")):
@@ -47,7 +47,7 @@ def test_what_was_read_this_instant_is_believed_although_others_have_written(
 
 def test_the_cache_holds_no_more_octets_than_its_cap(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     one = 280 + 6 + 260 + len(NETWORK) + 200  # octets that was read of a pair with one row takes, with its place
-    monkeypatch.setattr("milter64.store.sqlite._CAPACITY", 4 * one - 1)
+    monkeypatch.setattr("milter64.store.sqlite_store._CAPACITY", 4 * one - 1)
     store = open_store()
     for number in range(10):
         store.merge(f"pair {number}", {NETWORK: WAITING})
@@ -60,8 +60,8 @@ def test_the_cache_holds_no_more_octets_than_its_cap(open_store: Open, monkeypat
 
 
 def test_a_pair_with_many_rows_counts_by_them(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("milter64.store.sqlite._CAPACITY", 4000)
-    monkeypatch.setattr("milter64.store.sqlite._LARGEST", 3200)
+    monkeypatch.setattr("milter64.store.sqlite_store._CAPACITY", 4000)
+    monkeypatch.setattr("milter64.store.sqlite_store._LARGEST", 3200)
     store = open_store()
     for pair in ("few", "many"):
         store.merge(pair, {NETWORK: WAITING})
@@ -103,7 +103,7 @@ def test_what_another_store_has_written_is_read_before_a_second_is_over(
     open_store: Open, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [1000.0]
-    monkeypatch.setattr(sqlite, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(sqlite_store, "monotonic", lambda: clock[0])
     here, there = open_store(), open_store()
     there.merge("pair", {NETWORK: WAITING})
     until(lambda: stored(path))
@@ -111,5 +111,5 @@ def test_what_another_store_has_written_is_read_before_a_second_is_over(
     assert here.read("pair") == {NETWORK: WAITING}
     there.merge("pair", {NETWORK: PASSED})
     until(lambda: waiting not in stored(path))
-    clock[0] += 0.9 - sqlite._BUSY_DELAY  # noqa: SLF001  what is left of a second when a row has been gathered
+    clock[0] += 0.9 - sqlite_store._BUSY_DELAY  # noqa: SLF001  what is left of a second when a row has been gathered
     assert here.read("pair") == {NETWORK: PASSED}

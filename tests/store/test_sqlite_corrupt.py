@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from milter64.store import table
-from milter64.store.table import Table
+from milter64.store import sqlite_table
+from milter64.store.sqlite_table import Table
 from rig.process import Process, until
 from rig.rows import KIND, NETWORK, PASSED, WAITING, Open, Warnings, corpses, damage, fill, stored
 
@@ -48,8 +48,9 @@ def test_of_several_processes_one_alone_moves_a_corrupt_file_aside(path: Path, t
     script.write_text("""
 import sys
 from pathlib import Path
-from milter64.greylist import Record, RecordKind, Settings
-from milter64.store.sqlite import SqliteStore
+from milter64.greylist.row import Record, RecordKind
+from milter64.greylist.settings import Settings
+from milter64.store.sqlite_store import SqliteStore
 while not Path(sys.argv[1]).parent.joinpath("go").exists():
     pass
 store = SqliteStore(Path(sys.argv[1]), RecordKind(Settings()), print)
@@ -125,8 +126,8 @@ def test_nobody_opens_or_moves_the_file_while_somebody_else_does(path: Path, mon
         look(connection)
         actual(connection)
 
-    actual = table._prepare  # noqa: SLF001  it runs while the file is being opened
-    monkeypatch.setattr(table, "_prepare", prepare)
+    actual = sqlite_table._prepare  # noqa: SLF001  it runs while the file is being opened
+    monkeypatch.setattr(sqlite_table, "_prepare", prepare)
     store = Table(path, KIND, look, patience=1.0)
     store.select("pair")
     store.close()
@@ -145,8 +146,8 @@ def test_a_sound_file_that_looks_corrupt_once_stays(
             raise errors.pop()
         actual(connection)
 
-    actual = table._prepare  # noqa: SLF001  it is the first to see the file
-    monkeypatch.setattr(table, "_prepare", prepare)
+    actual = sqlite_table._prepare  # noqa: SLF001  it is the first to see the file
+    monkeypatch.setattr(sqlite_table, "_prepare", prepare)
     store = Table(path, KIND, warnings.append, patience=1.0)
     assert store.select("pair 7") == {NETWORK: WAITING}
     store.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from milter64.store import StoreGone
+from milter64.store.interface import StoreGone
 from rig.process import until
 from rig.rows import KIND, NETWORK, PASSED, WAITING, Open, Warnings, answers, gone, stored
 
@@ -111,8 +111,8 @@ def test_an_outage_is_told_of_once_however_often_the_file_is_tried(
         tries.append(path)
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("milter64.store.sqlite._RETRY", 0.01)
-    monkeypatch.setattr("milter64.store.file._create", refuse)
+    monkeypatch.setattr("milter64.store.sqlite_store._RETRY", 0.01)
+    monkeypatch.setattr("milter64.store.sqlite_file._create", refuse)
     open_store()
     until(lambda: len(tries) > 3)
     assert len(warnings) == len(warnings.about("Permission denied")) == 1
@@ -121,7 +121,7 @@ def test_an_outage_is_told_of_once_however_often_the_file_is_tried(
 def test_rows_that_wait_for_a_store_have_a_cap(
     open_store: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("milter64.store.sqlite._MAX_PENDING", 2)
+    monkeypatch.setattr("milter64.store.sqlite_store._MAX_PENDING", 2)
     path = tmp_path / "folder" / "rows.sqlite"
     store = open_store(path)
     until(lambda: gone(store))

@@ -43,7 +43,7 @@ LOCKS = [(lock_file, "rows.sqlite.lock"), (whole_database, "it"), (write_lock, "
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("milter64.store.sqlite._WRITE_PATIENCE", 0.1)
+    monkeypatch.setattr("milter64.store.sqlite_store._WRITE_PATIENCE", 0.1)
 
 
 @pytest.mark.timeout(30)

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from milter64.greylist import Record, RecordKind, Settings
-from milter64.store import Store, open_store, parse
-from milter64.store.memory import MemoryStore
+from milter64.greylist.row import Record, RecordKind
+from milter64.greylist.settings import Settings
+from milter64.store.interface import Store
+from milter64.store.memory_store import MemoryStore
+from milter64.store.store_url import open_store, parse
 from rig.process import until
 
 PAIR = "<alice@example.org> <bob@example.com>"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from milter64.groups import pair
+from milter64.greylist.pair import pair_key
 from rig.direct import Message, session
 from rig.lab import Lab
 from rig.process import until
@@ -85,7 +85,7 @@ def test_a_row_of_one_worker_is_known_to_both_and_after_a_restart(lab: Lab, rows
     for recipient, worker in recipients.items():
         assert "Greylisted" in service.offer(recipient, worker)
         assert service.standing(recipient) == "new"
-    until(lambda: {key for key, _ in stored(rows)} == {pair(SENDER, recipient) for recipient in recipients})
+    until(lambda: {key for key, _ in stored(rows)} == {pair_key(SENDER, recipient) for recipient in recipients})
     for recipient, worker in recipients.items():
         assert "Greylisted" in service.offer(recipient, ({one, other} - {worker}).pop())
         until(lambda: service.standing(recipient) == "waiting")  # noqa: B023  it is called at once

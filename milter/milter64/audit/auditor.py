@@ -6,23 +6,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from milter64.address import Translator
-from milter64.audit import host, postfix
-from milter64.audit.container import container
-from milter64.audit.facts import Dns, Facts, Translators
-from milter64.audit.inbound import inbound
-from milter64.audit.line import Line, problem
-from milter64.audit.outbound import outbound
-from milter64.audit.postfix import Postfix, PostfixUnreadable
-from milter64.audit.published import Published, published
-from milter64.audit.reach import Reach
-from milter64.audit.service import service
-from milter64.config import Settings
-from milter64.discover import records, rfc7050
-from milter64.discover.knowledge import teach
-from milter64.discover.records import Sighting
-from milter64.dns import Answer, Asker, Resolver
-from milter64.text import ascii_domain
+from milter64.address.translator import Translator
+from milter64.audit.facts import host, postconf
+from milter64.audit.facts.connection_attempts import Reach
+from milter64.audit.facts.facts import Dns, Facts, Translators
+from milter64.audit.facts.postconf import Postfix, PostfixUnreadable
+from milter64.audit.report_line import Line, problem
+from milter64.audit.rules.container_network import container
+from milter64.audit.rules.inbound import inbound
+from milter64.audit.rules.milter64_itself import service
+from milter64.audit.rules.outbound import outbound
+from milter64.audit.rules.published_mx import Published, published
+from milter64.config.settings import Settings
+from milter64.discover import dns64_prefix, recorded_prefixes
+from milter64.discover.learned_by_service import teach
+from milter64.discover.recorded_prefixes import Sighting
+from milter64.dns.resolver import Answer, Asker, Resolver
+from milter64.mail.idna_domain import ascii_domain
 
 LONGEST = 60.0
 """Seconds for all questions to DNS together; each has `dns.deadline` at most."""
@@ -68,11 +68,11 @@ def gather(
     here = host.read()
     trouble = ""
     try:
-        mail_server = postfix.read(directory)
+        mail_server = postconf.read(directory)
     except PostfixUnreadable as error:
         mail_server, trouble = Postfix(directory=directory or Path(), main={}, services=()), str(error)
     end = time.monotonic() + LONGEST
-    progress(f"AAAA {rfc7050.NAME}")
+    progress(f"AAAA {dns64_prefix.NAME}")
     translator = settings.translator()
     translators = _translators(translator, settings)
     own = (mail_server.value("mydomain") or here.name.partition(".")[2],)
@@ -108,9 +108,9 @@ def _translators(translator: Translator, settings: Settings) -> Translators:
 
 def _sightings(settings: Settings) -> tuple[Sighting, ...]:
     """Return what the service has noted, nothing where that isn't kept or not for us to read."""
-    path = records.place(settings.greylist.store)
+    path = recorded_prefixes.place(settings.greylist.store)
     with suppress(OSError):
-        return tuple(records.read(path).values()) if path else ()
+        return tuple(recorded_prefixes.read(path).values()) if path else ()
     return ()
 
 

@@ -7,10 +7,12 @@ in-addr.arpa, whatever its address on the wire.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from milter64.dns import Lookup, Unanswered
-from milter64.session import Envelope
-from milter64.text import clean
-from milter64.verdict import Action, Finding
+from milter64.dns.nameservers import Unanswered
+from milter64.dns.resolver import Lookup
+from milter64.mail.action import Action
+from milter64.mail.clean_text import clean
+from milter64.mail.finding import Finding
+from milter64.mail.session import Envelope
 
 NAME = "iprev"
 PROPERTY = "policy.iprev"

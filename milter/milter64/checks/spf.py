@@ -7,11 +7,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from milter64.checks.rfc7208 import CheckHost, Directive
-from milter64.dns import Lookup
-from milter64.session import Envelope, split
-from milter64.text import ascii_domain, clean
-from milter64.verdict import Action, Finding
+from milter64.checks.spf_check_host import CheckHost, Directive
+from milter64.dns.resolver import Lookup
+from milter64.mail.action import Action
+from milter64.mail.clean_text import clean
+from milter64.mail.finding import Finding
+from milter64.mail.idna_domain import ascii_domain
+from milter64.mail.session import Envelope, split
 
 NAME = "spf"
 HELO = "smtp.helo"

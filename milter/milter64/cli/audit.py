@@ -15,10 +15,10 @@ from textwrap import wrap
 from typing import TextIO
 
 from milter64.audit.auditor import audit, gather
-from milter64.audit.line import Level, Line
-from milter64.cli.screen import Screen
-from milter64.config import load
-from milter64.text import clean
+from milter64.audit.report_line import Level, Line
+from milter64.cli.terminal_layout import Screen
+from milter64.config.load_file import load
+from milter64.mail.clean_text import clean
 
 PROBLEMS = 1
 """The exit code where there is a problem; warnings are none."""

@@ -7,11 +7,12 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from milter64.cli.screen import Screen
-from milter64.config import DEFAULT, ConfigError, load, open_to_others
-from milter64.effective import written
-from milter64.suffixes import suffix_list
-from milter64.text import clean
+from milter64.cli.terminal_layout import Screen
+from milter64.config.contradictions import open_to_others
+from milter64.config.load_file import DEFAULT, ConfigError, load
+from milter64.config.toml_writer import written
+from milter64.dns.public_suffixes import suffix_list
+from milter64.mail.clean_text import clean
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,14 +8,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from milter64.address import Prefix, Translator
-from milter64.cli.screen import Screen
-from milter64.config import DEFAULT, Settings, load
-from milter64.discover import records, rfc7050
-from milter64.discover.advertisement import listen
-from milter64.exchange import nameservers
-from milter64.text import clean
-from milter64.toml import Wrong, seconds
+from milter64.address.translation_prefix import Prefix
+from milter64.address.translator import Translator
+from milter64.cli.terminal_layout import Screen
+from milter64.config.load_file import DEFAULT, load
+from milter64.config.settings import Settings
+from milter64.config.toml_reader import Wrong, seconds
+from milter64.discover import dns64_prefix, recorded_prefixes
+from milter64.discover.router_advertisement import listen
+from milter64.dns.query import nameservers
+from milter64.mail.clean_text import clean
 
 Report = dict[str, Any]
 """What is told, by chapter; what `--json` prints."""
@@ -66,11 +68,11 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _clients(settings: Settings) -> Report:
     """Return what the service has noted, the prefix of the most clients first."""
-    path = records.place(settings.greylist.store)
+    path = recorded_prefixes.place(settings.greylist.store)
     if path is None:
         return {"file": "", "reason": "the greylist is not in a file, and so nothing is kept", "prefixes": []}
     try:
-        sightings = records.read(path).values()
+        sightings = recorded_prefixes.read(path).values()
     except OSError as error:
         return {"file": str(path), "reason": f"not readable: {error.strerror}", "prefixes": []}
     rows = [
@@ -78,7 +80,7 @@ def _clients(settings: Settings) -> Report:
             "prefix": each.prefix,
             "origin": each.origin.value,
             "clients": len(each.clients),
-            "or_more": len(each.clients) >= records.CLIENTS,
+            "or_more": len(each.clients) >= recorded_prefixes.CLIENTS,
             "example": _example(each),
             "latest": datetime.fromtimestamp(each.latest, UTC).isoformat(timespec="seconds"),
         }
@@ -91,14 +93,14 @@ def _clients(settings: Settings) -> Report:
     }
 
 
-def _example(sighting: records.Sighting) -> str:
+def _example(sighting: recorded_prefixes.Sighting) -> str:
     wire = min(sighting.clients)
     client = Translator([Prefix(sighting.prefix)]).client(wire)
     return f"{wire} ({client.address})" if client.address != wire else wire
 
 
 def _dns64(settings: Settings) -> Iterator[Report]:
-    for synthesis in rfc7050.survey(nameservers(settings.dns.nameservers), settings.dns.timeout):
+    for synthesis in dns64_prefix.survey(nameservers(settings.dns.nameservers), settings.dns.timeout):
         yield {
             "nameserver": synthesis.nameserver,
             "prefixes": [prefix.text for prefix in synthesis.prefixes],
@@ -177,7 +179,7 @@ def _show(report: Report, screen: Screen, file: str) -> None:
             (row["nameserver"], ", ".join(row["prefixes"]) or "-", _answer(row["addresses"], row["error"]))
             for row in report["dns64"]
         ],
-        ("nameserver", "prefix", f"{rfc7050.NAME} AAAA"),
+        ("nameserver", "prefix", f"{dns64_prefix.NAME} AAAA"),
     )
     for defect in (defect for row in report["dns64"] for defect in row["forbidden"]):
         screen.line(f"  no prefix for milter64, nor for anybody: {clean(defect)}")

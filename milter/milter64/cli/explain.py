@@ -10,24 +10,30 @@ from datetime import UTC, datetime
 
 import dns.name
 
-from milter64 import groups, mailbox, telemetry
-from milter64.address import Client, Origin
-from milter64.checks import helo, iprev, spf
-from milter64.cli.explanation import Report, show
-from milter64.cli.screen import Screen
-from milter64.config import Settings, load
-from milter64.discover.knowledge import teach
-from milter64.dns import Question, Resolver
-from milter64.engine import Engine
-from milter64.greylist import Record, RecordKind
-from milter64.headers import authentication_results
-from milter64.networks import pack, unpack
-from milter64.session import Envelope, Session
-from milter64.store import Store, StoreGone, open_store, parse
-from milter64.telemetry import Telemetry
-from milter64.text import clean, shown_domain
-from milter64.transaction import Transaction
-from milter64.verdict import Key, Reply
+from milter64.address.client import Client, Origin
+from milter64.address.networks import pack, unpack
+from milter64.checks import helo_name, iprev, spf
+from milter64.cli.explain_layout import Report, show
+from milter64.cli.terminal_layout import Screen
+from milter64.config.load_file import load
+from milter64.config.settings import Settings
+from milter64.discover.learned_by_service import teach
+from milter64.dns.resolver import Question, Resolver
+from milter64.greylist.pair import pair_key
+from milter64.greylist.row import Record, RecordKind
+from milter64.headers.authentication_results import authentication_results
+from milter64.judging.engine import Engine
+from milter64.judging.transaction import Transaction
+from milter64.mail import mailbox
+from milter64.mail.clean_text import clean
+from milter64.mail.finding import Key
+from milter64.mail.idna_domain import shown_domain
+from milter64.mail.session import Envelope, Session
+from milter64.policy.smtp_reply import Reply
+from milter64.store.interface import Store, StoreGone
+from milter64.store.store_url import open_store, parse
+from milter64.telemetry import log
+from milter64.telemetry.log import Telemetry
 
 _TOKEN = "explain"  # noqa: S105  a session's name, and no secret
 
@@ -103,15 +109,15 @@ def _explained(settings: Settings, arguments: argparse.Namespace, warn: Callable
         helo=arguments.helo and shown_domain(arguments.helo),
         mta=os.uname().nodename,
     )
-    quiet = Telemetry(telemetry.Settings(level="error"))
+    quiet = Telemetry(log.Settings(level="error"))
     resolver = Resolver(settings.dns, translator)
-    with closing(Engine(replace(settings, mode="enforce"), resolver, store, quiet)) as engine:
+    with closing(Engine(replace(settings, mode="enforce").judging(), resolver, store, quiet)) as engine:
         transaction = engine.begin(Envelope(session=session, sender=arguments.sender, login=""))
         reply = engine.judge(transaction, arguments.to) or engine.end(transaction)
         remembered = engine.remembered(transaction)
         rows: Mapping[str, Record] = {}
         with suppress(StoreGone):  # as it has said
-            rows = store.read(groups.pair(transaction.envelope.sender, arguments.to))
+            rows = store.read(pair_key(transaction.envelope.sender, arguments.to))
     return {
         **_report(settings, transaction, reply, arguments.to, remembered),
         "rows": [_row(group, record) for group, record in sorted(rows.items())],
@@ -230,7 +236,7 @@ _TABLES = {
     (spf.NAME, spf.HELO): "spf.helo_actions",
     (spf.NAME, spf.MAILFROM): "spf.actions",
     (iprev.NAME, iprev.PROPERTY): "iprev.actions",
-    (helo.NAME, helo.PROPERTY): "helo.actions",
+    (helo_name.NAME, helo_name.PROPERTY): "helo.actions",
 }
 
 

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from milter64.audit.advice import Trouble, check, plan
-from milter64.audit.postfix import PostfixUnreadable, read
-from milter64.cli.screen import Screen
-from milter64.config import load
+from milter64.audit.facts.postconf import PostfixUnreadable, read
+from milter64.audit.rules.postfix_settings import Trouble, check, plan
+from milter64.cli.terminal_layout import Screen
+from milter64.config.load_file import load
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,25 +9,27 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from milter64 import supervisor
-from milter64.board import Board
-from milter64.callbacks import Callbacks, HeaderCallbacks, callbacks
-from milter64.config import Settings, load
-from milter64.context import Context
-from milter64.counting import CountingResolver
-from milter64.dns import Resolver
-from milter64.engine import Engine
-from milter64.exchange import Nameserver
-from milter64.gauges import Gauges
-from milter64.greylist import RecordKind
-from milter64.guard import Guard
-from milter64.metrics import Tally
-from milter64.store import open_store
-from milter64.suffixes import suffix_list
-from milter64.telemetry import Telemetry
+from milter64.config.load_file import load
+from milter64.config.settings import Settings
+from milter64.dns.public_suffixes import suffix_list
+from milter64.dns.query import Nameserver
+from milter64.dns.resolver import Resolver
+from milter64.greylist.row import RecordKind
+from milter64.guard.guard import Guard
+from milter64.guard.shared_by_workers import Board
+from milter64.judging.engine import Engine
+from milter64.numbers.counting_resolver import CountingResolver
+from milter64.numbers.gauges import Gauges
+from milter64.service import supervisor
+from milter64.service.pymilter_callbacks import Callbacks, HeaderCallbacks, callbacks
+from milter64.service.session_context import Context
+from milter64.service.worker_state import Plan
+from milter64.store.store_url import open_store
+from milter64.telemetry.log import Telemetry
+from milter64.telemetry.metrics import Tally
 
 if TYPE_CHECKING:
-    from milter64.publisher import Ledger
+    from milter64.numbers.metrics_files import Ledger
 
 Publishing = Callable[[int, Gauges, Callable[[str], None]], AbstractContextManager[None]]
 """`publisher.publishing`, for a folder and a tally."""
@@ -52,7 +54,7 @@ def _have_standard_descriptors() -> None:
     os.close(descriptor)
 
 
-def _plan(path: Path | None, stack: ExitStack) -> supervisor.Plan:
+def _plan(path: Path | None, stack: ExitStack) -> Plan:
     settings = load(path)
     milter = settings.milter
     if settings.greylist.store == "memory:":
@@ -61,8 +63,9 @@ def _plan(path: Path | None, stack: ExitStack) -> supervisor.Plan:
     board = Board()
     if not settings.metrics.listen:
         telemetry = Telemetry(settings.log, store=settings.greylist.store)
-        return supervisor.Plan(settings=milter, work=partial(_work, settings, telemetry, None, board), log=telemetry)
-    from milter64 import exporter, publisher  # noqa: PLC0415  who wants no numbers doesn't pay for prometheus-client
+        return Plan(settings=milter, work=partial(_work, settings, telemetry, None, board), log=telemetry)
+    from milter64.numbers import metrics_files  # noqa: PLC0415  who wants no numbers doesn't pay for prometheus-client
+    from milter64.service import metrics_server  # noqa: PLC0415  nor for its server
 
     tally = Tally()
     telemetry = Telemetry(settings.log, tally, settings.greylist.store)
@@ -70,24 +73,24 @@ def _plan(path: Path | None, stack: ExitStack) -> supervisor.Plan:
         folder, ledger = _numbers(stack)
     except OSError as error:
         telemetry.warning("metrics", trouble=f"there is no room for the numbers: {error}")
-        return supervisor.Plan(settings=milter, work=partial(_work, settings, telemetry, None, board), log=telemetry)
-    return supervisor.Plan(
+        return Plan(settings=milter, work=partial(_work, settings, telemetry, None, board), log=telemetry)
+    return Plan(
         settings=milter,
-        work=partial(_work, settings, telemetry, partial(publisher.publishing, folder, tally), board),
+        work=partial(_work, settings, telemetry, partial(metrics_files.publishing, folder, tally), board),
         log=telemetry,
         counts=ledger,
-        metrics=partial(exporter.run, settings.metrics.listen, folder, telemetry),
+        metrics=partial(metrics_server.run, settings.metrics.listen, folder, telemetry),
     )
 
 
 @cache
 def _numbers(stack: ExitStack) -> tuple[Path, "Ledger"]:
     """Return the folder of the numbers and the supervisor's own, made when they are first wanted, for good."""
-    from milter64 import publisher  # noqa: PLC0415  as above
+    from milter64.numbers import metrics_files  # noqa: PLC0415  as above
 
     with ExitStack() as unless_it_fails:
-        folder = unless_it_fails.enter_context(publisher.private_folder())
-        ledger = publisher.Ledger(folder)
+        folder = unless_it_fails.enter_context(metrics_files.private_folder())
+        ledger = metrics_files.Ledger(folder)
         stack.push(unless_it_fails.pop_all())
     return folder, ledger
 
@@ -124,7 +127,7 @@ def _work(  # noqa: PLR0913, PLR0917  all that is known before a worker begins, 
         lambda trouble: telemetry.warning("greylist", trouble=trouble),
     )
     guard = Guard(settings, translator, resolver, telemetry, board)
-    engine = Engine(settings, resolver, store, telemetry, on_wait)
+    engine = Engine(settings.judging(), resolver, store, telemetry, on_wait)
     with telemetry.behind(), closing(engine), closing(guard), ExitStack() as stack:
         guard.start()
         if publishing and isinstance(resolver, CountingResolver):

@@ -6,11 +6,13 @@ import os
 import sys
 from collections.abc import Iterator
 
-from milter64.address import Client, Origin, Translator
-from milter64.cli.screen import Screen
-from milter64.config import Settings, load
-from milter64.discover.knowledge import teach
-from milter64.networks import NO_SOURCE_IPV4, Networks, pack
+from milter64.address.client import Client, Origin
+from milter64.address.networks import NO_SOURCE_IPV4, Networks, pack
+from milter64.address.translator import Translator
+from milter64.cli.terminal_layout import Screen
+from milter64.config.load_file import load
+from milter64.config.settings import Settings
+from milter64.discover.learned_by_service import teach
 
 _NEAR = Networks(("::1/128", "fe80::/10"))
 """Addresses that nobody translates."""

@@ -1,0 +1,168 @@
+"""Where an IPv6 address has an IPv4 one inside: translation prefixes, explicit mappings, what DNS64s make of prefixes.
+
+RFC 6052 embeds an IPv4 address behind a prefix of one of six lengths; bits 64 to 71 are skipped and zero. RFC 7757 maps
+address blocks explicitly.
+"""
+
+from dataclasses import dataclass
+from operator import itemgetter
+
+from milter64.address.networks import NO_SOURCE_IPV4, NON_GLOBAL_IPV4, pack, parse_network, unpack
+
+WELL_KNOWN = pack("64:ff9b::")[:12]
+_U_OCTET = 8
+"""Bits 64 to 71, which RFC 6052 2.2 keeps zero."""
+PLACES = {
+    32: (4, 5, 6, 7),
+    40: (5, 6, 7, 9),
+    48: (6, 7, 9, 10),
+    56: (7, 9, 10, 11),
+    64: (9, 10, 11, 12),
+    96: (12, 13, 14, 15),
+}
+"""The octets that have the IPv4 address, for each length of a prefix (RFC 6052 2.2)."""
+
+
+class Prefix:
+    """A translation prefix (RFC 6052 2.2): /32, /40, /48, /56, /64 or /96."""
+
+    def __init__(self, text: str) -> None:
+        """Read a prefix such as "64:ff9b::/96".
+
+        Raises:
+            ValueError: it is no translation prefix; the message says why.
+        """
+        network = parse_network(text)
+        if network.version != 6 or network.prefixlen not in PLACES:  # noqa: PLR2004  IP version
+            raise ValueError(f"{text!r} is not an IPv6 prefix of length 32, 40, 48, 56, 64 or 96 (RFC 6052 2.2)")
+        packed = int(network.first).to_bytes(16)
+        if network.ip.value != network.first:
+            raise ValueError(f"{text!r} has bits set behind its length; did you mean {network.cidr}?")
+        if packed[_U_OCTET]:
+            raise ValueError(f"{text!r} has bits 64 to 71 set, which must be zero (RFC 6052 2.2)")
+        well_known = packed == WELL_KNOWN + bytes(4)
+        if well_known and network.prefixlen != 96:  # noqa: PLR2004  the Well-Known Prefix's length
+            raise ValueError(f"{text!r} must be 64:ff9b::/96, the only length of the Well-Known Prefix (RFC 6052 2.2)")
+        self.text = str(network.cidr)
+        self.length: int = network.prefixlen
+        self.packed = packed[: self.length // 8]
+        self._positions = PLACES[self.length]
+        self._embedded = itemgetter(*self._positions)
+        self._forbidden = NON_GLOBAL_IPV4 if well_known else NO_SOURCE_IPV4
+
+    def decode(self, packed: bytes) -> bytes | None:
+        """Return the IPv4 address in an IPv6 address under this prefix, or None if it is no legal translation.
+
+        A suffix that is not zero is ignored (RFC 6052 2.2).
+        """
+        if packed[_U_OCTET]:
+            return None
+        ipv4 = bytes(self._embedded(packed))
+        return None if ipv4 in self._forbidden else ipv4
+
+    def encode(self, ipv4: bytes) -> bytes | None:
+        """Return the IPv6 address that stands for an IPv4 address, or None if it must not stand there."""
+        if ipv4 in self._forbidden:
+            return None
+        packed = bytearray(self.packed.ljust(16, b"\0"))
+        for position, byte in zip(self._positions, ipv4, strict=True):
+            packed[position] = byte
+        return bytes(packed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pattern:
+    """What the addresses that a DNS64 invents with one prefix have in common (RFC 6147 5.2, RFC 6052 2.2).
+
+    `head` is the prefix's octets, `tail` those behind the IPv4 address. Unlike a `Prefix`, it may be one that RFC 6052
+    forbids: what a DNS64 invents with it is invented all the same.
+    """
+
+    head: bytes
+    tail: bytes
+
+    @staticmethod
+    def read(packed: bytes, length: int) -> "tuple[Pattern, bytes] | None":
+        """Return what an address of 16 bytes would have of its prefix, if that were of `length`, and of IPv4.
+
+        None where bits 64 to 71 are set behind a short prefix.
+        """
+        octets, places = length // 8, PLACES[length]
+        if octets <= _U_OCTET and packed[_U_OCTET]:
+            return None
+        pattern = Pattern(head=packed[:octets], tail=packed[places[-1] + 1 :])
+        return pattern, bytes(packed[place] for place in places)
+
+    @property
+    def text(self) -> str:
+        """The prefix, such as "64:ff9b::/96"."""
+        return f"{unpack(self.head.ljust(16, bytes(1)))}/{len(self.head) * 8}"
+
+    @property
+    def prefix(self) -> Prefix | None:
+        """The prefix; None if it is one that RFC 6052 forbids."""
+        return None if self.defect else Prefix(self.text)
+
+    @property
+    def defect(self) -> str:
+        """What RFC 6052 has against the prefix; empty if nothing."""
+        try:
+            Prefix(self.text)
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    def covers(self, packed: bytes) -> bool:
+        """Whether an address is of this kind, and no native host's that lives beside, in a short prefix or a /64.
+
+        Behind the IPv4 address it has to have what was seen there, or zeros as it should be.
+        """
+        if not packed.startswith(self.head) or not (reading := Pattern.read(packed, len(self.head) * 8)):
+            return False
+        pattern, _ = reading
+        return pattern.tail == self.tail or not any(pattern.tail)
+
+
+class Mapping:
+    """An explicit address mapping (RFC 7757 3.2): an IPv4 block and the IPv6 block that stands for it."""
+
+    def __init__(self, ipv4: str, ipv6: str) -> None:
+        """Read both blocks; a length left out is 32 or 128.
+
+        Raises:
+            ValueError: they can't be mapped; the message says why.
+        """
+        four, six = parse_network(ipv4), parse_network(ipv6)
+        if four.version != 4 or six.version != 6:  # noqa: PLR2004  IP versions
+            raise ValueError(f"{ipv4!r} must be an IPv4 block and {ipv6!r} an IPv6 block")
+        self._suffix4: int = 32 - four.prefixlen
+        self.suffix6: int = 128 - six.prefixlen
+        if self._suffix4 > self.suffix6:
+            raise ValueError(f"{ipv6!r} has fewer addresses than {ipv4!r} (RFC 7757 3.2)")
+        for text, network in ((ipv4, four), (ipv6, six)):
+            if network.ip.value != network.first:
+                raise ValueError(f"{text!r} has bits set behind its length; did you mean {network.cidr}?")
+        self.text = f"{four.cidr} = {six.cidr}"
+        self._first4: int = four.first
+        self.first6: int = six.first
+
+    def decode(self, packed: bytes) -> bytes | None:
+        """Return the IPv4 address of an IPv6 address in the block (RFC 7757 3.3.2), or None if no packet has that.
+
+        Surplus suffix bits go.
+        """
+        suffix = int.from_bytes(packed) - self.first6
+        ipv4 = (self._first4 | suffix >> self.suffix6 - self._suffix4).to_bytes(4)
+        return None if ipv4 in NO_SOURCE_IPV4 else ipv4
+
+    def encode(self, ipv4: bytes) -> bytes | None:
+        """Return the IPv6 address of an IPv4 address (RFC 7757 3.3.1), or None if it has none here."""
+        suffix = int.from_bytes(ipv4) ^ self._first4
+        if suffix >> self._suffix4 or ipv4 in NO_SOURCE_IPV4:
+            return None
+        return (self.first6 | suffix << self.suffix6 - self._suffix4).to_bytes(16)
+
+    @property
+    def length4(self) -> int:
+        """The IPv4 block's prefix length."""
+        return 32 - self._suffix4

@@ -1,0 +1,1 @@
+"""What is so: the host, Postfix's settings, and what only an attempt shows. It judges nothing."""

@@ -1,0 +1,202 @@
+"""What Postfix must be told for milter64, and what in main.cf and master.cf would keep the two apart.
+
+milter64 belongs to the front alone, and goes first there: it deletes the Authentication-Results in our name that it
+finds, and another milter's before it would be among them.
+"""
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from milter64.audit.facts.postconf import Postfix, Service
+from milter64.audit.facts.smtpd_services import (
+    MILTERS,
+    POSTPONING,
+    PROTOCOL,
+    Case,
+    Kind,
+    Milter,
+    elements,
+    without_milters,
+)
+from milter64.config.listen_address import LOCALHOST
+from milter64.config.settings import Settings
+from milter64.mail.clean_text import clean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One parameter to set, in main.cf or, where `service` is given ("submission/inet"), in master.cf."""
+
+    service: str = ""
+    name: str
+    value: str
+
+    @property
+    def dense(self) -> str:
+        """The value for master.cf and `postconf -P`, which take no blanks; commas do as well, within braces too."""
+        return re.sub(r"\s+", ",", re.sub(r"\s*([,{}=])\s*", r"\1", self.value))
+
+    def command(self, directory: Path | None = None) -> str:
+        """Return the line for a shell that sets it, in Postfix's own folder or in another."""
+        if self.service:
+            words = ["-P", f"{self.service}/{self.name}={self.dense}"]
+        else:
+            words = ["-e", f"{self.name} = {self.value}"]
+        return shlex.join(["postconf", *(["-c", str(directory)] if directory else []), *words])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Something that doesn't go with milter64: where ("smtp/inet"), what, its remedy, and whether it breaks mail."""
+
+    where: str
+    what: str
+    remedy: str
+    breaks: bool = True
+
+
+def plan(postfix: Postfix, settings: Settings) -> tuple[Setting, ...]:
+    """Return what is to be set, in order; nothing where all is as it should be."""
+    return tuple(_plan(Case(postfix, settings)))
+
+
+def check(postfix: Postfix, settings: Settings) -> tuple[Trouble, ...]:
+    """Return what is wrong as Postfix is set now, what keeps milter64 from its work first."""
+    return tuple(sorted(_check(Case(postfix, settings)), key=lambda trouble: not trouble.breaks))
+
+
+def _plan(case: Case) -> Iterator[Setting]:
+    for service in (None, *(each for each in case.fronts if MILTERS in each.overrides)):
+        chroot = service.chroot if service else any(front.chroot for front in case.fronts)
+        listed = case.listed(service)
+        # In any spelling, even one that the chroot hides: what leads to us is us.
+        others = [each for each in listed if not any(case.ours(each, chroot=inside) for inside in (True, False))]
+        first = listed[0] if listed and case.ours(listed[0], chroot=chroot) else None
+        once = len(others) == len(listed) - 1
+        if not (first and once and case.reaches(service, first)) or any(case.lacking(service, first.own)):
+            value = ", ".join([case.element(service, first.own if first else {}), *(each.text for each in others)])
+            yield Setting(service=service.key if service else "", name=MILTERS, value=value)
+    for service, kind in case.smtpds:
+        if kind in (Kind.SUBMISSION, Kind.BACK) and not without_milters(case.postfix, service):
+            kept = [each.text for each in case.listed(service) if not case.ours(each, chroot=service.chroot)]
+            # Without a list of its own it has main.cf's, in which we are, or will be.
+            if MILTERS not in service.overrides or len(kept) != len(case.listed(service)):
+                yield Setting(service=service.key, name=MILTERS, value=", ".join(kept))
+
+
+def _check(case: Case) -> Iterator[Trouble]:
+    if case.hidden:
+        ours = case.settings.milter.socket
+        better = f"unix:{case.queue / case.named(None).removeprefix('unix:')}"
+        yield Trouble(
+            where="milter.socket",
+            what=f"smtpd is chrooted into {case.queue} and can't see {ours}",
+            remedy=f'write socket = "{better}" in milter64\'s configuration, and make that folder',
+        )
+    if case.offered and not all(map(case.reached, case.fronts)):
+        yield Trouble(
+            where="milter.socket",
+            what=f"Postfix, by its inet_protocols, can't reach {case.settings.milter.socket}",
+            remedy=f'write socket = "inet:{case.settings.milter.socket.address[1]}@{LOCALHOST}" in milter64\'s '
+            "configuration, and restart it",
+        )
+    if not case.fronts:
+        yield Trouble(where="master.cf", what="there is no smtpd on port 25", remedy="begin one with smtp or 25")
+    for service in case.fronts:
+        yield from _front(case, service)
+    for service, _ in case.smtpds:
+        if not without_milters(case.postfix, service):
+            yield from _unreached(case, service.key, service, case.listed(service))
+    yield from _unreached(case, "non_smtpd_milters", None, elements(case.postfix.value("non_smtpd_milters")))
+    wanted = {setting.service: setting for setting in _plan(case)}
+    for service, kind in case.smtpds:
+        what = {
+            Kind.SUBMISSION: "users' mail would be judged",
+            Kind.BACK: "mail that comes back would be judged again",
+        }
+        if kind in what and _asks(case, service):
+            remedy = f"in master.cf, set -o {MILTERS}={wanted[service.key].dense} for it"
+            yield Trouble(where=service.key, what=what[kind], remedy=remedy)
+    local = [each for each in elements(case.postfix.value("non_smtpd_milters")) if case.ours(each, chroot=False)]
+    if local:
+        yield Trouble(
+            where="non_smtpd_milters",
+            what="mail from this host has no client that could be judged",
+            remedy="take milter64 out",
+        )
+
+
+def _unreached(case: Case, where: str, service: Service | None, listed: Iterable[Milter]) -> Iterator[Trouble]:
+    """Yield each milter, be it ours or another, at an address of a family that Postfix has no use for."""
+    protocols = case.postfix.value("inet_protocols", service)
+    for each in listed:
+        if not case.reaches(service, each):
+            what = f"with inet_protocols = {protocols} it can't reach {each.socket}, and puts mail off"
+            ours = case.ours(each, chroot=False)
+            better = f"have it listen on {case.loopback(service)} or on a unix socket, and name that"
+            yield Trouble(where=where, what=clean(what), remedy=f"name it as {case.named(service)}" if ours else better)
+
+
+def _front(case: Case, service: Service) -> Iterator[Trouble]:
+    """Yield what is wrong with one smtpd that strangers talk to."""
+    where, listed = service.key, case.listed(service)
+    places = [place for place, each in enumerate(listed) if case.ours(each, chroot=service.chroot)]
+    if without_milters(case.postfix, service):
+        yield Trouble(
+            where=where, what="receive_override_options has no_milters: no milter is asked", remedy="take that out"
+        )
+    if case.postfix.value("smtpd_proxy_filter", service):
+        yield Trouble(
+            where=where,
+            what="smtpd_proxy_filter keeps the message from milters: forged fields stay, ours are not added",
+            remedy="let the filter take mail after the queue (content_filter)",
+        )
+    if not places:
+        unseen = [each for each in listed if service.chroot and case.ours(each, chroot=False)]
+        if unseen:
+            what = f"in its chroot there is no {unseen[0].socket}"
+        elif MILTERS in service.overrides:
+            what = "it has smtpd_milters of its own, without milter64; main.cf's has no effect here"
+        else:
+            what = "milter64 is not asked"
+        yield Trouble(where=where, what=clean(what), remedy=f"name it as {case.named(service)}, first in smtpd_milters")
+        return
+    if places[0]:
+        before = ", ".join(each.socket for each in listed[: places[0]])
+        yield Trouble(
+            where=where,
+            what=clean(f"{before} comes before milter64, which takes its Authentication-Results for forged"),
+            remedy="put milter64 first; what reads its results, as OpenDMARC does, must come behind it",
+        )
+    if places[1:]:
+        yield Trouble(where=where, what="milter64 is asked more than once", remedy="name it once")
+    yield from _values(case, service, listed[places[0]].own)
+
+
+def _values(case: Case, service: Service, own: Mapping[str, str]) -> Iterator[Trouble]:
+    """Yield what is wrong with the settings that count for us."""
+    deadline = f"dns.deadline of {case.settings.dns.deadline:g} s"
+    for name, wanted, value in case.lacking(service, own):
+        match name, value:
+            case "default_action", "accept":
+                what = "accept lets mail in unjudged, forged results and all, while milter64 is away"
+            case "default_action", ("tempfail" | "shutdown"):
+                what = f"{value} makes mail wait while milter64 is away, though it only observes"
+            case "default_action", _:
+                what = f"{value}: mail is lost or held while milter64 is away"
+            case "protocol", _:
+                what = f"{value}: below {PROTOCOL} milter64 is sent what it has no use for, and must reply to all of it"
+            case _:
+                what = f"{value} is over before a verdict that takes the {deadline}"
+        harmless = name == "protocol" or (name == "default_action" and value in ("accept", *POSTPONING))
+        yield Trouble(
+            where=f"{service.key} milter_{name}", what=clean(what), remedy=f"set {wanted}", breaks=not harmless
+        )
+
+
+def _asks(case: Case, service: Service) -> bool:
+    asked = any(case.ours(each, chroot=service.chroot) for each in case.listed(service))
+    return asked and not without_milters(case.postfix, service)

@@ -1,0 +1,19 @@
+"""The checks, one file each; a check answers and never decides, logs or counts. Each is listed here once."""
+
+from collections.abc import Callable, Mapping
+
+from milter64.checks import helo_name, iprev, spf, unreadable_mailbox
+from milter64.dns.resolver import Lookup
+from milter64.mail.finding import Finding, Key
+from milter64.mail.session import Envelope
+
+LOCAL = (helo_name.local, unreadable_mailbox.sender)
+"""Checks that take no asking."""
+
+REMOTE: Mapping[Key, Callable[[Envelope, Lookup], Finding]] = {
+    (spf.NAME, spf.HELO): spf.helo,
+    (spf.NAME, spf.MAILFROM): spf.mailfrom,
+    (iprev.NAME, iprev.PROPERTY): iprev.iprev,
+    (helo_name.NAME, helo_name.PROPERTY): helo_name.forward,
+}
+"""Checks that take DNS, by the question that they answer."""

@@ -1,0 +1,59 @@
+"""The command `milter64`: a verb for each file here."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+from milter64 import __version__
+from milter64.cli.terminal_layout import Screen
+from milter64.config.load_file import DEFAULT, ConfigError
+
+VERBS = {
+    "run": "serve the milter protocol",
+    "check-config": "say all that is wrong with a configuration",
+    "translate": "decode and encode addresses with the configured prefixes",
+    "explain": "show step by step how a sender would be judged",
+    "discover": "find the prefixes of the translators before this host, and propose [translation]",
+    "postfix": "print the lines that tell Postfix, and check its settings",
+    "audit": "find what is wrong with this mail host and its network",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(os.EX_USAGE, f"{self.prog}: {message}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line says, and return an exit code of sysexits.h.
+
+    The module of a verb has `arguments(parser)`, which adds its own, and `main(arguments) -> int`. It is imported if
+    its verb is given: most verbs need neither libmilter nor DNS.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    parser = _Parser(prog="milter64", description="A milter that knows the real client behind NAT64.")
+    parser.add_argument("--version", action="version", version=f"milter64 {__version__}")
+    verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
+    for verb, purpose in VERBS.items():
+        verb_parser = verbs.add_parser(verb, help=purpose, description=f"{purpose.capitalize()}.")
+        verb_parser.add_argument("--config", type=Path, metavar="FILE", help=f"default: {DEFAULT}, if it is there")
+        if verb in argv[:1]:
+            module = import_module(f"milter64.cli.{verb.replace('-', '_')}")
+            module.arguments(verb_parser)
+            verb_parser.set_defaults(main=module.main)
+    arguments = parser.parse_args(argv)
+    try:
+        code = int(arguments.main(arguments))
+        print(end="", flush=True)  # noqa: T201  standard output may be closed
+    except ConfigError as error:
+        Screen(sys.stderr).problems(error)
+        return os.EX_CONFIG
+    except BrokenPipeError:  # as by `| head`; Python would complain again when it flushes at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return os.EX_OK
+    return code

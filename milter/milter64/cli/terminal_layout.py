@@ -1,0 +1,57 @@
+"""Layout for people: aligned tables, and colour on a terminal only."""
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+from milter64.config.load_file import ConfigError
+from milter64.mail.clean_text import clean
+
+_COLOURS = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33}
+_ESCAPE = re.compile("\x1b\\[[0-9]*m")
+
+
+class Screen:
+    """A stream that people read; plain where it is no terminal, or where NO_COLOR is set (https://no-color.org)."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        """Write to `stream`, standard output by default."""
+        self._stream = stream or sys.stdout
+        self._coloured = self._stream.isatty() and not os.environ.get("NO_COLOR")
+
+    def paint(self, text: str, colour: str) -> str:
+        """Return text in "bold", "dim", "red", "green" or "yellow", if there is colour here."""
+        return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self._coloured else text
+
+    def line(self, text: str = "") -> None:
+        """Write a line."""
+        print(text, file=self._stream)
+
+    def title(self, text: str) -> None:
+        """Write the heading of what follows."""
+        self.line(self.paint(text, "bold"))
+
+    def table(self, rows: Iterable[Sequence[str]], head: Sequence[str] = (), *, indent: int = 0) -> None:
+        """Write rows of as many cells each, aligned in columns two spaces apart; painted cells count as they look."""
+        shown = [[self.paint(cell, "dim") for cell in head], *rows] if head else list(rows)
+        widths = [max(map(_width, column)) for column in zip(*shown, strict=True)]
+        for row in shown:
+            cells = [cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
+            self.line(" " * indent + "  ".join(cells).rstrip())
+
+    def problems(self, error: ConfigError) -> None:
+        """Write all that is wrong with a configuration."""
+        count = len(error.problems)
+        self.title(f"{clean(str(error.path))}: {count} {'error' if count == 1 else 'errors'}")
+        rows = []
+        for problem in error.problems:
+            line = "" if problem.line is None else str(problem.line)
+            rows.append((line, self.paint(problem.key, "bold"), self.paint(problem.what, "red")))
+            rows.append(("", "", problem.remedy))
+        self.table(rows, ("LINE", "KEY", "WHAT IS WRONG, AND ITS REMEDY"))
+
+
+def _width(cell: str) -> int:
+    return len(_ESCAPE.sub("", cell))

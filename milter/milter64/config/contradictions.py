@@ -1,0 +1,75 @@
+"""What is wrong with values that are well written, or seldom meant."""
+
+from collections.abc import Iterator
+
+from milter64.address.networks import Networks, pack
+from milter64.config.settings import Settings
+from milter64.config.toml_reader import Problem, show
+from milter64.dns.query import nameserver
+from milter64.mail.session import split
+from milter64.store import store_url
+
+
+def open_to_others(settings: Settings) -> Iterator[Problem]:
+    """Return what is valid, and yet seldom meant: numbers that other hosts can read."""
+    listen = settings.metrics.listen
+    if listen and not all(pack(host) in _LOOPBACK for host in listen.hosts):
+        yield Problem(
+            key="metrics.listen",
+            what=f"open to whoever reaches {listen.address[0]}",
+            remedy='write "127.0.0.1:9864", or have a firewall let in none but Prometheus',
+        )
+
+
+_LOOPBACK = Networks(("127.0.0.0/8", "::1/128"))
+
+
+def contradictions(settings: Settings) -> Iterator[Problem]:
+    """Return what is wrong with values that are well written."""
+    grey = settings.greylist
+    for key, holds, what, remedy in (
+        ("dns.timeout", settings.dns.timeout > 0, "no time at all", 'write a time such as "2s"'),
+        ("dns.deadline", settings.dns.deadline > 0, "no time at all", 'write a time such as "8s"'),
+        (
+            "greylist.retry_window",
+            grey.retry_window > grey.delay,
+            "ends before greylist.delay does, so that no retry could pass",
+            "make it longer than the delay",
+        ),
+        ("greylist.ipv4_prefix", 0 <= grey.ipv4_prefix <= 32, "no prefix length of IPv4", "write 0 to 32"),  # noqa: PLR2004  as it says
+        ("greylist.ipv6_prefix", 0 <= grey.ipv6_prefix <= 128, "no prefix length of IPv6", "write 0 to 128"),  # noqa: PLR2004  as it says
+    ):
+        if not holds:
+            yield Problem(key=key, what=what, remedy=remedy)
+    for server in settings.dns.nameservers:
+        try:
+            nameserver(server)
+        except ValueError as error:
+            yield Problem(key="dns.nameservers", what=str(error), remedy="write its address; names are not looked up")
+    for recipient in grey.skip_recipients:
+        local, domain = split(recipient)
+        if recipient not in (f"{local}@{domain}", local.lower()):
+            yield Problem(
+                key="greylist.skip_recipients",
+                what=f"{show(recipient)} would never match",
+                remedy=f"write {show(f'{local}@{domain}' if domain else local.lower())}",
+            )
+    if grey.store == "memory:" and (settings.milter.workers or 1) > 1:
+        yield Problem(
+            key="greylist.store",
+            what="each of several workers would have a greylist of its own",
+            remedy='write milter.workers = 1, or "sqlite:/path"',
+        )
+    yield from _store_problem(grey.store)
+
+
+def _store_problem(url: str) -> Iterator[Problem]:
+    what = ""
+    try:
+        path = store_url.parse(url)
+        if path and (path.name in ("", "..") or url.endswith("/")):
+            what = f"{show(url)} names no file"
+    except ValueError as error:
+        what = str(error)
+    if what:
+        yield Problem(key="greylist.store", what=what, remedy='write "sqlite:/path" or "memory:"')

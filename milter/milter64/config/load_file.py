@@ -1,0 +1,135 @@
+"""The configuration's file: one of TOML, all of it optional, read into settings, or all that is wrong with it."""
+
+from codecs import BOM_UTF8
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from milter64.address import translation_prefix
+from milter64.address.networks import Networks, parse_network
+from milter64.address.translation_prefix import Prefix
+from milter64.config.contradictions import contradictions
+from milter64.config.settings import _HELO, BY_DNS, IPREV_RESULTS, SPF_RESULTS, Settings
+from milter64.config.toml_reader import Problem, Reader, Wrong, build, placed, read, show
+from milter64.mail.clean_text import clean
+
+DEFAULT = Path("/etc/milter64/milter64.toml")
+
+
+class ConfigError(ValueError):
+    """A file that can't be used: `path`, and all its `problems`."""
+
+    def __init__(self, path: Path, problems: list[Problem]) -> None:
+        super().__init__(path, problems)
+        self.path = path
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"{clean(str(self.path), _WIDE)}{f':{problem.line}' if problem.line else ''}: "
+            f"{f'{problem.key}: ' if problem.key else ''}{problem.what}; {problem.remedy}"
+            for problem in self.problems
+        )
+
+
+def load(path: Path | None = None) -> Settings:
+    """Return the settings in a file; without `path` those of `DEFAULT`, which need not be there.
+
+    Raises:
+        ConfigError: the file can't be read, or something in it is wrong.
+    """
+    file = path or DEFAULT
+    try:
+        raw = read(file)
+    except OSError as error:
+        if path is None and isinstance(error, FileNotFoundError):
+            return Settings()
+        problem = Problem(what=f"can't be read: {error.strerror}", remedy="name a file that can be read")
+        raise ConfigError(file, [problem]) from error
+    if raw.startswith(BOM_UTF8):
+        problem = Problem(line=1, what="begins with a byte order mark", remedy="save it as UTF-8 without one")
+        raise ConfigError(file, [problem])
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        problem = Problem(line=line, what=f"byte 0x{raw[error.start]:02x} is not UTF-8", remedy="save it as UTF-8")
+        raise ConfigError(file, [problem]) from error
+    settings, problems = parse(text)
+    if problems:
+        raise ConfigError(file, problems)
+    return settings
+
+
+def parse(text: str) -> tuple[Settings, list[Problem]]:
+    """Return the settings in a text, and all that is wrong with them."""
+    settings, problems = build(Settings, text, _READERS, _WORDS)
+    if not any(not problem.key for problem in problems):
+        wrong = {problem.key for problem in problems}
+        problems += [problem for problem in contradictions(settings) if problem.key not in wrong]
+        problems = placed(problems, text) if problems else []
+    return settings, list(_presentable(problems))
+
+
+_MOST = 100
+"""Problems that are told, and"""
+
+
+_WIDE = 500
+"""characters of each part of one."""
+
+
+def _presentable(problems: list[Problem]) -> Iterator[Problem]:
+    """Return what people can be shown of problems: the file may hold anything."""
+    for each in problems[:_MOST]:
+        what, remedy = clean(each.what, _WIDE), clean(each.remedy, _WIDE)
+        yield Problem(key=clean(each.key, _WIDE), line=each.line, what=what, remedy=remedy)
+    if problems[_MOST:]:
+        what = f"{len(problems) - _MOST} more like these"
+        yield Problem(line=problems[_MOST].line, what=what, remedy="mend these first")
+
+
+_WORDS: Mapping[str, list[str]] = {
+    "helo.actions": sorted(BY_DNS[_HELO] | {"malformed", "literal", "own-name"}),
+    "iprev.actions": sorted(IPREV_RESULTS),
+    "iprev.ipv6_actions": sorted(IPREV_RESULTS),
+    "spf.helo_actions": sorted(SPF_RESULTS),
+    "spf.actions": sorted(SPF_RESULTS),
+}
+
+
+def _prefix(value: object) -> Prefix:
+    try:
+        return Prefix(str(value))
+    except ValueError as error:
+        raise Wrong(str(error), 'write a prefix such as "64:ff9b::/96"') from error
+
+
+def _mapping(value: object) -> translation_prefix.Mapping:
+    form = '{ ipv4 = "192.0.2.1", ipv6 = "2001:db8:aaaa::1" }'
+    if not isinstance(value, dict) or value.keys() != {"ipv4", "ipv6"}:
+        raise Wrong(f"{show(value)} is no mapping", f"write {form}")
+    try:
+        return translation_prefix.Mapping(str(value["ipv4"]), str(value["ipv6"]))
+    except ValueError as error:
+        raise Wrong(str(error), f"write two blocks, such as {form}") from error
+
+
+def _networks(value: object) -> Networks:
+    if not isinstance(value, list):
+        raise Wrong(f"{show(value)} is of the wrong kind", 'write a list, such as ["192.0.2.0/24", "2001:db8::/32"]')
+    wrong = [text for text in map(str, value) if not _is_network(text)]
+    if wrong:
+        plural = "are no networks" if len(wrong) > 1 else "is no network"
+        raise Wrong(f"{', '.join(map(show, wrong))} {plural}", "write 192.0.2.0/24, 2001:db8::/32 or a single address")
+    return Networks(value)
+
+
+def _is_network(text: str) -> bool:
+    try:
+        parse_network(text)
+    except ValueError:
+        return False
+    return True
+
+
+_READERS: Mapping[type, Reader] = {Prefix: _prefix, translation_prefix.Mapping: _mapping, Networks: _networks}

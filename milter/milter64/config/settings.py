@@ -1,0 +1,124 @@
+"""The configuration: one TOML file, all of it optional, into frozen settings.
+
+Each part's settings stand beside its code; here they are put together, and what no part can see for itself is checked.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from milter64.address import translation_prefix
+from milter64.address.client import Origin
+from milter64.address.translation_prefix import Prefix
+from milter64.address.translator import Translator
+from milter64.checks import helo_name, iprev, spf, unreadable_mailbox
+from milter64.checks.helo_name import Settings as HeloSettings
+from milter64.checks.iprev import Settings as IprevSettings
+from milter64.checks.spf import Settings as SpfSettings
+from milter64.config.listen_address import MetricsSettings
+from milter64.config.listen_address import Settings as MilterSettings
+from milter64.dns.resolver import Settings as DnsSettings
+from milter64.greylist.settings import Settings as GreylistSettings
+from milter64.headers.settings import Settings as HeadersSettings
+from milter64.judging.settings import Settings as JudgingSettings
+from milter64.mail.action import Action
+from milter64.mail.finding import Key
+from milter64.policy.action_table import Policy
+from milter64.policy.exemptions import Trust
+from milter64.telemetry.log import Settings as LogSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Translation:
+    """The table [translation]: whose IPv6 addresses stand for IPv4 ones."""
+
+    prefixes: tuple[Prefix, ...] = (Prefix("64:ff9b::/96"),)
+    explicit: tuple[translation_prefix.Mapping, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The whole file, one field a table."""
+
+    mode: Literal["enforce", "observe"] = "enforce"
+    milter: MilterSettings = field(default_factory=MilterSettings)
+    translation: Translation = field(default_factory=Translation)
+    dns: DnsSettings = field(default_factory=DnsSettings)
+    trust: Trust = field(default_factory=Trust)
+    helo: HeloSettings = field(default_factory=HeloSettings)
+    iprev: IprevSettings = field(default_factory=IprevSettings)
+    spf: SpfSettings = field(default_factory=SpfSettings)
+    greylist: GreylistSettings = field(default_factory=GreylistSettings)
+    headers: HeadersSettings = field(default_factory=HeadersSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+
+    @property
+    def authserv_id(self) -> str:
+        """The name that our Authentication-Results bear, empty for the mail server's own."""
+        return self.milter.authserv_id
+
+    def translator(self) -> Translator:
+        """Return what decodes clients' addresses."""
+        spared = (self.trust.networks, self.trust.relays)
+        return Translator(self.translation.prefixes, self.translation.explicit, spared=spared)
+
+    def policy(self) -> Policy:
+        """Return the table of what each finding leads to, and the questions that are asked."""
+        table: dict[tuple[str, str, str, Origin], Action] = {}
+        for origin in Origin:
+            for key, actions in self._actions(origin).items():
+                table |= {(*key, result, origin): action for result, action in actions.items()}
+            table |= {
+                (unreadable_mailbox.NAME, of, unreadable_mailbox.UNREADABLE, origin): Action.REJECT
+                for of in (unreadable_mailbox.SENDER, unreadable_mailbox.RECIPIENT)
+            }
+        # An enabled check is asked even if nothing follows, for the header; where a HELO name leads stands in none.
+        helo_leads = not self.helo.actions.keys().isdisjoint(BY_DNS[_HELO])
+        asked = {_SPF_HELO: self.spf.enabled, _SPF: self.spf.enabled, _IPREV: self.iprev.enabled, _HELO: helo_leads}
+        return Policy(
+            table,
+            {key: BY_DNS[key] for key, is_asked in asked.items() if is_asked},
+            greylisting=self.greylist.enabled,
+            apply_to_all=self.greylist.apply == "all",
+            judge_private=self.trust.judge_private,
+        )
+
+    def judging(self) -> JudgingSettings:
+        """Return what the engine needs to know."""
+        return JudgingSettings(
+            policy=self.policy(),
+            greylist=self.greylist,
+            trust=self.trust,
+            deadline=self.dns.deadline,
+            own_name=self.authserv_id,
+            headers=self.headers.any,
+            observe=self.mode == "observe",
+        )
+
+    def _actions(self, origin: Origin) -> Mapping[Key, Mapping[str, Action]]:
+        special = self.iprev.ipv6_actions if origin is Origin.IPV6 else None
+        return {
+            _HELO: self.helo.actions,
+            _SPF_HELO: self.spf.helo_actions,
+            _SPF: self.spf.actions,
+            _IPREV: self.iprev.actions if special is None else special,
+        }
+
+
+_SPF_HELO: Key = (spf.NAME, spf.HELO)
+_SPF: Key = (spf.NAME, spf.MAILFROM)
+_IPREV: Key = (iprev.NAME, iprev.PROPERTY)
+_HELO: Key = (helo_name.NAME, helo_name.PROPERTY)
+
+SPF_RESULTS = frozenset({"none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"})
+"""RFC 7208 2.6."""
+IPREV_RESULTS = frozenset({"pass", "fail", "temperror", "permerror"})
+"""RFC 8601 2.7.3."""
+BY_DNS: Mapping[Key, frozenset[str]] = {
+    _SPF_HELO: SPF_RESULTS,
+    _SPF: SPF_RESULTS,
+    _IPREV: IPREV_RESULTS,
+    _HELO: frozenset({"pass", "fail", "temperror"}),
+}
+"""The questions that take DNS, each with the results that only DNS gives."""

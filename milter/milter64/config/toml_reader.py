@@ -1,0 +1,283 @@
+"""TOML into frozen dataclasses: all errors at once, each with its key, its line and its remedy.
+
+A dataclass is its table's description: a field's name is the key, its annotation what may stand there, its default what
+counts when nothing does. A float is seconds, written "90s", "5m", "48h" or "36d". An unknown key is an error. Where a
+field's metadata have "read", that function makes its value.
+"""
+
+import dataclasses
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import Enum
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeGuard, TypeVar, get_args, get_origin, get_type_hints
+
+from milter64.config.toml_lines import DEEPEST, LONG_KEY, deepest_line, depth, lines
+
+Made = TypeVar("Made")
+
+_LARGEST = 1 << 24
+"""Bytes of a file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something wrong in a file: at which key ("spf.actions.fail"), in which line if known, and how to mend it."""
+
+    key: str = ""
+    line: int | None = None
+    what: str
+    remedy: str
+
+
+class Wrong(ValueError):  # noqa: N818  a value is wrong, the program is not
+    """A value can't stand where it stands."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.remedy = remedy
+
+
+Reader = Callable[[object], object]
+"""Makes a value of what tomllib gives, or raises Wrong."""
+
+
+def read(file: Path) -> bytes:
+    """Return what is in a file, and not in a pipe or a device, which might keep us waiting for ever, or never end.
+
+    Raises:
+        OSError: it can't be read, is none, or is too large.
+    """
+    with open(file, "rb", opener=_at_once) as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            raise OSError(0, "no regular file")
+        if len(raw := opened.read(_LARGEST + 1)) > _LARGEST:
+            raise OSError(0, f"more than {_LARGEST} bytes")
+    return raw
+
+
+def _at_once(file: str, flags: int) -> int:
+    return os.open(file, flags | os.O_NONBLOCK)
+
+
+def build(
+    root: type[Made], text: str, readers: Mapping[type, Reader], words: Mapping[str, Iterable[str]]
+) -> tuple[Made, list[Problem]]:
+    """Return `root` made of a TOML text, and all that is wrong with it; where a value is wrong, its default stands.
+
+    `readers` read types of one's own; `words` has, for the path of each table of words, those that it may hold.
+    """
+    if deep := LONG_KEY.search(text):
+        return root(), [_too_deep(text.count("\n", 0, deep.start()) + 1)]
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        return root(), [_syntax_problem(str(error), text)]
+    except RecursionError:
+        return root(), [_too_deep(deepest_line(text))]
+    except ValueError:  # Python reads no number that long
+        longest = max(_NUMBER.finditer(text), key=lambda number: len(number[0]), default=None)
+        line = text.count("\n", 0, longest.start()) + 1 if longest else None
+        return root(), [Problem(line=line, what="a number of thousands of digits", remedy="write a shorter one")]
+    if depth(table) > DEEPEST:
+        return root(), [_too_deep(deepest_line(text))]
+    builder = _Builder(readers, words, list(keys(root)))
+    return builder.build(root, table, ""), builder.problems
+
+
+def keys(section: type, path: str = "") -> Iterator[str]:
+    """Return the dotted names of all keys that a dataclass describes, tables apart."""
+    for name, hint in get_type_hints(section).items():
+        if _is_section(hint) and "read" not in _field(section, name).metadata:
+            yield from keys(hint, f"{path}{name}.")
+        else:
+            yield f"{path}{name}"
+
+
+def placed(problems: Iterable[Problem], text: str) -> list[Problem]:
+    """Return a valid text's problems with their lines, and in their order; a key that isn't there has its table's."""
+    where = lines(text)
+
+    def line(key: str) -> int | None:
+        return where.get(key) or (line(key.rpartition(".")[0]) if key else None)
+
+    found = [dataclasses.replace(problem, line=line(problem.key)) for problem in problems]
+    return sorted(found, key=lambda problem: problem.line or 0)
+
+
+class _Builder:
+    """Makes dataclasses of tables, and collects what is wrong with them in `problems`."""
+
+    def __init__(self, readers: Mapping[type, Reader], words: Mapping[str, Iterable[str]], known: list[str]) -> None:
+        self._readers = readers
+        self._words = words
+        self._known = known
+        self.problems: list[Problem] = []
+
+    def build(self, section: type[Made], table: Mapping[str, object], path: str) -> Made:
+        hints = get_type_hints(section)
+        values = {}
+        for name, value in table.items():
+            key = path + name
+            if name not in hints:
+                self._unknown(key, name, hints)
+                continue
+            with self._noting(key):
+                _expect_printable(value)
+                read = _field(section, name).metadata.get("read")
+                values[name] = read(value) if read else self._read(hints[name], value, key)
+        return section(**values)
+
+    @contextmanager
+    def _noting(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except Wrong as wrong:
+            self.problems.append(Problem(key=key, what=str(wrong), remedy=wrong.remedy))
+
+    def _unknown(self, key: str, name: str, siblings: Iterable[str]) -> None:
+        homes = [known for known in self._known if known.rpartition(".")[2] == name]
+        suggestion = homes[0] if len(homes) == 1 else _near(name, siblings)
+        remedy = f'did you mean "{suggestion}"?' if suggestion else f"possible are {', '.join(siblings)}"
+        self.problems.append(Problem(key=key, what="unknown key", remedy=remedy))
+
+    def _read(self, hint: Any, value: object, key: str) -> object:  # noqa: ANN401  annotations are of no one type
+        if get_origin(hint) is UnionType:  # TOML has no null: the None of `X | None` is the key's absence
+            [hint] = set(get_args(hint)) - {NoneType}
+        if hint in self._readers:
+            return self._readers[hint](value)
+        if _is_section(hint):
+            return self.build(hint, _expect(dict, value, "a table"), f"{key}.")
+        if get_origin(hint) is tuple:
+            return self._read_list(get_args(hint)[0], value, key)
+        if get_origin(hint) is Mapping:
+            return self._read_words(get_args(hint)[1], value, key)
+        return _scalar(hint, value)
+
+    def _read_list(self, hint: Any, value: object, key: str) -> tuple[object, ...]:  # noqa: ANN401  as above
+        made = []
+        for element in _expect(list, value, 'a list, such as ["one", "two"]'):
+            with self._noting(key):
+                _expect_printable(element)
+                made.append(self._read(hint, element, key))
+        return tuple(made)
+
+    def _read_words(self, hint: type[Enum], value: object, key: str) -> Mapping[str, object]:
+        made = {}
+        for word, element in _expect(dict, value, "a table").items():
+            if word not in self._words[key]:
+                self._unknown(f"{key}.{word}", word, self._words[key])
+                continue
+            with self._noting(f"{key}.{word}"):
+                made[word] = _scalar(hint, element)
+        return made
+
+
+def _is_section(hint: object) -> TypeGuard[type]:
+    return isinstance(hint, type) and dataclasses.is_dataclass(hint)
+
+
+def _field(section: type, name: str) -> dataclasses.Field[object]:
+    return next(field for field in dataclasses.fields(section) if field.name == name)
+
+
+_LONGEST_NAME = 100
+
+
+def _near(word: str, words: Iterable[str]) -> str | None:
+    return next(iter(get_close_matches(word[:_LONGEST_NAME], list(words), 1)), None)
+
+
+_DESCRIPTIONS = {bool: "true or false", int: "a whole number", str: 'a text in quotes, "so"'}
+
+
+def _scalar(hint: Any, value: object) -> object:  # noqa: ANN401  annotations are of no one type
+    if hint is float:
+        return seconds(value)
+    if get_origin(hint) is Literal:
+        return _one_of(get_args(hint), value)
+    if issubclass(hint, Enum):
+        return hint[_one_of([name.lower() for name in hint.__members__], value).upper()]
+    return _expect(hint, value, _DESCRIPTIONS[hint])
+
+
+def _one_of(words: Iterable[str], value: object) -> str:
+    suggestion = _near(value, words) if isinstance(value, str) else None
+    if isinstance(value, str) and value in words:
+        return value
+    remedy = f'did you mean "{suggestion}"?' if suggestion else f"possible are {', '.join(map(show, words))}"
+    raise Wrong(f"{show(value)} is not possible here", remedy)
+
+
+def _expect(kind: type[Made], value: object, description: str) -> Made:
+    if type(value) is kind:  # to isinstance, true is an int
+        return value
+    raise Wrong(f"{show(value)} is of the wrong kind", f"write {description}")
+
+
+def _expect_printable(value: object) -> None:
+    if isinstance(value, str) and not value.isprintable():
+        character = next(character for character in value if not character.isprintable())
+        raise Wrong(f"{show(value)} holds the character U+{ord(character):04X}", "write it without")
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+_CENTURY = 36500 * 86400.0
+
+
+def seconds(value: object) -> float:
+    """Read a length of time, such as "90s".
+
+    Raises:
+        Wrong: it is none.
+    """
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)", value) if isinstance(value, str) else None
+    if not match:
+        raise Wrong(f"{show(value)} is no length of time", 'write it with a unit, such as "90s", "5m", "48h" or "36d"')
+    if (length := float(match[1]) * _UNITS[match[2]]) > _CENTURY:
+        raise Wrong("a time of more than a hundred years", 'write no more than "36500d"')
+    return length
+
+
+_MOST_BITS = 400
+
+
+def show(value: object) -> str:
+    """Return a value as TOML writes it, or nearly so."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case int() if value.bit_length() > _MOST_BITS:
+            return f"a number of {value.bit_length()} bits"
+        case str():
+            return f'"{value}"'
+        case list():
+            return f"[{', '.join(map(show, value))}]"
+        case dict():
+            return f"{{{', '.join(f'{key} = {show(inner)}' for key, inner in value.items())}}}"
+        case _:
+            return str(value)
+
+
+def _syntax_problem(message: str, text: str) -> Problem:
+    match = re.fullmatch(r"(.*) \(at (?:line ([0-9]+), column ([0-9]+)|end of document)\)", message)
+    what = f"not valid TOML: {match[1] if match else message}"
+    if match and match[2]:
+        return Problem(line=int(match[2]), what=f"{what}, in column {match[3]}", remedy="see https://toml.io")
+    return Problem(line=text.rstrip().count("\n") + 1, what=what, remedy="see https://toml.io")
+
+
+def _too_deep(line: int) -> Problem:
+    return Problem(line=line, what=f"nested more than {DEEPEST} deep", remedy="write tables as [spf], [spf.actions]")
+
+
+_NUMBER = re.compile(r"[0-9_]+")

@@ -1,0 +1,137 @@
+"""One question to one nameserver, over UDP or TCP.
+
+The datagram socket is connected, so that the kernel drops what comes from elsewhere and reports a closed port at once.
+What arrives and is no answer to this question (garbage, a wrong id, a wrong question) is as good as nothing: a stranger
+who guesses must not be able to end the wait for the real answer.
+"""
+
+import os
+import re
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from milter64.address.networks import pack
+from milter64.dns.message import Query, Response
+
+_LARGEST_DATAGRAM = 65535
+_LARGEST_PORT = 65535
+_NAMESERVER = re.compile(
+    r"(?:\[(?P<v6>.*:.*)]|(?P<v4>[\d.]+))(?::(?P<port>\d{1,5}))?|(?P<bare>[^\[\]]+)",
+    re.ASCII,
+)
+_NO_LOOKUP = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+_RESOLV_CONF = Path("/etc/resolv.conf")
+_ID_OCTETS = 2
+"""A query's id, which nobody must be able to guess."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nameserver:
+    """A nameserver: its text as configured, and its socket address."""
+
+    text: str
+    family: int
+    address: tuple[str | int | bytes, ...]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def nameserver(text: str) -> Nameserver:
+    """Read "192.0.2.53", "192.0.2.53:5353", "2001:db8::53", "[2001:db8::53]:5353" or "fe80::1%eth0".
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    parts = _NAMESERVER.fullmatch(text)
+    with suppress(ValueError, OSError):
+        if parts and 0 < (port := int(parts["port"] or 53)) <= _LARGEST_PORT:
+            host = parts["v6"] or parts["v4"] or parts["bare"]
+            pack(host.partition("%")[0])  # getaddrinfo reads 010.1.1.1 as 8.1.1.1
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=_NO_LOOKUP)
+            return Nameserver(text=text, family=found[0][0], address=found[0][4])
+    raise ValueError(f"{text!r} is not a nameserver such as 127.0.0.1, [::1]:5353 or 192.0.2.53:53")
+
+
+def nameservers(texts: Iterable[str]) -> tuple[Nameserver, ...]:
+    """Return the nameservers that `nameserver` reads; those of the system if there are none.
+
+    Raises:
+        ValueError: one of them can't be read.
+    """
+    return tuple(map(nameserver, texts)) or system_nameservers()
+
+
+def system_nameservers(path: Path = _RESOLV_CONF) -> tuple[Nameserver, ...]:
+    """Return the nameservers of resolv.conf(5): 127.0.0.1 if it names none or can't be read."""
+    return tuple(_listed(path)) or (nameserver("127.0.0.1"),)
+
+
+def _listed(path: Path) -> Iterator[Nameserver]:
+    with suppress(OSError):
+        for line in path.read_text(errors="replace").splitlines():
+            words = line.split()
+            if words[:1] == ["nameserver"] and len(words) > 1:
+                with suppress(ValueError):
+                    yield nameserver(words[1])
+
+
+def over_udp(query: Query, server: Nameserver, seconds: float, *, edns: bool = True) -> Response:
+    """Return the response to a query.
+
+    Raises:
+        TimeoutError: none came within `seconds`.
+        OSError: the server can't be reached.
+    """
+    end = time.monotonic() + seconds
+    ident = os.urandom(_ID_OCTETS)
+    with socket.socket(server.family, socket.SOCK_DGRAM) as sock:
+        sock.connect(server.address)
+        sock.send(query.message(ident, edns=edns))
+        while True:
+            _wait_until(end, sock)
+            if response := query.read(ident, sock.recv(_LARGEST_DATAGRAM)):
+                return response
+
+
+def over_tcp(query: Query, server: Nameserver, seconds: float, *, edns: bool = True) -> Response:
+    """Return the response to a query.
+
+    Raises:
+        TimeoutError: no whole response came within `seconds`.
+        OSError: the server can't be reached, broke off, or sent something else.
+    """
+    end = time.monotonic() + seconds
+    ident = os.urandom(_ID_OCTETS)
+    with socket.socket(server.family, socket.SOCK_STREAM) as sock:
+        _wait_until(end, sock)
+        sock.connect(server.address)
+        wire = query.message(ident, edns=edns)
+        sock.sendall(len(wire).to_bytes(2) + wire)
+        length = int.from_bytes(_exactly(2, sock, end))
+        response = query.read(ident, _exactly(length, sock, end))
+    if response is None or response.truncated:
+        raise ConnectionError("garbage")
+    return response
+
+
+def _wait_until(end: float, sock: socket.socket) -> None:
+    """Let the socket's next call wait till `end`, a time.monotonic() value."""
+    left = end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    sock.settimeout(left)
+
+
+def _exactly(length: int, sock: socket.socket, end: float) -> bytes:
+    octets = bytearray()
+    while len(octets) < length:
+        _wait_until(end, sock)
+        if not (part := sock.recv(length - len(octets))):
+            raise ConnectionError("broken off")
+        octets += part
+    return bytes(octets)

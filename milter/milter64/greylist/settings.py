@@ -1,0 +1,28 @@
+"""The table [greylist]."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from milter64.mail.session import split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The table [greylist]; times in seconds, `store` as `store_url.open_store` reads it."""
+
+    enabled: bool = True
+    apply: Literal["suspect", "all"] = "suspect"
+    delay: float = 60.0
+    retry_window: float = 48 * 3600.0
+    remember: float = 36 * 86400.0
+    ipv4_prefix: int = 24
+    ipv6_prefix: int = 64
+    skip_recipients: tuple[str, ...] = ()
+    store: str = "sqlite:/var/lib/milter64/greylist.sqlite"
+
+    def skips(self, recipient: str) -> bool:
+        """Whether a recipient (RFC 5321, no brackets) or its domain is never greylisted."""
+        if not self.skip_recipients:
+            return False
+        local, domain = split(recipient)
+        return domain in self.skip_recipients or f"{local}@{domain}" in self.skip_recipients

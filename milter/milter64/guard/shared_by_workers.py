@@ -1,0 +1,84 @@
+"""What the guards of all workers have found out together: they share its memory, as no worker sees all clients.
+
+It is made before the workers are forked, so that one that takes a dead one's place knows what that knew.
+"""
+
+import fcntl
+import os
+import pickle
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from zlib import crc32
+
+from milter64.discover.dns64_prefix import Synthesis
+from milter64.guard.masking_gateway import Crowds
+
+HOUR = 3600.0
+_LINES = 256
+"""Lines that are remembered as said."""
+_SUM = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notes:
+    """The names heard, when each gateway last showed to be one, and when each line was said last.
+
+    `dns64` has what each nameserver makes of ipv4only.arpa.
+    """
+
+    crowds: Crowds = field(default_factory=Crowds)
+    masked: dict[bytes, float] = field(default_factory=dict)
+    said: dict[tuple[str, str], float] = field(default_factory=dict)
+    dns64: dict[str, Synthesis] = field(default_factory=dict)
+
+    def due(self, line: tuple[str, str], now: float) -> bool:
+        """Whether nobody has said a line within the hour; take note that it is said now."""
+        if self.said.get(line, -HOUR) > now - HOUR:
+            return False
+        if len(self.said) >= _LINES:
+            self.said.clear()
+        self.said[line] = now
+        return True
+
+
+class Board:
+    """Where the notes hang; forked processes have the same."""
+
+    def __init__(self) -> None:
+        """Begin with empty notes.
+
+        Raises:
+            OSError: the system has no room for them.
+        """
+        self.began = time.time()
+        self._file = os.memfd_create("guard")
+        weakref.finalize(self, os.close, self._file)
+
+    @contextmanager
+    def notes(self) -> Iterator[Notes]:
+        """Give the notes to one process at a time, and keep what it makes of them."""
+        fcntl.lockf(self._file, fcntl.LOCK_EX)
+        try:
+            notes = self._read()
+            yield notes
+            self._write(notes)
+        finally:
+            fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+    def _read(self) -> Notes:
+        text = os.pread(self._file, os.fstat(self._file).st_size, 0)
+        if text[:_SUM] != _sum(text[_SUM:]):  # empty, or who wrote it was killed over it
+            return Notes()
+        notes: Notes = pickle.loads(text[_SUM:])  # noqa: S301  nobody but our own processes can write there
+        return notes
+
+    def _write(self, notes: Notes) -> None:
+        text = pickle.dumps(notes)
+        os.ftruncate(self._file, os.pwrite(self._file, _sum(text) + text, 0))
+
+
+def _sum(text: bytes) -> bytes:
+    return crc32(text).to_bytes(_SUM)

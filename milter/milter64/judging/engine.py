@@ -1,0 +1,292 @@
+"""Fetches what a verdict needs, keeps what was learned, and tells the log: the only place that waits.
+
+One engine serves all sessions of a worker, from as many threads as libmilter has. A transaction belongs to one session
+and is never used by two threads at once.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
+
+from milter64.address.client import Origin
+from milter64.checks import unreadable_mailbox
+from milter64.dns.resolver import Resolver
+from milter64.greylist import attempt, client_groups, row
+from milter64.greylist.pair import pair_key
+from milter64.judging.background_work import Answered, Backlog
+from milter64.judging.check_runner import Inquiry, domains
+from milter64.judging.known_clients import Familiar
+from milter64.judging.row_clock import RowClock
+from milter64.judging.settings import Settings
+from milter64.judging.transaction import Transaction
+from milter64.mail.action import Action
+from milter64.mail.finding import Finding, Findings, Key
+from milter64.mail.idna_domain import ascii_domain
+from milter64.mail.session import Envelope
+from milter64.policy import exemptions
+from milter64.policy.action_table import Rules
+from milter64.policy.decision import EXEMPT, Evidence, Need, Verdict, decide, wanted, weigh
+from milter64.policy.smtp_reply import Reply, one_at_a_time, reply
+from milter64.store.interface import Store, StoreGone
+from milter64.telemetry.log import Telemetry
+
+_HOSTS = 4096
+"""Addresses of which it is kept ready whether they are trusted."""
+_EXPIRE_EVERY = 3600.0
+"""Seconds of row time between two looks for rows that say nothing any more."""
+
+
+class Engine:
+    """Judges recipients."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        resolver: Resolver,
+        store: Store[row.Record],
+        telemetry: Telemetry,
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take over resolver and store; `close` ends them. `on_wait` is called before a verdict waits."""
+        self._tally = telemetry.tally
+        self._settings = settings
+        self._policy = settings.policy
+        self._exempt_host = lru_cache(_HOSTS)(partial(exemptions.host, settings.trust))
+        self._store = store
+        self._telemetry = telemetry
+        self._inquiry = Inquiry(resolver, lambda where: telemetry.exception("fault", where=where), on_wait, self._tally)
+        own_names = frozenset(filter(None, [ascii_domain(settings.own_name)]))
+        self._familiar = Familiar(self._policy, own_names, self._inquiry, self._renew)
+        self._now = RowClock(store, settings.greylist.remember)
+        self._expire_at = 0.0
+        self._backlog = Backlog(lambda: telemetry.exception("fault", where="learn"))
+
+    def begin(self, envelope: Envelope) -> Transaction:
+        """Return a new transaction, with all that is known about it without asking."""
+        if why := self._exempt(envelope):
+            return Transaction(envelope, weigh({EXEMPT: why}, self._rules(envelope)), why)
+        return Transaction(envelope, self._familiar.evidence(envelope))
+
+    def judge(self, transaction: Transaction, recipient: str, *, readable: bool = True) -> Reply | None:
+        """Return what the client is told about a recipient, None if that is nothing but yes.
+
+        One who is not `readable` can't be told: `recipient` is what the client wrote. The verdict on the null sender's
+        first recipient is given at end of message, so that other servers' callouts, which name no second one, are not
+        hurt. There it is for all: who would be accepted beside somebody who isn't is to be sent to separately.
+        """
+        transaction.deadline = None
+        if not transaction.envelope.null or transaction.recipients or not readable:
+            verdict = self._judge(transaction, recipient, readable=readable)
+            if answer := self._answer(transaction, recipient, verdict) or self._beside(transaction, recipient):
+                return answer
+        transaction.recipients.append(recipient)
+        return None
+
+    def end(self, transaction: Transaction) -> Reply | None:
+        """Judge at end of message what was put off until then, and ask what the header still lacks."""
+        transaction.deadline = None
+        if transaction.envelope.null and transaction.recipients:
+            first = transaction.recipients[0]
+            if answer := self._answer(transaction, first, self._put_off(transaction)):
+                return answer
+        if self._settings.headers and transaction.envelope.readable and not transaction.exempt:
+            self._ask(transaction, transaction.evidence.unanswered, Action.REJECT)
+        return None
+
+    def accepted(self, transaction: Transaction, queue_id: str) -> None:
+        """Log that the mail server has the message."""
+        self._telemetry.accepted(
+            transaction.envelope,
+            transaction.recipients,
+            transaction.known,
+            transaction.acceptance,
+            queue_id=queue_id,
+            seconds=transaction.seconds,
+        )
+
+    def abandoned(self, transaction: Transaction) -> None:
+        """Log that recipients were accepted, and no message came."""
+        if transaction.recipients:
+            known, took = transaction.known, transaction.seconds
+            self._telemetry.abandoned(transaction.envelope, transaction.recipients, known, seconds=took)
+
+    def remembered(self, transaction: Transaction) -> Mapping[Key, float]:
+        """Return for how many seconds the findings of a transaction will be recalled, those alone that will be."""
+        return self._inquiry.lasting(transaction.envelope, transaction.known)
+
+    def bounds(self) -> Mapping[str, tuple[int, int]]:
+        """Return how much is in each cache and queue, and how much may be."""
+        own = {"familiar": self._familiar.bound, "learning_queue": self._backlog.bound()}
+        return {**self._telemetry.bounds(), **self._inquiry.bounds(), **own}
+
+    def close(self) -> None:
+        """Write what is left to write."""
+        self._inquiry.close()
+        self._backlog.close()
+        self._store.close()
+
+    def _exempt(self, envelope: Envelope) -> Finding | None:
+        """Return why a client is not judged: trust comes from the address on the wire, never from a decoded one.
+
+        A gateway's address is nobody's to be trusted by, be it 127.0.0.1.
+        """
+        client = envelope.session.client
+        if client.origin is not Origin.MASKED and (why := self._exempt_host(client.wire_packed)):
+            return why
+        if envelope.login and self._settings.trust.authenticated:
+            return exemptions.authenticated()
+        return None
+
+    def _rules(self, envelope: Envelope, *, greylisting: bool = True) -> Rules:
+        return self._policy.rules(envelope.session.client, greylisting=greylisting)
+
+    def _evidence(self, transaction: Transaction, recipient: str, *, readable: bool) -> Evidence:
+        """Return what is known of the transaction, as it weighs for this recipient."""
+        if not transaction.exempt:
+            if not readable:
+                finding = unreadable_mailbox.recipient(recipient)
+                return weigh({**transaction.known, finding.key: finding}, transaction.evidence.rules)
+            if why := exemptions.recipient(recipient):
+                return weigh({EXEMPT: why}, transaction.evidence.rules)
+            if self._settings.greylist.skips(recipient):
+                rules = self._rules(transaction.envelope, greylisting=False)
+                return weigh(transaction.known, rules, transaction.evidence.unasked)
+        return transaction.evidence
+
+    def _put_off(self, transaction: Transaction) -> Verdict:
+        """Return the verdict on the null sender's first recipient."""
+        if not transaction.put_off:
+            transaction.put_off = self._judge(transaction, transaction.recipients[0])
+        return transaction.put_off
+
+    def _beside(self, transaction: Transaction, recipient: str) -> Reply | None:
+        """Put off a recipient of the null sender who is accepted, and would lose the message with the first one."""
+        if not transaction.envelope.null or not transaction.recipients:
+            return None
+        first = self._put_off(transaction)
+        if first.action is Action.ACCEPT or self._settings.observe:
+            return None
+        verdict = Verdict(action=Action.TEMPFAIL, because=first.because, standing=first.standing)
+        return self._refuse(transaction, recipient, verdict, one_at_a_time(transaction.envelope.session.token))
+
+    def _answer(self, transaction: Transaction, recipient: str, verdict: Verdict) -> Reply | None:
+        """Return the reply that a verdict means, None for yes."""
+        transaction.verdicts.append(verdict)
+        if answer := reply(verdict, transaction.envelope):
+            return self._refuse(transaction, recipient, verdict, answer)
+        transaction.acceptance = verdict
+        return None
+
+    def _refuse(self, transaction: Transaction, recipient: str, verdict: Verdict, answer: Reply) -> Reply | None:
+        """Log a refusal and return its reply, unless we only observe."""
+        observe = self._settings.observe
+        self._telemetry.refused(
+            transaction.envelope,
+            [recipient],
+            transaction.known,
+            verdict,
+            answer,
+            seconds=transaction.seconds,
+            observe=observe,
+        )
+        return None if observe else answer
+
+    def _judge(self, transaction: Transaction, recipient: str, *, readable: bool = True) -> Verdict:
+        """Decide on one recipient, fetch what that takes, and keep the rows that it moves."""
+        started = time.monotonic()
+        envelope, evidence = transaction.envelope, self._evidence(transaction, recipient, readable=readable)
+        pair, now = pair_key(envelope.sender, recipient), self._now()
+        standing = None
+        while isinstance(step := decide(evidence, standing), Need):
+            if step is Need.DNS:
+                passed = standing is not None and standing.state is attempt.State.PASSED
+                worst = Action.GREYLIST if passed else Action.ACCEPT
+                self._ask(transaction, wanted(evidence, standing), worst, at_once=passed)
+                evidence = self._evidence(transaction, recipient, readable=readable)
+            else:
+                standing = self._attempt(envelope, evidence.known, pair, now, complete=not evidence.unanswered)
+        if step.standing:
+            self._keep(pair, step.standing, now)
+            if self._tally:
+                self._tally.attempted(envelope.session.client.origin, step.standing)
+            if step.action is Action.GREYLIST and not step.standing.complete:
+                self._learn(envelope, evidence, pair, now)
+        transaction.seconds += time.monotonic() - started
+        return step
+
+    def _ask(self, transaction: Transaction, keys: Sequence[Key], worst: Action, *, at_once: bool = False) -> None:
+        """Ask checks that take DNS, within what is left of the transaction's deadline.
+
+        An answer that has run out lately may serve if it leads to no more than `worst`, and is renewed behind the
+        reply: see `Inquiry.answers`. A pair that has passed is served `at_once`. A late answer that speaks for the
+        client, or would have him greylisted, changes nothing for it; one that refuses him counts from the next on.
+        """
+        if not keys:
+            return
+        if transaction.deadline is None:
+            transaction.deadline = time.monotonic() + self._settings.deadline
+        envelope, before = transaction.envelope, transaction.evidence
+
+        def serves(finding: Finding) -> bool:
+            return before.rules.action(finding) <= worst
+
+        patient = worst is not Action.REJECT  # what the header alone lacks is no reason to wait in a line
+        findings, lookups, late = self._inquiry.answers(
+            envelope, keys, transaction.deadline, serves, at_once=at_once, patient=patient
+        )
+        unasked = (*before.unasked, *[key for key in keys if key not in findings])
+        transaction.lookups |= lookups
+        transaction.evidence = weigh({**before.known, **findings}, before.rules, unasked)
+        self._familiar.forget(envelope)
+        if late:
+            self._renew(envelope, late, 0.0)
+
+    def _attempt(
+        self, envelope: Envelope, known: Findings, pair: str, now: float, *, complete: bool
+    ) -> attempt.Standing:
+        """Return where an attempt at `now` stands with the greylist; `complete` says that DNS has no more to add."""
+        settings, client = self._settings.greylist, envelope.session.client
+        try:
+            rows = self._store.read(pair)
+        except StoreGone:
+            return attempt.unkept()
+        network = f"net:{client.network(settings.ipv4_prefix, settings.ipv6_prefix)}"
+        standing = attempt.attempt(rows, network, None, now, settings)
+        if standing.complete or not complete:
+            return standing
+        return attempt.attempt(rows, network, client_groups.groups(client, envelope.sender, known), now, settings)
+
+    def _keep(self, pair: str, standing: attempt.Standing, now: float) -> None:
+        """Write the rows that an attempt has moved, and now and then have those forgotten that have run out."""
+        if standing.rows:
+            self._store.merge(pair, standing.rows)
+        if now >= self._expire_at and standing.state is not attempt.State.UNKEPT:
+            now = self._now()  # the store was gone, maybe, when the attempt began
+            self._expire_at = now + _EXPIRE_EVERY
+            self._store.expire(now)
+
+    def _learn(self, envelope: Envelope, evidence: Evidence, pair: str, now: float) -> None:
+        """Look up, behind the reply, which groups the client belongs to, and enrol them under the attempt's own time.
+
+        So the retry may come from another address of the pool, over the other IP family or through the translator.
+        """
+
+        def learn(answered: Answered) -> None:
+            deadline = time.monotonic() + self._settings.deadline
+            found = self._inquiry.ask_in_turn(envelope, evidence.unanswered, deadline, answered=answered)
+            learned = {**evidence.known, **found}
+            self._familiar.forget(envelope)
+            self._keep(pair, self._attempt(envelope, learned, pair, now, complete=True), now)
+
+        self._backlog.put(envelope.session.client, domains(envelope, evidence.unanswered), learn)
+
+    def _renew(self, envelope: Envelope, keys: Sequence[Key], seconds: float) -> None:
+        """Ask anew, behind everything, what has `seconds` left of being known, of a client that comes often."""
+
+        def renew(answered: Answered) -> None:
+            deadline = time.monotonic() + self._settings.deadline
+            self._inquiry.ask_in_turn(envelope, keys, deadline, seconds, answered=answered)
+            self._familiar.forget(envelope)
+
+        client, helo = envelope.session.client, envelope.session.helo
+        self._backlog.put(client, domains(envelope, keys), renew, (client.address, helo, envelope.sender, *keys))

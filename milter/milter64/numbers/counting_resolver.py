@@ -1,0 +1,63 @@
+"""The resolver of a worker that counts: what came of each question, and how long it took.
+
+Where nobody wants the numbers, `dns.Resolver` itself serves, and knows nothing of this.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+
+from milter64.address.translator import Translator
+from milter64.dns.nameservers import MARKS, TimedOut
+from milter64.dns.query import Nameserver
+from milter64.dns.resolver import Answer, Resolver, Settings, _Flight, _Key
+from milter64.telemetry.metrics import Tally
+
+OUTCOMES = ("cached", "joined", "answer", "nodata", "nxdomain", "timeout", "failure")
+"""What can come of a question; "joined" is one that somebody else waits for already."""
+
+
+class CountingResolver(Resolver):
+    """A resolver that tells a tally; thread-safe."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        translator: Translator,
+        tally: Tally,
+        *,
+        on_breaker: Callable[[bool], None],
+        on_plain: Callable[[Nameserver], None] = lambda _: None,
+    ) -> None:
+        """Be a resolver with these settings.
+
+        Raises:
+            ValueError: one of the nameservers can't be read.
+        """
+        super().__init__(settings, translator, on_breaker=on_breaker, on_plain=on_plain)
+        self._asked = tally.asked
+
+    def bounds(self) -> Mapping[str, tuple[int, int]]:
+        """Return how much is in each cache, and how much may be: answers in octets, marks by their number."""
+        return {"dns_cache": (self._cache.weight, self._cache.capacity), "dns_marks": (self._nameservers.marks, MARKS)}
+
+    def _cached(self, key: _Key, lasting: float) -> Answer | None:
+        answer = super()._cached(key, lasting)
+        if answer is not None:
+            self._asked("cached", None)
+        return answer
+
+    def _join(self, flight: _Flight, deadline: float) -> Answer | None:
+        self._asked("joined", None)
+        return super()._join(flight, deadline)
+
+    def _fly(self, flight: _Flight, key: _Key, deadline: float) -> Answer:
+        began, outcome = time.monotonic(), "failure"
+        try:
+            answer = super()._fly(flight, key, deadline)
+            outcome = "answer" if answer.values else "nodata" if answer.exists else "nxdomain"
+        except TimedOut:
+            outcome = "timeout"
+            raise
+        finally:
+            self._asked(outcome, time.monotonic() - began)
+        return answer

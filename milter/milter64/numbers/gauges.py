@@ -1,0 +1,64 @@
+"""What there is at the moment, looked at once a second: how full caches and queues are, and what the store has met."""
+
+import time
+from collections.abc import Mapping
+
+from milter64.greylist.row import Record
+from milter64.judging.engine import Engine
+from milter64.numbers.counting_resolver import CountingResolver
+from milter64.store.interface import Store
+from milter64.telemetry.metrics import Tallied
+
+_BOUNDS = {"rows": "rows", "cached": "greylist_cache", "pending": "pending_rows"}
+"""The store's words, and ours for people."""
+_SHARE = 0.01
+"""The part of the time that counting the store's rows may take: among a million that is no small matter."""
+
+
+class Gauges:
+    """Looks at the parts of one worker; for one thread."""
+
+    def __init__(self, engine: Engine, resolver: CountingResolver, store: Store[Record]) -> None:
+        self._engine = engine
+        self._resolver = resolver
+        self._store = store
+        self._sizes: Mapping[str, int] = {}
+        self._look_again_at = 0.0
+        self._before: Mapping[str, int] = {}
+
+    def __call__(self) -> Mapping[Tallied, float]:
+        """Return the gauges, and what has happened in the store since the last look."""
+        self._count_rows()
+        numbers: dict[Tallied, float] = {
+            ("greylist_rows",): self._sizes["rows"],
+            ("store_gone",): self._store.gone,
+            ("dns_breaker_open",): self._resolver.down,
+        }
+        bounds = {**self._engine.bounds(), **self._resolver.bounds()}
+        bounds |= {_BOUNDS[word]: (self._sizes[word], cap) for word, cap in self._store.caps.items()}
+        for bound, (entries, capacity) in bounds.items():
+            numbers["bound_entries", bound] = entries
+            numbers["bound_capacity", bound] = capacity
+        return numbers | self._news()
+
+    def _count_rows(self) -> None:
+        began = time.monotonic()
+        if began >= self._look_again_at:
+            self._sizes = self._store.sizes()
+            now = time.monotonic()
+            self._look_again_at = now + (now - began) / _SHARE
+
+    def _news(self) -> dict[Tallied, float]:
+        happenings = {"hit": 0, "miss": 0, "gone": 0, "unwritten": 0, "lost": 0}
+        happenings |= {**self._store.happenings(), "dropped": self._sizes["dropped"]}
+        before, self._before = self._before, happenings
+        news: dict[Tallied, float] = {}
+        for word, times in happenings.items():
+            since = times - before.get(word, 0)
+            if word in ("hit", "miss"):
+                news["cache_lookups", "greylist", word] = since
+            elif word == "dropped":
+                news["greylist_dropped",] = since
+            else:
+                news["store_trouble", word] = since
+        return news

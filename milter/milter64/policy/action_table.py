@@ -1,0 +1,100 @@
+"""What each result leads to: a table, by check, property, result and origin.
+
+What may not be held against a client simply has no row in it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from milter64.address.client import Client, Origin
+from milter64.mail.action import Action
+from milter64.mail.finding import Finding, Key
+
+ACCEPT, GREYLIST, TEMPFAIL, _REJECT = Action  # a name of a module is found in a quarter of the time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What counts for one kind of client.
+
+    `actions` has what a (check, property, result) leads to; one that is not in it is accepted. `asked` has the
+    questions that take DNS, each with the most that an answer can lead to. `floor` is what no finding at all leads to.
+    `greylisting` says whether anything leads to the greylist.
+    """
+
+    actions: Mapping[tuple[str, str, str], Action]
+    asked: Mapping[Key, Action]
+    floor: Action = ACCEPT
+    greylisting: bool = True
+
+    def action(self, finding: Finding) -> Action:
+        """Return what a finding leads to."""
+        action = self.actions.get((finding.check, finding.property, finding.result))
+        if not action or (action is GREYLIST and finding.fact("resolver") == "down"):
+            return ACCEPT  # while no nameserver answers at all, everybody would look suspect
+        return action
+
+    def without_greylisting(self) -> "Rules":
+        """Return the rules for a recipient who is never greylisted."""
+
+        def lifted(action: Action) -> Action:
+            return ACCEPT if action is GREYLIST else action
+
+        return Rules(
+            actions={key: lifted(action) for key, action in self.actions.items()},
+            asked={key: lifted(action) for key, action in self.asked.items()},
+            greylisting=False,
+        )
+
+
+class Policy:
+    """The table of actions, made ready for each kind of client."""
+
+    def __init__(
+        self,
+        table: Mapping[tuple[str, str, str, Origin], Action],
+        questions: Mapping[Key, frozenset[str]],
+        *,
+        greylisting: bool = True,
+        apply_to_all: bool = False,
+        judge_private: bool = False,
+    ) -> None:
+        """Make the rules of every origin.
+
+        `table` goes from check, property, result and origin to an action. `questions` are those that take DNS, each
+        with the results that only DNS gives. `apply_to_all` greylists every client, `judge_private` asks about
+        addresses of private use too.
+        """
+        self._rules: dict[tuple[Origin, bool, bool], Rules] = {}
+        """By origin, whether the address is of private use, and whether the recipient is greylisted."""
+        for origin in Origin:
+            # All who hide behind a gateway would be one client to the greylist.
+            kept = greylisting and origin is not Origin.MASKED
+            floor = GREYLIST if apply_to_all and origin is not Origin.UNKNOWN else ACCEPT
+            for private in (True, False):
+                judged = origin.identifies and (judge_private or not private)
+                actions = {
+                    (check, property_, result): action
+                    for (check, property_, result, row_origin), action in table.items()
+                    if row_origin is origin and (judged or result not in questions.get((check, property_), ()))
+                }
+                asked = {
+                    key: max((actions.get((*key, result), ACCEPT) for result in results), default=ACCEPT)
+                    for key, results in questions.items()
+                    if judged
+                }
+                rules = Rules(
+                    actions=actions,
+                    asked=asked,
+                    floor=floor,
+                    greylisting=GREYLIST in {floor, *actions.values()},
+                )
+                self._rules[origin, private, True] = rules if kept else rules.without_greylisting()
+                self._rules[origin, private, False] = rules.without_greylisting()
+
+    def rules(self, client: Client, *, greylisting: bool = True) -> Rules:
+        """Return what counts for a client; `greylisting` is False for a recipient who is never greylisted.
+
+        Of an address that isn't the client's own, or that the public DNS knows nothing about, nothing is asked.
+        """
+        return self._rules[client.origin, client.private, greylisting]

@@ -1,0 +1,297 @@
+"""The process that starts first and ends last: it owns the listening socket, the signals and the workers.
+
+It starts no thread and opens no store, so that it can always fork. Everything that it waits for, a signal, a worker's
+word, a worker's end, arrives on a socket, or is a timer; all of them are handled one after another by one loop. What
+goes wrong with one of them, for whatever reason, costs a reload at most: mail goes on.
+
+Workers come in crews, one for each configuration. A crew rises until all its workers are ready, then it serves and the
+one before retires, and that is a reload. A crew that doesn't rise is dismissed, and nothing has changed.
+"""
+
+import gc
+import os
+import sched
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from milter64.config.listen_address import Settings
+from milter64.service import channel, worker
+from milter64.service.channel import Duty
+from milter64.service.child_processes import RISE, SIGNALS, Staff, kill
+from milter64.service.listening_socket import Listener, ListenError
+from milter64.service.systemd_notify import Notifier
+from milter64.service.worker_state import Crew, Plan, Worker, backoff
+from milter64.telemetry.metrics import Process
+
+_STEADY = 60.0
+"""Seconds of life after which a worker's death is the first one again."""
+_LOOK = 2.0
+"""Seconds between two looks whether all is well, if systemd doesn't want to hear of it more often."""
+_TIMES = 3
+"""How many times within the watchdog's time systemd is told that all is well."""
+
+
+def run(plan: Plan, reload: Callable[[], Plan]) -> int:
+    """Serve until TERM or INT, and return the exit code. HUP puts what `reload` returns in the place of `plan`.
+
+    `reload` raises ValueError or OSError for a configuration that is no good; the message is for the log.
+    """
+    return _Supervisor(reload).run(plan)
+
+
+class _Supervisor:
+    def __init__(self, reload: Callable[[], Plan]) -> None:
+        self._load = reload
+        self._rising: Crew | None = None
+        self._serving: Crew | None = None
+        self._timers = sched.scheduler(time.monotonic)
+        self._rise: sched.Event | None = None
+        self._selector = selectors.EpollSelector()  # poll(2) fails where fewer files may be open than are
+        self._staff = Staff(self._selector, self._hear)
+        self._bell, self._ringer = socket.socketpair()
+        self._reload_again = False
+        self._gone = ""
+        self._exit_code: int | None = None
+        self._notify = Notifier(os.environ)
+        self._pause = min(self._notify.watchdog / _TIMES or _LOOK, _LOOK)
+
+    def run(self, plan: Plan) -> int:
+        self._catch_signals()
+        self._log = plan.log
+        try:
+            self._raise(plan, self._open(plan.settings), "ready")
+        except ListenError as error:
+            self._log.error("cannot start", reason=str(error))
+            return error.code
+        self._later(self._pause, self._look)
+        while self._exit_code is None or self._staff.everybody:
+            for key, _ in self._selector.select(self._timers.run(blocking=False)):
+                self._do(key.data)
+        self._log.info("stopped")
+        return self._exit_code
+
+    def _do(self, step: Callable[[], object]) -> None:
+        """Do a step. If it fails for a reason that nobody has thought of, give up the crew that rises, and go on."""
+        try:
+            step()
+        except Exception:  # noqa: BLE001  logged, unless that is what fails
+            with suppress(Exception):
+                self._log.exception("fault", where="supervisor")
+            with suppress(Exception):
+                if self._rising:
+                    self._dismiss("a fault in milter64")
+
+    def _later(self, seconds: float, step: Callable[[], object]) -> sched.Event:
+        return self._timers.enter(seconds, 0, self._do, (step,))
+
+    def _catch_signals(self) -> None:
+        """Have signals ring the bell. Who has started us may ignore or block some, which we would inherit."""
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would have the system bury our children
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        self._ringer.settimeout(0)
+        signal.set_wakeup_fd(self._ringer.fileno())
+        for number in SIGNALS:
+            signal.signal(number, lambda _number, _frame: None)
+        self._selector.register(self._bell, selectors.EVENT_READ, self._handle_signals)
+
+    def _handle_signals(self) -> None:
+        for number in self._bell.recv(64):
+            if self._exit_code is not None:
+                continue
+            if number == signal.SIGHUP:
+                self._reload()
+            else:
+                self._log.info("stopping", signal=signal.Signals(number).name)
+                self._stop(os.EX_OK)
+
+    # Crews
+
+    def _open(self, settings: Settings) -> Listener:
+        if self._serving and self._serving.listener.endpoint == settings.socket and self._serving.listener.in_place:
+            return self._serving.listener
+        return Listener(settings.socket, settings.socket_mode, settings.socket_group)
+
+    def _raise(self, plan: Plan, listener: Listener, event: str) -> None:
+        crew = self._rising = Crew(plan=plan, listener=listener, event=event)
+        try:
+            for cpu in worker.cpus(plan.settings.workers):
+                self._hire(crew, partial(worker.run, listener.socket, work=plan.work, log=plan.log, cpu=cpu))
+        except OSError as error:
+            self._dismiss(f"can't start a worker: {error.strerror}")
+        else:
+            self._rise = self._later(RISE, partial(self._dismiss, f"the workers are not ready after {RISE:g} s"))
+
+    def _risen(self) -> Crew:
+        """Return the crew that rises, which is no longer to be waited for."""
+        crew, self._rising = self._rising, None
+        assert crew
+        if self._rise:
+            with suppress(ValueError):  # it is due just now
+                self._timers.cancel(self._rise)
+            self._rise = None
+        return crew
+
+    def _reload(self) -> None:
+        if self._rising:
+            self._reload_again = True
+            return
+        self._notify.reloading()
+        try:
+            plan = self._load()
+            listener = self._open(plan.settings)
+        except (ValueError, OSError, ListenError) as error:
+            self._refuse(str(error))
+        except Exception as error:  # noqa: BLE001  such as RecursionError, of a file
+            self._log.exception("fault", where="reload")
+            self._refuse(repr(error))
+        else:
+            self._raise(plan, listener, "reloaded")
+
+    def _take_over(self) -> None:
+        """Let the crew that has risen serve, and the one before retire."""
+        crew, before = self._rising, self._serving
+        assert crew
+        try:
+            crew.listener.permit(crew.plan.settings.socket_mode, crew.plan.settings.socket_group)
+        except ListenError as error:
+            self._dismiss(str(error))
+            return
+        self._risen()
+        self._serving, self._log = crew, crew.plan.log
+        if before:
+            self._staff.order(before, channel.RETIRE)
+            if before.listener is not crew.listener:
+                before.listener.close()
+        bound, workers = str(crew.listener.bound), len(self._staff.of(crew))
+        self._log.info(crew.event, socket=bound, workers=workers)
+        if crew.event == "reloaded":
+            crew.plan.counts.reloaded("done")
+        self._notify.ready(f"{crew.event}: {bound}, workers: {workers}")
+        if crew.plan.metrics:  # only now: no mail depends on it
+            self._rehire(crew, partial(crew.plan.metrics, crew.listener.bound), "metrics server", 0)
+        self._settle()
+
+    def _dismiss(self, reason: str, exit_code: int = os.EX_SOFTWARE) -> None:
+        """Give up the crew that rises; those of it who are ready may have sessions already."""
+        crew = self._risen()
+        for member in self._staff.of(crew):
+            if not member.ready:
+                kill(member, signal.SIGKILL)
+        self._staff.order(crew, channel.RETIRE)
+        if not self._serving:
+            self._log.error("cannot start", reason=reason)
+            crew.listener.close()
+            self._stop(exit_code)
+            return
+        if crew.listener is not self._serving.listener:
+            crew.listener.close()
+        self._refuse(reason)
+        self._settle()
+
+    def _refuse(self, reason: str) -> None:
+        event = "reload refused, nothing has changed"
+        self._log.error(event, reason=reason)
+        if self._serving:
+            self._serving.plan.counts.reloaded("refused")
+        self._notify.ready(f"{event}: {reason}")
+
+    def _settle(self) -> None:
+        """Make up for the HUP that came while a crew was rising."""
+        if self._reload_again:
+            self._reload_again = False
+            self._reload()
+
+    def _stop(self, exit_code: int) -> None:
+        """Let nobody in, and tell all workers to end, those too that have retired."""
+        self._exit_code = exit_code
+        self._notify.stopping()
+        for listener in {crew.listener for crew in (self._rising, self._serving) if crew}:
+            listener.close()
+        self._rising = self._serving = None
+        self._staff.order(None, channel.STOP)
+
+    # Whether all is well
+
+    def _look(self) -> None:
+        """See to it that everybody answers, and that the socket is there; tell systemd and the metrics server."""
+        self._later(self._pause, self._look)
+        self._staff.tend(self._log)
+        self._staff.report(self._serving)
+        if stuck := self._staff.stuck(self._serving):
+            self._notify.status(f"workers that don't answer: {', '.join(map(str, stuck))}")
+        else:
+            self._notify.alive()
+        self._look_for_socket()
+
+    def _look_for_socket(self) -> None:
+        """Open the socket anew where its file was deleted or replaced, as soon as that can be done."""
+        serving = self._serving
+        if not serving or self._rising:
+            return
+        try:
+            if (listener := self._open(serving.plan.settings)) is serving.listener:
+                self._gone = ""
+                return
+        except ListenError as error:
+            if str(error) != self._gone:
+                self._log.error("the socket's file is gone, nobody can connect", reason=str(error))
+                self._gone = str(error)
+            return
+        self._log.warning("the socket's file was deleted or replaced", socket=str(listener.bound))
+        self._raise(serving.plan, listener, "socket opened anew")
+
+    # Workers
+
+    def _hire(self, crew: Crew, duty: Duty, process: Process = "worker", deaths: int = 0) -> None:
+        listeners = {risen.listener.socket for risen in (self._rising, self._serving) if risen}
+        not_his = [self._bell, self._ringer, *(listeners - {crew.listener.socket})]
+        self._staff.hire(crew, duty, process, deaths, not_his)
+
+    def _hear(self, member: Worker) -> None:
+        try:
+            word = member.channel.recv(1)
+        except ConnectionResetError:  # it died with our word unread
+            word = b""
+        if not word:
+            self._bury(member)
+            return
+        was_ready = member.ready
+        member.hear()
+        if not was_ready:
+            if member.crew is self._rising and all(other.ready for other in self._staff.of(member.crew)):
+                self._take_over()
+            self._staff.report(self._serving)
+
+    def _bury(self, member: Worker) -> None:
+        exit_code, doing = self._staff.bury(member)
+        crew = member.crew
+        crew.plan.counts.left(member.slot)
+        if crew is self._rising:
+            reason = f"worker {member.pid} ended with {exit_code} before all were ready"
+            self._dismiss(reason, os.EX_UNAVAILABLE if exit_code == os.EX_UNAVAILABLE else os.EX_SOFTWARE)
+        elif crew is self._serving:
+            deaths = member.deaths if time.monotonic() - member.born < _STEADY else 0
+            event = f"{member.process} died"
+            self._log.warning(event, pid=member.pid, exit_code=exit_code, doing=doing, replaced_in=backoff(deaths))
+            crew.plan.counts.died(member.process)
+            self._replace(crew, member.duty, member.process, deaths)
+            self._staff.report(self._serving)
+        else:
+            gc.collect()  # with the last of a crew goes what its workers shared, descriptors too
+
+    def _replace(self, crew: Crew, duty: Duty, process: Process, deaths: int) -> None:
+        self._later(backoff(deaths), partial(self._rehire, crew, duty, process, deaths + 1))
+
+    def _rehire(self, crew: Crew, duty: Duty, process: Process, deaths: int) -> None:
+        if crew is not self._serving:
+            return
+        try:
+            self._hire(crew, duty, process, deaths)
+        except OSError as error:
+            self._log.error("can't start a worker", reason=error.strerror)
+            self._replace(crew, duty, process, deaths)

@@ -1,0 +1,79 @@
+"""Too few threads or sockets to ask with."""
+
+import time
+from collections.abc import Callable, Collection
+from contextlib import closing
+from functools import partial
+
+import pytest
+
+from milter64.dns.nameservers import OutOfMeans
+from milter64.dns.resolver import Answer
+from milter64.judging.check_runner import Inquiry
+from milter64.mail.finding import Key
+from rig.envelopes import envelope
+from rig.records import Records, zone
+
+SPF, IPREV = ("spf", "smtp.mailfrom"), ("iprev", "policy.iprev")
+CLIENT = "192.31.196.10"
+ENVELOPE = envelope(CLIENT, "mail.honest.example", "a@honest.example")
+ZONE = f"honest.example TXT v=spf1 ip4:{CLIENT} -all"
+
+
+def inquiry(records: Records) -> Inquiry:
+    return Inquiry(records, lambda _: None, lambda: None)  # type: ignore[arg-type]  # a fake
+
+
+def soon() -> float:
+    return time.monotonic() + 10
+
+
+def test_where_no_thread_is_to_be_had_the_place_is_given_back() -> None:
+    asked = inquiry(Records(zone(ZONE)))
+    asked.close()
+    for _ in range(40):
+        with pytest.raises(RuntimeError):
+            asked.ask(ENVELOPE, [SPF, IPREV], soon())
+    assert asked.ask(ENVELOPE, [SPF], soon())[0][SPF].result == "pass"
+
+
+def test_a_place_is_given_back_once_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[Callable[[], object]] = []
+
+    def out_of_threads(check: Callable[..., object], *arguments: object) -> None:
+        left.append(partial(check, *arguments))
+        raise RuntimeError("can't start new thread")  # which leaves the task to another
+
+    with closing(inquiry(Records(zone(ZONE)))) as asked:
+        monkeypatch.setattr(asked._pool, "submit", out_of_threads)  # noqa: SLF001  no other way to run out of them
+        for _ in range(3):
+            with pytest.raises(RuntimeError):
+                asked.ask(ENVELOPE, [SPF, IPREV], soon())
+        for task in left:
+            task()
+        assert asked.bounds()["waiting_verdicts"] == (0, 32)
+
+
+class OutOfSockets(Records):
+    """Is asked about addresses, and can't ask."""
+
+    def ask(self, name: str, rdtype: str, deadline: float = 0.0, _lasting: float = 0.0) -> Answer:
+        if rdtype in ("PTR", "A"):
+            raise OutOfMeans("too many open files")
+        return super().ask(name, rdtype, deadline)
+
+
+@pytest.mark.parametrize(
+    ("record", "found"),
+    [
+        ("v=spf1 a -all", {}),
+        ("v=spf1 ptr -all", {}),
+        ("v=spf1 ptr +all", {SPF}),
+        ("v=spf1 -all", {SPF}),
+    ],
+)
+def test_what_we_have_no_means_to_ask_has_no_finding(record: str, found: Collection[Key]) -> None:
+    with closing(inquiry(OutOfSockets(zone(f"honest.example TXT {record}")))) as asked:
+        assert asked.ask(ENVELOPE, [SPF, IPREV], soon())[0].keys() == set(found)
+        assert asked.ask_in_turn(ENVELOPE, [SPF, IPREV], soon()).keys() == set(found)
+        assert asked.recall(ENVELOPE, [SPF, IPREV])[0].keys() == set(found)

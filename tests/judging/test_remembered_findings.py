@@ -1,0 +1,132 @@
+import tracemalloc
+from dataclasses import replace
+
+import pytest
+
+from milter64.address.translator import Translator
+from milter64.judging.remembered_findings import Memory
+from milter64.mail.finding import Finding
+from milter64.mail.session import Envelope, Session
+
+TRANSLATOR = Translator()
+SPF = Finding(check="spf", property="smtp.mailfrom", result="pass")
+SPF_LOCAL = replace(SPF, facts=(("local-part", "yes"),))
+HELO = Finding(check="spf", property="smtp.helo", result="pass")
+IPREV = Finding(check="iprev", property="policy.iprev", result="pass")
+
+
+def envelope(address: str = "2001:db8::25", helo: str = "mail.example.org", sender: str = "a@example.org") -> Envelope:
+    client = TRANSLATOR.client(address)
+    session = Session(token="", client=client, port=0, helo=helo, mta="mx.lab.example")
+    return Envelope(session=session, sender=sender, login="")
+
+
+def test_what_was_found_last_counts_when_a_record_begins_or_ceases_to_use_the_local_part() -> None:
+    memory, fail = Memory(), replace(SPF, result="fail")
+    for ttl in (300, 0):  # good, and late
+        for finding in (SPF, replace(SPF_LOCAL, result="fail"), SPF, replace(SPF_LOCAL, result="softfail"), fail):
+            memory.remember(envelope(), finding, ttl)
+            assert memory.recall(envelope(), [SPF.key], expired=True)[0] == {SPF.key: finding}
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("finding", "later", "recalled"),
+    [
+        (SPF, envelope(), True),
+        (SPF, envelope(sender="b@Example.org"), True),
+        (SPF, envelope(helo="MAIL.example.org"), True),
+        (SPF, envelope(sender="a@example.net"), False),
+        (SPF, envelope(helo="other.example.org"), False),
+        (SPF, envelope(address="2001:db8::26"), False),
+        (SPF_LOCAL, envelope(), True),
+        (SPF_LOCAL, envelope(sender="b@example.org"), False),
+        (HELO, envelope(sender="x@example.net"), True),
+        (replace(HELO, facts=(("local-part", "yes"),)), envelope(sender="x@example.net"), True),  # postmaster always
+        (HELO, envelope(helo="other.example.org"), False),
+        (IPREV, envelope(helo="other.example.org", sender="x@example.net"), True),
+        (IPREV, envelope(address="2001:db8::26"), False),
+        (replace(SPF, result="temperror"), envelope(), False),
+    ],
+)
+def test_a_finding_serves_the_same_facts_and_no_neighbour(finding: Finding, later: Envelope, recalled: bool) -> None:  # noqa: FBT001  a column
+    memory = Memory()
+    memory.remember(envelope(), finding, 300)
+    assert memory.recall(later, [finding.key])[0] == ({finding.key: finding} if recalled else {})
+
+
+@pytest.mark.parametrize(("ttl", "lasts"), [(300, 300), (86400, 3600), (None, 3600)])
+def test_a_finding_lasts_as_long_as_its_records_and_an_hour_at_most(ttl: int | None, lasts: int) -> None:
+    clock = Clock()
+    memory = Memory(clock=clock)
+    memory.remember(envelope(), SPF, ttl)
+    clock.now += lasts - 0.5
+    assert memory.recall(envelope(), [SPF.key])[0] == {SPF.key: SPF}
+    clock.now += 1
+    assert memory.recall(envelope(), [SPF.key])[0] == {}
+
+
+def test_an_expired_finding_for_the_whole_domain_hides_none_for_the_sender() -> None:
+    clock = Clock()
+    memory = Memory(clock=clock)
+    memory.remember(envelope(), SPF, 300)
+    clock.now += 301
+    memory.remember(envelope(), SPF_LOCAL, 300)
+    assert memory.recall(envelope(), [SPF.key])[0] == {SPF.key: SPF_LOCAL}
+
+
+def test_an_expired_finding_is_there_for_an_hour_more_for_those_who_ask_for_it() -> None:
+    clock = Clock()
+    memory = Memory(clock=clock)
+    memory.remember(envelope(), SPF, 300)
+    clock.now += 300 + 3599
+    assert memory.recall(envelope(), [SPF.key], expired=True)[0] == {SPF.key: SPF}
+    clock.now += 2
+    assert memory.recall(envelope(), [SPF.key], expired=True)[0] == {}
+
+
+def test_a_finding_of_another_generation_of_answers_serves_nobody_however_late() -> None:
+    memory = Memory()
+    memory.remember(envelope(), SPF, 300, 1)
+    for generation, expired in ((0, False), (2, False), (2, True)):
+        assert memory.recall(envelope(), [SPF.key], generation, expired=expired)[0] == {}
+    assert memory.recall(envelope(), [SPF.key], 1)[0] == {SPF.key: SPF}
+
+
+def test_the_memory_is_bounded_and_the_oldest_goes_first() -> None:
+    memory = Memory(capacity=5000)
+    for number in range(9):
+        memory.remember(envelope(address=f"2001:db8::{number}"), IPREV, 300)
+    recalled = [bool(memory.recall(envelope(address=f"2001:db8::{n}"), [IPREV.key])[0]) for n in range(9)]
+    assert recalled == sorted(recalled)
+    assert 0 < sum(recalled) < 9
+    weight, capacity = memory.bound
+    assert weight <= capacity == 5000
+
+
+def test_a_finding_weighs_about_what_it_takes_in_memory() -> None:
+    memory = Memory()
+    tracemalloc.start()
+    for number in range(3000):
+        facts = tuple((name, f"{name} {number}") for name in ("domain", "mechanism", "record"))
+        finding = replace(SPF, facts=facts, reason=f"the reason of number {number}")
+        memory.remember(envelope(helo=f"host{number}.example", address=f"2001:db8::{number:x}"), finding, 300)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken < memory.bound[0] < 1.6 * taken
+
+
+def test_strangers_with_much_to_say_push_out_more_than_others() -> None:
+    memory = Memory(capacity=100_000)
+    for number in range(20):
+        memory.remember(envelope(address=f"2001:db8::{number}"), IPREV, 300)
+    for number in range(20):
+        memory.remember(envelope(helo="x" * 9_000 + f"{number}.example"), SPF, 300)
+    assert memory.bound[0] <= 100_000
+    assert not memory.recall(envelope(address="2001:db8::1"), [IPREV.key])[0]

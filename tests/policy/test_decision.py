@@ -1,0 +1,289 @@
+from collections.abc import Iterator
+from itertools import product
+
+import pytest
+
+from milter64.address.client import Client, Origin
+from milter64.address.networks import Networks
+from milter64.address.translation_prefix import Prefix
+from milter64.address.translator import Translator
+from milter64.greylist.attempt import Standing, State
+from milter64.mail.action import Action
+from milter64.mail.finding import Finding, Findings, Key
+from milter64.policy.action_table import Policy, Rules
+from milter64.policy.decision import EXEMPT, Need, Verdict, decide, wanted, weigh
+
+QUESTIONS: tuple[Key, ...] = (("spf", "smtp.helo"), ("spf", "smtp.mailfrom"), ("iprev", "policy.iprev"))
+
+
+def finding(key: Key, action: Action) -> Finding:
+    return Finding(check=key[0], property=key[1], result=action.name)
+
+
+def rules(most: dict[Key, Action], floor: Action = Action.ACCEPT) -> Rules:
+    return Rules(actions={(*key, action.name): action for key in most for action in Action}, asked=most, floor=floor)
+
+
+def standing(state: State, *, complete: bool = True) -> Standing:
+    return Standing(state=state, seconds=60, complete=complete, rows={})
+
+
+class Pair:
+    """What the greylist says of a pair before DNS was asked, and after."""
+
+    def __init__(self, before: State, after: State) -> None:
+        self.before, self.after = before, after
+
+    def attempt(self, *, complete: bool) -> Standing:
+        return standing(self.after if complete else self.before, complete=complete)
+
+
+PAIRS = (
+    Pair(State.NEW, State.NEW),
+    Pair(State.WAITING, State.WAITING),
+    Pair(State.PASSED, State.PASSED),
+    Pair(State.UNPROVEN, State.PASSED),
+    Pair(State.UNPROVEN, State.WAITING),
+    Pair(State.UNKEPT, State.UNKEPT),
+)
+
+
+def run(known: Findings, truth: Findings, pair: Pair, rules: Rules) -> tuple[Verdict, list[Need]]:
+    """Fetch what `decide` needs until it has a verdict."""
+    known, needs, reached = dict(known), [], None
+    while isinstance(step := decide(weigh(known, rules), reached), Need):
+        needs.append(step)
+        assert len(needs) <= 3
+        if step is Need.DNS:
+            asked = wanted(weigh(known, rules), reached)
+            assert asked, "DNS was needed, and nothing to ask"
+            known |= {key: truth[key] for key in asked}
+        else:
+            reached = pair.attempt(complete=not weigh(known, rules).unanswered)
+    return step, needs
+
+
+def outcomes() -> Iterator[tuple[Action, Action, bool]]:
+    """What a question can lead to at most, what it leads to, and whether that is known from the start."""
+    for most, action in product(Action, Action):
+        if action <= most:
+            yield from ((most, action, True), (most, action, False))
+
+
+@pytest.mark.parametrize("floor", [Action.ACCEPT, Action.GREYLIST])
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair.before.value}-{pair.after.value}")
+def test_three_needs_at_most_lead_to_the_verdict_that_full_information_would_give(pair: Pair, floor: Action) -> None:
+    for case in product(outcomes(), repeat=len(QUESTIONS)):
+        table = rules({key: most for key, (most, _, _) in zip(QUESTIONS, case, strict=True)}, floor)
+        truth = {key: finding(key, action) for key, (_, action, _) in zip(QUESTIONS, case, strict=True)}
+        known = {key: truth[key] for key, (_, _, is_known) in zip(QUESTIONS, case, strict=True) if is_known}
+
+        verdict, _ = run(known, truth, pair, table)
+        full, _ = run(truth, truth, pair, table)
+
+        put_off_first = verdict.action is Action.GREYLIST and full.action > Action.GREYLIST
+        assert verdict.action is full.action or put_off_first, (case, verdict, full)
+        if put_off_first:
+            assert verdict.standing
+            assert verdict.standing.state in (State.NEW, State.WAITING)
+            assert max(floor, *(table.action(each) for each in known.values()), Action.ACCEPT) is Action.GREYLIST
+
+
+@pytest.mark.parametrize("floor", [Action.ACCEPT, Action.GREYLIST])
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair.before.value}-{pair.after.value}")
+def test_being_busy_lets_nobody_in_and_refuses_nobody_for_good_whom_full_information_would_not(
+    pair: Pair, floor: Action
+) -> None:
+    for case in product(outcomes(), repeat=len(QUESTIONS)):
+        table = rules({key: most for key, (most, _, _) in zip(QUESTIONS, case, strict=True)}, floor)
+        truth = {key: finding(key, action) for key, (_, action, _) in zip(QUESTIONS, case, strict=True)}
+        known = {key: truth[key] for key, (_, _, is_known) in zip(QUESTIONS, case, strict=True) if is_known}
+        evidence, reached = weigh(known, table, [key for key in QUESTIONS if key not in known]), None
+        while isinstance(step := decide(evidence, reached), Need):
+            assert (step, reached) == (Need.STANDING, None), "there is nothing left to ask"
+            reached = pair.attempt(complete=True)
+        full, _ = run(truth, truth, pair, table)
+        assert step.action is not Action.ACCEPT or full.action is Action.ACCEPT, (case, step, full)
+        assert step.action is not Action.REJECT or full.action is Action.REJECT, (case, step, full)
+
+
+SPF = ("spf", "smtp.mailfrom")
+NEW, PASSED = PAIRS[0], PAIRS[2]
+
+
+@pytest.mark.parametrize(
+    ("most", "floor", "known", "truth", "pair", "needs"),
+    [
+        pytest.param(
+            Action.REJECT, Action.ACCEPT, Action.REJECT, None, NEW, [], id="refused either way: no DNS, no row"
+        ),
+        pytest.param(
+            Action.ACCEPT, Action.ACCEPT, None, Action.ACCEPT, NEW, [], id="report only: not asked for a reply"
+        ),
+        pytest.param(
+            Action.REJECT, Action.GREYLIST, None, Action.REJECT, NEW, [Need.STANDING], id="new: 450 before DNS"
+        ),
+        pytest.param(
+            Action.REJECT,
+            Action.GREYLIST,
+            None,
+            Action.REJECT,
+            PASSED,
+            [Need.STANDING, Need.DNS],
+            id="retry: 550 by DNS",
+        ),
+        pytest.param(
+            Action.GREYLIST, Action.ACCEPT, None, Action.GREYLIST, PASSED, [Need.STANDING], id="known: no DNS"
+        ),
+        pytest.param(
+            Action.REJECT,
+            Action.ACCEPT,
+            None,
+            Action.GREYLIST,
+            NEW,
+            [Need.STANDING, Need.DNS, Need.STANDING],
+            id="suspect: the groups are known when it is new",
+        ),
+    ],
+)
+def test_nothing_is_asked_whose_answer_could_not_change_the_reply(  # noqa: PLR0917  the table's columns
+    most: Action, floor: Action, known: Action | None, truth: Action | None, pair: Pair, needs: list[Need]
+) -> None:
+    table = rules({SPF: most}, floor)
+    _, asked = run(
+        {} if known is None else {SPF: finding(SPF, known)},
+        {} if truth is None else {SPF: finding(SPF, truth)},
+        pair,
+        table,
+    )
+    assert asked == needs
+
+
+@pytest.mark.parametrize(
+    ("known", "unasked", "state", "action", "busy"),
+    [
+        # Could it have refused him? Then we can't say yes.
+        (Action.ACCEPT, Action.REJECT, State.PASSED, Action.TEMPFAIL, True),
+        (Action.ACCEPT, Action.TEMPFAIL, State.PASSED, Action.TEMPFAIL, True),
+        (Action.GREYLIST, Action.REJECT, State.PASSED, Action.TEMPFAIL, True),
+        (Action.GREYLIST, Action.REJECT, State.NEW, Action.TEMPFAIL, True),
+        # Could it have greylisted him? Then who has passed is accepted, and others wait as if it had.
+        (Action.ACCEPT, Action.GREYLIST, State.PASSED, Action.ACCEPT, False),
+        (Action.GREYLIST, Action.GREYLIST, State.PASSED, Action.ACCEPT, False),
+        (Action.ACCEPT, Action.GREYLIST, State.UNKEPT, Action.ACCEPT, False),
+        (Action.ACCEPT, Action.GREYLIST, State.NEW, Action.TEMPFAIL, True),
+        (Action.ACCEPT, Action.GREYLIST, State.WAITING, Action.TEMPFAIL, True),
+        (Action.GREYLIST, Action.GREYLIST, State.NEW, Action.TEMPFAIL, True),
+        # Else it could have changed nothing.
+        (Action.ACCEPT, Action.ACCEPT, State.NEW, Action.ACCEPT, False),
+        (Action.GREYLIST, Action.ACCEPT, State.NEW, Action.GREYLIST, False),
+        (Action.TEMPFAIL, Action.GREYLIST, State.NEW, Action.TEMPFAIL, False),
+        (Action.TEMPFAIL, Action.REJECT, State.NEW, Action.TEMPFAIL, False),
+        (Action.REJECT, Action.REJECT, State.NEW, Action.REJECT, False),
+    ],
+)
+def test_what_we_are_too_busy_to_ask_is_no_opinion(
+    known: Action, unasked: Action, state: State, action: Action, *, busy: bool
+) -> None:
+    table = rules({QUESTIONS[0]: Action.REJECT, SPF: unasked})
+    reached = None
+    evidence = weigh({QUESTIONS[0]: finding(QUESTIONS[0], known)}, table, [SPF])
+    while isinstance(step := decide(evidence, reached), Need):
+        assert step is Need.STANDING
+        reached = standing(state)
+    assert (step.action, step.busy) == (action, busy)
+    waits = busy and unasked is Action.GREYLIST
+    assert not waits or step.standing == reached  # whose rows are kept
+
+
+def test_who_is_exempt_is_accepted_whatever_else_was_found() -> None:
+    exempt = Finding(check=EXEMPT[0], property=EXEMPT[1], result="trusted")
+    known = {EXEMPT: exempt, SPF: finding(SPF, Action.REJECT)}
+    assert decide(weigh(known, rules({SPF: Action.REJECT})), None) == Verdict(action=Action.ACCEPT, because=(exempt,))
+
+
+def test_the_verdict_names_every_finding_that_decided_it_and_no_other() -> None:
+    actions = (Action.REJECT, Action.GREYLIST, Action.REJECT)
+    known = {key: finding(key, action) for key, action in zip(QUESTIONS, actions, strict=True)}
+    verdict = decide(weigh(known, rules(dict.fromkeys(QUESTIONS, Action.REJECT))), None)
+    assert isinstance(verdict, Verdict)
+    assert verdict.because == (known[QUESTIONS[0]], known[QUESTIONS[2]])
+
+
+def test_without_greylisting_the_store_is_never_read() -> None:
+    table = rules({SPF: Action.REJECT}).without_greylisting()
+    _, asked = run({}, {SPF: finding(SPF, Action.GREYLIST)}, NEW, table)
+    assert asked == [Need.DNS]
+
+
+def test_nobody_is_greylisted_for_a_temperror_while_no_nameserver_answers() -> None:
+    down = Finding(check="spf", property="smtp.mailfrom", result="GREYLIST", facts=(("resolver", "down"),))
+    assert decide(weigh({SPF: down}, rules({SPF: Action.GREYLIST})), None) == Verdict(action=Action.ACCEPT)
+
+
+WELL_FORMED = ("helo", "smtp.helo", "malformed")
+POLICY = Policy(
+    {(*SPF, "fail", origin): Action.REJECT for origin in Origin}
+    | {(*WELL_FORMED, origin): Action.REJECT for origin in Origin},
+    {SPF: frozenset({"fail", "pass"})},
+    apply_to_all=True,
+)
+TRANSLATOR = Translator([Prefix("64:ff9b::/96"), Prefix("2001:db8:64::/96")], gateways=["2001:db8::1"])
+
+
+@pytest.mark.parametrize(
+    ("address", "judged"),
+    [
+        ("192.31.196.10", True),
+        ("2001:db8::25", True),
+        ("::ffff:192.31.196.10", True),
+        ("64:ff9b::c01f:c40a", True),
+        ("172.17.0.1", False),
+        ("fd00::1", False),
+        ("2001:db8:64::10.0.0.1", False),
+        ("64:ff9b::7f00:1", False),
+        ("64:ff9b:1::1", False),
+        ("2001:db8::1", False),
+        (None, False),
+    ],
+)
+def test_only_an_address_that_is_the_clients_own_and_public_is_held_against_it(
+    address: str | None,
+    judged: bool,  # noqa: FBT001  a column of the table
+) -> None:
+    client = TRANSLATOR.client(address)
+    found = POLICY.rules(client)
+    assert (SPF in found.asked) is judged
+    assert found.action(Finding(check="spf", property="smtp.mailfrom", result="fail")) is (
+        Action.REJECT if judged else Action.ACCEPT
+    )
+    assert found.action(Finding(check="helo", property="smtp.helo", result="malformed")) is Action.REJECT
+
+
+def test_apply_all_raises_the_floor_for_every_origin_but_unknown_and_masked() -> None:
+    addresses = ("172.17.0.1", "64:ff9b::7f00:1", "64:ff9b:1::1", "2001:db8::1", None)
+    floors = {address: POLICY.rules(TRANSLATOR.client(address)).floor for address in addresses}
+    assert floors == {
+        "172.17.0.1": Action.GREYLIST,
+        "64:ff9b::7f00:1": Action.GREYLIST,
+        "64:ff9b:1::1": Action.GREYLIST,
+        "2001:db8::1": Action.ACCEPT,
+        None: Action.ACCEPT,
+    }
+    assert not POLICY.rules(TRANSLATOR.client("2001:db8::1")).greylisting
+
+
+def test_private_addresses_are_judged_on_demand() -> None:
+    demanding = Policy({(*SPF, "fail", Origin.IPV4): Action.REJECT}, {SPF: frozenset({"fail"})}, judge_private=True)
+    assert SPF in demanding.rules(TRANSLATOR.client("172.17.0.1")).asked
+
+
+def test_a_recipient_who_opts_out_is_not_greylisted_but_protected_all_the_same() -> None:
+    client: Client = TRANSLATOR.client("192.31.196.10")
+    found = POLICY.rules(client, greylisting=False)
+    assert found.floor is Action.ACCEPT
+    assert found.action(Finding(check="spf", property="smtp.mailfrom", result="fail")) is Action.REJECT
+
+
+def test_an_empty_set_of_networks_trusts_nobody() -> None:
+    assert b"\x7f\0\0\1" not in Networks()
