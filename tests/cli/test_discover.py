@@ -19,9 +19,9 @@ from milter64.discover.recorded_prefixes import Sighting
 from milter64.discover.router_advertisement import Advertisement
 from rig.lab import Lab
 from rig.nsd import Nsd
+from rig.pages import page
 from rig.unbound import Unbound
 
-README = Path(__file__).parents[2] / "README.md"
 IPV4ONLY = {".": "ipv4only.arpa. A 192.0.0.170\nipv4only.arpa. A 192.0.0.171"}
 NOW = datetime.now(UTC).replace(microsecond=0)
 NOON = NOW.replace(hour=12, minute=0, second=0)
@@ -97,14 +97,14 @@ def test_what_clients_came_from_is_proposed_with_what_is_configured(
     assert ([prefix.text for prefix in settings.translation.prefixes], problems) == (found["proposal"]["prefixes"], [])
 
 
-def test_readme_shows_what_is_printed(configuration: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_docs_show_what_is_printed(configuration: Path, capsys: pytest.CaptureFixture[str]) -> None:
     note(configuration, *CLIENTS)
     printed = discover(configuration, capsys)
     printed = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1", printed).replace(
         str(configuration), "/etc/milter64/milter64.toml"
     )
     printed = printed.replace(NOON.isoformat(), "2026-11-20T12:00:00+00:00")
-    (shown,) = re.findall(r"^\$ milter64 discover --wait 0\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
+    (shown,) = re.findall(r"^\$ milter64 discover --wait 0\n(.*?)^```$", page("translation"), re.DOTALL | re.MULTILINE)
     # Columns are as wide as the port number and the order of DNS records have them.
     assert [sorted(line.replace(",", "").split()) for line in printed.splitlines()] == [
         sorted(line.replace(",", "").split()) for line in shown.splitlines()

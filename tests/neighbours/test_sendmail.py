@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator
 from email.message import Message
-from pathlib import Path
 
 import pytest
 
 from rig.lab import Lab
 from rig.network import Namespace, Network
+from rig.pages import page
 from rig.port53 import Dns, give_dns_address
 from rig.postfix import Postfix
 from rig.process import until
@@ -27,7 +27,6 @@ FORGED = (
     "Received-SPF: pass receiver=mx.lab.example; identity=mailfrom; envelope-from=forged\n"
 )
 KEPT = "Authentication-Results: other.example; spf=pass smtp.mailfrom=kept\n"
-README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 class Both:
@@ -40,7 +39,7 @@ class Both:
         dns = lab.start(Dns, ZONES, network=network)
         settings = f'{MEMORY}\n[dns]\nnameservers = ["{dns.server}"]\n'
         first, second = (lab.start(Milter64, settings, network=network) for _ in range(2))
-        (line,) = re.findall(r"^ *(INPUT_MAIL_FILTER\(.*\)dnl)$", README, flags=re.MULTILINE)
+        (line,) = re.findall(r"^ *(INPUT_MAIL_FILTER\(.*\)dnl)$", page("neighbours"), flags=re.MULTILINE)
         assert "inet:8864@127.0.0.1" in line
         line = line.replace("inet:8864@127.0.0.1", first.socket)
         hosts = NO_UTF_8.encode() + b" caf\xe9.example\n"

@@ -1,17 +1,16 @@
-"""README's header_checks, for hosts that keep a build which deletes less."""
+"""The header_checks of docs/verdicts.md, for hosts that keep a build which deletes less."""
 
 import re
-from pathlib import Path
 
 from rig.lab import Lab
 from rig.mail import Mail
+from rig.pages import page
 from rig.postfix import Postfix
 from rig.smtp import Smtp
 from rig.stage import MEMORY, set_stage
 from rig.world import HONEST, ZONES, behind
 
-README = Path(__file__).parent.parent.parent / "README.md"
-(CHECKS,) = re.findall(r"^    (/\^.* IGNORE\n    /\^.* IGNORE)$", README.read_text(), flags=re.MULTILINE)
+(CHECKS,) = re.findall(r"^    (/\^.* IGNORE\n    /\^.* IGNORE)$", page("verdicts"), flags=re.MULTILINE)
 FORGED = (
     "Received-SPF: pass (mx.lab.example: domain of forged) receiver=mx.lab.example\n"
     "RECEIVED-spf : pass receiver=other.example\n"
