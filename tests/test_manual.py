@@ -13,7 +13,6 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from milter64.cli.main import VERBS
-from milter64.config import load_file
 from milter64.config.load_file import parse
 from milter64.config.settings import Settings
 from milter64.config.toml_reader import keys
@@ -57,6 +56,10 @@ def entries() -> Iterator[tuple[str, str, str]]:
 
 
 ENTRIES = {key: (line, said) for key, line, said in entries()}
+LINES = {
+    key: f"{key.rpartition('.')[0]}.{line}".removeprefix(".") for key, (line, _) in ENTRIES.items() if " = " in line
+}
+"""The keys with a default, each as a line of TOML."""
 
 
 def test_every_key_stands_in_the_page_in_order_and_no_other() -> None:
@@ -64,24 +67,30 @@ def test_every_key_stands_in_the_page_in_order_and_no_other() -> None:
 
 
 def test_the_lines_of_the_page_are_a_file_with_the_defaults() -> None:
-    text = ""
-    for key, (line, _) in ENTRIES.items():
-        text += f"{key.rpartition('.')[0]}.{line}\n".removeprefix(".") if " = " in line else ""
-    settings, problems = parse(text)
+    settings, problems = parse("\n".join(LINES.values()))
     assert (written(settings), problems) == (written(Settings()), [])
 
 
-DEFAULTS = written(Settings())
+@pytest.mark.parametrize("key", LINES)
+def test_the_default_that_the_page_gives_is_the_codes(key: str) -> None:
+    settings, problems = parse(LINES[key])
+    assert not problems
+    assert comparable(value(key, settings)) == comparable(value(key))
+
+
+def comparable(setting: object) -> object:
+    """Return prefixes as texts: they are equal by these alone."""
+    return [getattr(each, "text", each) for each in setting] if isinstance(setting, tuple) else setting
 
 
 def test_a_key_without_a_default_in_the_page_has_none() -> None:
-    assert {key for key, (line, _) in ENTRIES.items() if " = " not in line} == {
-        key for key in keys(Settings) if value(key) is None and f"\n{key.rpartition('.')[2]} = " not in DEFAULTS
-    }
+    without = ENTRIES.keys() - LINES.keys()
+    assert without == {"iprev.ipv6_actions", "metrics.listen"}
+    assert [value(key) for key in without] == [None, None]
 
 
-def value(key: str) -> Any:  # noqa: ANN401  whatever a setting is
-    found: object = Settings()
+def value(key: str, settings: object = Settings()) -> Any:  # noqa: ANN401  whatever a setting is
+    found = settings
     for name in key.split("."):
         found = getattr(found, name)
     return found
@@ -92,15 +101,8 @@ def hint(key: str) -> Any:  # noqa: ANN401  annotations are of no one type
     return get_type_hints(type(value(section)) if section else Settings)[name]
 
 
-def metadata(key: str) -> Any:  # noqa: ANN401  whatever stands there
-    section, _, name = key.rpartition(".")
-    return (type(value(section)) if section else Settings).__dataclass_fields__[name].metadata
-
-
 def words(key: str) -> Iterator[str]:
     """Yield the words that may stand at a key."""
-    if key in load_file._WORDS:  # noqa: SLF001  nobody else has need of them
-        yield from load_file._WORDS[key]  # noqa: SLF001
     for each in get_args(hint(key)) if get_origin(hint(key)) is UnionType else [hint(key)]:
         if get_origin(each) is Literal:
             yield from get_args(each)
@@ -110,6 +112,27 @@ def words(key: str) -> Iterator[str]:
 def test_every_word_that_a_key_can_have_is_told_of(key: str) -> None:
     told = set(re.findall(r"[\"`]([\w-]+)[\"']", "\n".join(ENTRIES[key])))
     assert set(words(key)) - told == set()
+
+
+RESULTS = {
+    table[1:-1]: re.findall(r"^ {11}([\w-]+) {2,}\S", text, flags=re.MULTILINE)
+    for table, text in zip(TABLES[::2], TABLES[1::2], strict=True)
+}
+"""The results that are told of at the head of a table."""
+
+
+@pytest.mark.parametrize("key", [key for key in keys(Settings) if key.endswith("actions")])
+def test_an_action_can_be_given_for_each_result_that_the_page_lists_and_for_no_other(key: str) -> None:
+    results = RESULTS[key.partition(".")[0]]
+    actions = ", ".join(f'{result} = "accept"' for result in results)
+    assert parse(f"{key} = {{ {actions} }}")[1] == []
+    (problem,) = parse(f'{key} = {{ zzz = "accept" }}')[1]
+    assert problem.remedy == f"possible are {', '.join(sorted(results))}"
+
+
+def test_results_are_told_of_where_a_table_has_actions_and_nowhere_else() -> None:
+    with_actions = {key.partition(".")[0] for key in keys(Settings) if key.endswith("actions")}
+    assert {table for table, results in RESULTS.items() if results} == with_actions
 
 
 def test_the_actions_are_told_of() -> None:
