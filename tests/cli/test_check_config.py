@@ -145,14 +145,6 @@ def test_a_command_that_is_not_understood_is_a_usage_error(argv: list[str], caps
     assert capsys.readouterr().err.startswith("usage: milter64")
 
 
-def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["--help"])
-    assert caught.value.code == os.EX_OK
-    output = capsys.readouterr().out
-    assert [verb for verb in VERBS if f"    {verb}" not in output] == []
-
-
 def test_every_verb_has_a_file_and_every_file_a_verb() -> None:
     folder = Path(sys.modules["milter64.cli.main"].__file__ or "").parent
     files = {path.stem for path in folder.glob("*.py")} - {"__init__", "main", "terminal_layout", "explain_layout"}

@@ -27,6 +27,13 @@ _NARROWEST = 30
 _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
 _ERASE = "\r\x1b[K"
 
+EXAMPLES = """\
+  What is wrong with this host?
+    milter64 audit
+  The same, where it receives or sends for two domains:
+    milter64 audit --domain example.org --domain example.net
+"""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
@@ -36,10 +43,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="domains",
         metavar="DOMAIN",
-        help="a domain that is received or sent for here; may be repeated; default: Postfix's mydomain",
+        help="a domain that is received or sent for here, may be repeated; default: Postfix's mydomain",
     )
-    parser.add_argument("--config-directory", type=Path, metavar="DIR", help="where main.cf is; default: Postfix's own")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument(
+        "--config-directory",
+        type=Path,
+        metavar="DIRECTORY",
+        help="where Postfix's main.cf and master.cf are; default: Postfix's own folder",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -14,13 +14,20 @@ from milter64.config.toml_writer import written
 from milter64.dns.public_suffixes import suffix_list
 from milter64.mail.clean_text import clean
 
+EXAMPLES = """\
+  Is what you have written right?
+    milter64 check-config new.toml
+  What counts, the defaults too?
+    milter64 check-config --print
+"""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="the same as --config FILE")
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--json", action="store_true", help="for programs")
-    how.add_argument("--print", action="store_true", help="print the settings that count, defaults too, as a file")
+    how.add_argument("--json", action="store_true", help="print JSON, for programs")
+    how.add_argument("--print", action="store_true", help="print the settings that count, the defaults too, as a file")
 
 
 def _age() -> str:

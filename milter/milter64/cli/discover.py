@@ -26,6 +26,13 @@ _WAIT = 4.0
 """Seconds: routers answer a solicitation within 0.5 s, and advertise every 3 s at most (RFC 4861 6.2.6)."""
 _OUTBOUND = "the outbound prefix, which need not be the one that clients come from"
 
+EXAMPLES = """\
+  What belongs into [translation]? Run it as root, to hear routers too:
+    milter64 discover
+  The same at once, without routers:
+    milter64 discover --wait 0
+"""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
@@ -36,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help=f"how long to wait for router advertisements, 0 for not at all; default: {_WAIT:g}",
     )
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def _seconds(text: str) -> float:

@@ -37,16 +37,29 @@ from milter64.telemetry.log import Telemetry
 
 _TOKEN = "explain"  # noqa: S105  a session's name, and no secret
 
+EXAMPLES = """\
+  What would become of a bounce?
+    milter64 explain 64:ff9b::c01f:c40a --to you@example.org
+  What would become of a mail, as the log of a mail server shows it?
+    milter64 explain 64:ff9b::c01f:c40a --helo mail.honest.example \\
+        --from joe@honest.example --to you@example.org
+"""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
-    parser.add_argument("address", type=_address, metavar="ADDRESS", help="the client's, as it is on the wire")
-    parser.add_argument("--helo", metavar="NAME")
+    parser.add_argument("address", type=_address, metavar="ADDRESS", help="the client's address, as it is on the wire")
+    parser.add_argument("--to", type=_mailbox, required=True, metavar="RECIPIENT", help="the recipient's address")
+    parser.add_argument("--helo", metavar="NAME", help="the client's HELO name; default: it gives none")
     parser.add_argument(
-        "--from", dest="sender", type=_mailbox, default="", metavar="ADDRESS", help="default: the null sender"
+        "--from",
+        dest="sender",
+        type=_mailbox,
+        default="",
+        metavar="SENDER",
+        help="the sender's address; default: the null sender",
     )
-    parser.add_argument("--to", type=_mailbox, required=True, metavar="ADDRESS")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def _address(text: str) -> str:

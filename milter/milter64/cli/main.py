@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -17,10 +18,31 @@ VERBS = {
     "check-config": "say all that is wrong with a configuration",
     "translate": "decode and encode addresses with the configured prefixes",
     "explain": "show step by step how a sender would be judged",
-    "discover": "find the prefixes of the translators before this host, and propose [translation]",
+    "discover": "find the prefixes of the translators before this host",
     "postfix": "print the lines that tell Postfix, and check its settings",
     "audit": "find what is wrong with this mail host and its network",
 }
+
+_MORE = """\
+exit codes (sysexits.h):
+  0   all is well
+  1   audit finds a problem
+  64  the command line is not understood
+  69  something that it takes is not there: run finds the socket taken, postfix
+      finds no Postfix
+  70  a fault of its own
+  78  the configuration is wrong; or, of postfix, Postfix's settings would break
+      mail
+
+read on:
+  milter64 VERB --help  what a verb takes, with examples
+  man 8 milter64        each verb at length, signals, files
+  man 5 milter64.toml   every setting, with its default
+  packaging/man/        these manuals, where no package has installed them
+  README.md             how to put it before Postfix, and where all else is told
+"""
+
+_LAYOUT = partial(argparse.RawDescriptionHelpFormatter, max_help_position=32, width=80)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -32,19 +54,37 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says, and return an exit code of sysexits.h.
 
-    The module of a verb has `arguments(parser)`, which adds its own, and `main(arguments) -> int`. It is imported if
-    its verb is given: most verbs need neither libmilter nor DNS.
+    The module of a verb has `arguments(parser)`, which adds its own, `main(arguments) -> int`, and EXAMPLES. It is
+    imported if its verb is given: most verbs need neither libmilter nor DNS.
     """
     argv = sys.argv[1:] if argv is None else argv
-    parser = _Parser(prog="milter64", description="A milter that knows the real client behind NAT64.")
+    parser = _Parser(
+        prog="milter64",
+        usage="milter64 VERB ...\n       milter64 --help | --version",
+        description="A milter that knows the real client behind NAT64.",
+        epilog=_MORE,
+        formatter_class=_LAYOUT,
+    )
     parser.add_argument("--version", action="version", version=f"milter64 {__version__}")
-    verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
+    verbs = parser.add_subparsers(
+        title="verbs",
+        prog="milter64",
+        description="\n".join(f"{verb:14}{purpose}" for verb, purpose in VERBS.items()),
+        dest="verb",
+        metavar="VERB",
+        required=True,
+        help=argparse.SUPPRESS,  # argparse would list them, and break lines
+    )
     for verb, purpose in VERBS.items():
-        verb_parser = verbs.add_parser(verb, help=purpose, description=f"{purpose.capitalize()}.")
-        verb_parser.add_argument("--config", type=Path, metavar="FILE", help=f"default: {DEFAULT}, if it is there")
+        description = f"{purpose[0].upper()}{purpose[1:]}."
+        verb_parser = verbs.add_parser(verb, description=description, formatter_class=_LAYOUT)
+        verb_parser.add_argument(
+            "--config", type=Path, metavar="FILE", help=f"the configuration; default: {DEFAULT}, if it is there"
+        )
         if verb in argv[:1]:
             module = import_module(f"milter64.cli.{verb.replace('-', '_')}")
             module.arguments(verb_parser)
+            verb_parser.epilog = f"examples:\n{module.EXAMPLES}"
             verb_parser.set_defaults(main=module.main)
     arguments = parser.parse_args(argv)
     try:

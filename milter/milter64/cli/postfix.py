@@ -14,13 +14,23 @@ from milter64.audit.rules.postfix_settings import Trouble, check, plan
 from milter64.cli.terminal_layout import Screen
 from milter64.config.load_file import load
 
+EXAMPLES = """\
+  What is to be run, and what in main.cf and master.cf would break?
+    milter64 postfix
+  The same, for a configuration that doesn't count yet:
+    milter64 postfix --config new.toml
+"""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument(
-        "--config-directory", type=Path, metavar="DIR", help="main.cf and master.cf; default: Postfix's own"
+        "--config-directory",
+        type=Path,
+        metavar="DIRECTORY",
+        help="where Postfix's main.cf and master.cf are; default: Postfix's own folder",
     )
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def main(arguments: argparse.Namespace) -> int:

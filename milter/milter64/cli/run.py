@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 Publishing = Callable[[int, Gauges, Callable[[str], None]], AbstractContextManager[None]]
 """`publisher.publishing`, for a folder and a tally."""
 
+EXAMPLES = """\
+  Serve in the foreground with a configuration of your own, until Ctrl-C:
+    milter64 run --config new.toml
+"""
+
 
 def arguments(_parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes, which is nothing."""

@@ -20,11 +20,20 @@ _NEAR = Networks(("::1/128", "fe80::/10"))
 Row = dict[str, str]
 """One form of an address: "address" as given, "origin", "other" (the form, empty if there is none), "via", "reason"."""
 
+EXAMPLES = """\
+  Which IPv4 client is this?
+    milter64 translate 64:ff9b::c01f:c40a
+  How does an IPv4 client look here, as access maps have to name it?
+    milter64 translate 192.31.196.10
+"""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
-    parser.add_argument("addresses", nargs="+", metavar="ADDRESS", help="IPv6 to decode, IPv4 to encode")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument(
+        "addresses", nargs="+", metavar="ADDRESS", help="an IPv6 address to decode, or an IPv4 address to encode"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def main(arguments: argparse.Namespace) -> int:
