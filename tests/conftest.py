@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from rig.lab import Lab
-from rig.means import lack
+from rig.means import OF_THE_TESTS, lack
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -16,7 +16,7 @@ settings.load_profile("untimed")
 
 def pytest_sessionstart() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a run that is ended cleans up as on Ctrl-C
-    if missing := lack():
+    if missing := lack(OF_THE_TESTS, "test"):
         pytest.exit(f"These tests run real servers in network namespaces, and {missing}.", returncode=69)
 
 

@@ -24,7 +24,7 @@ from dns.reversename import from_address
 from milter64.cli.terminal_layout import Screen
 from milter64.config.load_file import load
 from rig.lab import Lab
-from rig.means import lack
+from rig.means import OF_THE_DEMO, lack
 from rig.nat64 import CLIENT_IPV6, SERVER_IPV4, SERVER_IPV6, Nat64
 from rig.nsd import Nsd
 from rig.postfix import Postfix
@@ -136,7 +136,7 @@ class Outcome:
 
 def main() -> int:
     """Play the demo, and return an exit code."""
-    if missing := lack():
+    if missing := lack(OF_THE_DEMO, "demo"):
         Screen(sys.stderr).line(f"The demo runs real servers in network namespaces, and {missing}.")
         return os.EX_UNAVAILABLE
     for number in (signal.SIGINT, signal.SIGTERM):

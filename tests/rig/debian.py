@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from ssl import get_default_verify_paths
 
 from rig.network import HERE
 
@@ -22,10 +23,9 @@ _ENVIRONMENT = {
 _ENTER = """
 mount -t proc proc "$1/proc"
 mount --rbind /dev "$1/dev"
-mount --bind "$2" "$1/var/cache/apt/archives"
-[ "$3" = online ] || ip link set lo up
+if [ "$2" ]; then mount --bind "$2" "$1/var/cache/apt/archives"; else ip link set lo up; fi
 root=$1
-shift 3
+shift 2
 cd /
 exec chroot "$root" "$@"
 """
@@ -50,6 +50,9 @@ class Debian:
             (folder / name).write_bytes(Path("/", name).read_bytes())
         proxies = [line for line in HERE.run("apt-config", "dump", "Acquire").splitlines() if "Proxy" in line]
         (folder / "etc/apt/apt.conf.d/99host").write_text("\n".join(proxies) + "\n")
+        if trusted := get_default_verify_paths().cafile:
+            (folder / "etc/pip.pem").write_bytes(Path(trusted).read_bytes())
+            (folder / "etc/pip.conf").write_text("[global]\ncert = /etc/pip.pem\n")
         self.apt("update")
 
     def apt(self, *words: str) -> str:
@@ -71,14 +74,15 @@ class Debian:
 
     def attempt(self, *words: str, alone: bool = False) -> tuple[int, str]:
         """Run a command to its end, and return its exit code and all its output."""
+        if alone:
+            return self._attempt("", *words)
         with _alone_with(self._archives):
-            return self._attempt(*words, alone=alone)
+            return self._attempt(str(self._archives), *words)
 
-    def _attempt(self, *words: str, alone: bool) -> tuple[int, str]:
-        namespaces = ["--mount", "--pid", "--fork", "--kill-child", *(["--net"] if alone else [])]
-        inside = [str(self.root), str(self._archives), "alone" if alone else "online", *words]
+    def _attempt(self, archives: str, *words: str) -> tuple[int, str]:
+        namespaces = ("--mount", "--pid", "--fork", "--kill-child", *(() if archives else ("--net",)))
         done = subprocess.run(
-            HERE.command("unshare", *namespaces, "sh", "-euc", _ENTER, "sh", *inside),
+            HERE.command("unshare", *namespaces, "sh", "-euc", _ENTER, "sh", str(self.root), archives, *words),
             env=_ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -2,21 +2,21 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 
 from rig.network import Namespace
 from rig.postfix import DAEMONS
 
-PROGRAMS = (
+OF_THE_DEMO = ("ip", "nsd", "nsenter", "tayga", "unbound", str(DAEMONS / "master"))
+OF_THE_TESTS = (
+    *OF_THE_DEMO,
     "dig",
-    "ip",
     "kresd",
     "m4",
     "man",
     "mandoc",
     "miltertest",
     "named",
-    "nsd",
-    "nsenter",
     "opendkim",
     "opendmarc",
     "openssl",
@@ -24,18 +24,15 @@ PROGRAMS = (
     "prometheus",
     "promtool",
     "setpriv",
-    "tayga",
-    "unbound",
-    str(DAEMONS / "master"),
 )
 
 
-def lack() -> str:
-    """Say what is missing here, as the end of a sentence; empty if nothing is."""
+def lack(programs: Sequence[str], target: str) -> str:
+    """Say what is missing here, as the end of a sentence, empty if nothing is; `make TARGET` installs the programs."""
     if os.geteuid() != 0:
         return "that needs root"
-    if missing := [program for program in PROGRAMS if not shutil.which(program)]:
-        return f"these programs are missing: {', '.join(missing)} (`make test` installs them)"
+    if missing := [program for program in programs if not shutil.which(program)]:
+        return f"these programs are missing: {', '.join(missing)} (`make {target}` installs them)"
     try:
         with Namespace() as namespace:
             namespace.run("ip", "tuntap", "add", "dev", "nat64", "mode", "tun")
