@@ -19,7 +19,7 @@ from milter64.discover.recorded_prefixes import Sighting
 from milter64.discover.router_advertisement import Advertisement
 from rig.lab import Lab
 from rig.nsd import Nsd
-from rig.pages import page
+from rig.pages import blocks, page
 from rig.unbound import Unbound
 
 IPV4ONLY = {".": "ipv4only.arpa. A 192.0.0.170\nipv4only.arpa. A 192.0.0.171"}
@@ -104,7 +104,7 @@ def test_the_docs_show_what_is_printed(configuration: Path, capsys: pytest.Captu
         str(configuration), "/etc/milter64/milter64.toml"
     )
     printed = printed.replace(NOON.isoformat(), "2026-11-20T12:00:00+00:00")
-    (shown,) = re.findall(r"^\$ milter64 discover --wait 0\n(.*?)^```$", page("translation"), re.DOTALL | re.MULTILINE)
+    (shown,) = blocks(page("translation"), "text")
     # Columns are as wide as the port number and the order of DNS records have them.
     assert [sorted(line.replace(",", "").split()) for line in printed.splitlines()] == [
         sorted(line.replace(",", "").split()) for line in shown.splitlines()

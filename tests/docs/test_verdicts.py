@@ -1,6 +1,7 @@
 """docs/verdicts.md and docs/greylisting.md list what replies, log lines and their words there are."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -9,6 +10,8 @@ import pytest
 from milter64.address.client import Origin
 from milter64.address.translator import Translator
 from milter64.checks import unreadable_mailbox as paths
+from milter64.cli.main import main
+from milter64.config.settings import Settings
 from milter64.greylist.attempt import Standing, State
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding, Key
@@ -17,6 +20,8 @@ from milter64.policy.decision import Verdict
 from milter64.policy.smtp_reply import NOT_READY, one_at_a_time, reply, trouble
 from milter64.telemetry.log import Settings as LogSettings
 from milter64.telemetry.log import Telemetry
+from rig.lab import Lab
+from rig.nsd import Nsd
 from rig.pages import blocks, chapter, page, quoted, table
 
 VERDICTS = page("verdicts")
@@ -28,6 +33,16 @@ SESSION = Session(
     mta="mx.example.org",
 )
 ENVELOPE = Envelope(session=SESSION, sender="a@example.org", login="")
+ZONES = {
+    ".": """
+        honest.example. TXT "v=spf1 ip4:192.31.196.10 -all"
+        mail.honest.example. A 192.31.196.10
+        mail.honest.example. TXT "v=spf1 a -all"
+        10.196.31.192.in-addr.arpa. PTR mail.honest.example.
+        ipv4only.arpa. A 192.0.0.170
+        ipv4only.arpa. A 192.0.0.171
+        """,
+}
 QUESTIONS: list[Key] = [
     ("spf", "smtp.mailfrom"),
     ("spf", "smtp.helo"),
@@ -103,7 +118,39 @@ def test_every_word_of_a_field_is_explained(name: str, head: str, words: list[st
     assert [word for cell, _ in table(page(name), head) for word in quoted(cell)] == words
 
 
-def test_the_header_that_is_explained_is_the_one_that_explain_shows() -> None:
-    (transcript,) = blocks(VERDICTS, "console")
-    shown = transcript.partition("The message would get\n")[2].split()
-    assert chapter(VERDICTS, "Authentication-Results").partition("\n|")[0].split() == shown
+def test_the_header_that_is_explained_is_the_one_that_an_honest_message_gets(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nsd = lab.start(Nsd, ZONES)
+    file = lab.folder / "milter64.toml"
+    file.write_text(f'milter.authserv_id = "mx.example.org"\ndns.nameservers = ["{nsd.server}"]\n')
+    envelope = ["--helo", "mail.honest.example", "--from", "joe@honest.example", "--to", "you@example.org"]
+    assert main(["explain", "64:ff9b::c01f:c40a", *envelope, "--config", str(file)]) == 0
+    header = capsys.readouterr().out.partition("The message would get\n")[2]
+    assert blocks(chapter(VERDICTS, "Authentication-Results"), "text")[0].split() == header.split()
+
+
+def test_the_lines_of_the_log_are_of_one_refusal(capsys: pytest.CaptureFixture[str]) -> None:
+    postfix, ours = blocks(chapter(VERDICTS, "The log"), "text")[0].split("\n\n")
+    fields = dict(re.findall(r'(\w+)=("[^"]*"|\S+)', ours))
+    client = Settings().translator().client(fields["wire"])
+    assert (fields["client"], fields["origin"], fields["ban"]) == (client.address, client.origin, fields["wire"])
+    session = Session(
+        token=fields["session"], client=client, port=int(fields["port"]), helo=fields["helo"], mta="mx.example.org"
+    )
+    envelope = Envelope(session=session, sender=fields["from"][1:-1], login="")
+    reason = fields["because"].strip('"').removeprefix("spf fail: ")
+    found = [
+        Finding(check="spf", property="smtp.helo", result=fields["spf_helo"], reason=""),
+        Finding(check="spf", property="smtp.mailfrom", result=fields["spf"], reason=reason),
+        Finding(check="iprev", property="policy.iprev", result=fields["iprev"], reason=""),
+    ]
+    verdict = Verdict(action=Action.REJECT, because=(found[1],))
+    answer = reply(verdict, envelope)
+    assert answer
+    assert f": {answer.code} {answer.status} {answer.text}; from=" in " ".join(postfix.split())
+    to = [fields["to"][1:-1]]
+    findings = {each.key: each for each in found}
+    Telemetry(LogSettings()).refused(envelope, to, findings, verdict, answer, seconds=0.0242, observe=False)
+    said = re.sub("time=[^ ]+", f"time={fields['time']}", capsys.readouterr().err)
+    assert said.split() == ours.split()

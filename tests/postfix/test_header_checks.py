@@ -1,16 +1,14 @@
 """The header_checks of docs/verdicts.md, for hosts that keep a build which deletes less."""
 
-import re
-
 from rig.lab import Lab
 from rig.mail import Mail
-from rig.pages import page
+from rig.pages import blocks, page
 from rig.postfix import Postfix
 from rig.smtp import Smtp
 from rig.stage import MEMORY, set_stage
 from rig.world import HONEST, ZONES, behind
 
-(CHECKS,) = re.findall(r"^    (/\^.* IGNORE\n    /\^.* IGNORE)$", page("verdicts"), flags=re.MULTILINE)
+(CHECKS,) = [block for block in blocks(page("verdicts"), "text") if "IGNORE" in block]
 FORGED = (
     "Received-SPF: pass (mx.lab.example: domain of forged) receiver=mx.lab.example\n"
     "RECEIVED-spf : pass receiver=other.example\n"
@@ -23,7 +21,7 @@ MESSAGE = f"{FORGED}{''.join(f'Authentication-Results: {value}{chr(10)}' for val
 
 def checks(lab: Lab) -> str:
     path = lab.folder / "header_checks"
-    path.write_text(re.sub("^ +", "", CHECKS, flags=re.MULTILINE).replace(r"mx\.example\.org", r"mx\.lab\.example"))
+    path.write_text(CHECKS.replace(r"mx\.example\.org", r"mx\.lab\.example"))
     path.chmod(0o644)
     return f"regexp:{path}"
 
