@@ -16,6 +16,7 @@ import pytest
 from rig.lab import Lab
 from rig.neighbours import OpenDkim, OpenDmarc
 from rig.network import HERE, Namespace, Network
+from rig.pages import blocks, page
 from rig.port53 import Dns, give_dns_address
 from rig.postfix import Postfix
 from rig.service import Milter64
@@ -25,7 +26,9 @@ from rig.world import HONEST, STRANGER, ZONES, behind
 
 FAIL = 7
 """ARES_RESULT_FAIL in OpenDMARC's history."""
-LETTING_DMARC_DECIDE = '\n[spf.actions]\nfail = "accept"\n'
+(LETTING_DMARC_DECIDE,) = blocks(page("neighbours"), "toml")
+OPENDMARC = dict(line.split() for line in blocks(page("neighbours"), "text")[0].splitlines())
+"""The lines for opendmarc.conf."""
 RECORDS = f"""
     _dmarc.honest.example. TXT "v=DMARC1; p=reject"
     _dmarc.gentle.example. TXT "v=DMARC1; p=none"
@@ -49,12 +52,11 @@ class World:
     signed: str
 
     def milter(self, configuration: str = LETTING_DMARC_DECIDE) -> Milter64:
-        text = f'{MEMORY}{configuration}\n[dns]\nnameservers = ["{self.dns.server}"]\n'
+        text = f'{MEMORY}\n{configuration}\n[dns]\nnameservers = ["{self.dns.server}"]\n'
         return self.lab.start(Milter64, text, network=self.network)
 
     def dmarc(self, **settings: str) -> OpenDmarc:
-        settings = {"RejectFailures": "true", "SPFSelfValidate": "false", **settings}
-        return self.lab.start(OpenDmarc, network=self.network, **settings)
+        return self.lab.start(OpenDmarc, network=self.network, **{**OPENDMARC, **settings})
 
     def postfix(self, *milters: Milter64 | OpenDkim | OpenDmarc) -> Postfix:
         return self.lab.start(Postfix, milters=", ".join(each.milters for each in milters), network=self.network)
