@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
@@ -10,7 +11,43 @@ from milter64.headers.authentication_results import AUTHENTICATION_RESULTS
 from milter64.headers.received_spf import RECEIVED_SPF
 from milter64.mail.idna_domain import ascii_domain
 
+MOST = 100
+"""Fields that are deleted from one message: the mail server looks through its header for each."""
+_MOST_OCTETS = 65_536
+"""Octets of Authentication-Results fields that are read in one message; what comes behind them is not trusted."""
 _CLAIMS = {name.lower(): name for name in (AUTHENTICATION_RESULTS, RECEIVED_SPF)}
+
+
+class ForgedFields:
+    """The fields of one message that must go, in the order in which they came."""
+
+    def __init__(self, authserv_id: str | None) -> None:
+        """`authserv_id` is the id that our Authentication-Results bear, None if there are none, and those may stay."""
+        self._authserv_id = authserv_id
+        self._seen: Counter[str] = Counter()
+        self._octets = 0
+        self.places: list[tuple[str, int]] = []
+        """Each as its name, of ours, and its number among the fields of that name, from 1 on."""
+
+    @property
+    def too_many(self) -> bool:
+        """Whether there are more than can be deleted."""
+        return len(self.places) > MOST
+
+    def note(self, field: str, value: bytes) -> None:
+        """Take note of a field of the message that bears the name of one of ours; all of them must be told of."""
+        self._seen[field] += 1
+        if not self.too_many and self._could_be_ours(field, value):
+            self.places.append((field, self._seen[field]))
+
+    def _could_be_ours(self, field: str, value: bytes) -> bool:
+        """Whether a reader could take it for ours; a Received-SPF is, whoever it says has received (RFC 7208 9.1)."""
+        if field == RECEIVED_SPF:
+            return True
+        if self._authserv_id is None:
+            return False
+        self._octets += len(value)
+        return self._octets > _MOST_OCTETS or is_forged(value.decode(errors="surrogateescape"), self._authserv_id)
 
 
 def claim(name: str) -> str | None:

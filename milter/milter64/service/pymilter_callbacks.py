@@ -11,7 +11,6 @@ pymilter's C code calls straight into the sessions. The detour by its base class
 """
 
 import os
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -20,7 +19,7 @@ import Milter
 
 from milter64.address.client import Client, Origin
 from milter64.headers.authentication_results import AUTHENTICATION_RESULTS, authentication_results
-from milter64.headers.forged_fields import claim, is_forged
+from milter64.headers.forged_fields import MOST, ForgedFields, claim
 from milter64.headers.received_spf import RECEIVED_SPF, received_spf
 from milter64.judging.transaction import Transaction
 from milter64.mail import mailbox
@@ -33,10 +32,6 @@ _CONTINUE: int = Milter.CONTINUE
 _NO_CONTENT: int = Milter.P_NODATA | Milter.P_NOEOH | Milter.P_NOBODY | Milter.P_NOUNKNOWN
 _NOREPLY: int = Milter.NOREPLY
 _UTF_8 = ("utf-8", "surrogateescape")
-_MOST_FORGED = 100
-"""Fields that are deleted from one message: the mail server looks through its header for each."""
-_MOST_OCTETS = 65_536
-"""Octets of Authentication-Results fields that are read in one message; what comes behind them is not trusted."""
 _AT_CONNECT = "j {client_addr} {client_port}"  # the macros that we want there, and no others
 
 
@@ -182,43 +177,33 @@ class HeaderCallbacks(Callbacks):
     def __init__(self, context: Context, ctx: Any) -> None:  # noqa: ANN401  pymilter has no types
         """Begin with what all sessions share, and with pymilter's own context of this one."""
         super().__init__(context, ctx)
-        self._fields: Counter[str] = Counter()
-        self._forged: list[tuple[str, int]] = []
-        self._octets = 0
+        self._forged: ForgedFields | None = None
 
     def header(self, name: str, value: bytes) -> None:
         """Note which fields could be taken for ours; deleting waits until end of message."""
         if (field := claim(name)) and self._transaction:
-            self._fields[field] += 1  # libmilter numbers the fields of a name
-            if len(self._forged) <= _MOST_FORGED and self._could_be_ours(field, value):
-                self._forged.append((field, self._fields[field]))
-
-    def _could_be_ours(self, field: str, value: bytes) -> bool:
-        """Whether a reader could take it for ours; a Received-SPF is, whoever it says has received (RFC 7208 9.1)."""
-        if field == RECEIVED_SPF:
-            return True
-        if not self._context.headers.authentication_results:
-            return False
-        self._octets += len(value)
-        return self._octets > _MOST_OCTETS or is_forged(value.decode(*_UTF_8), self._authserv_id)
+            if not self._forged:
+                ours = self._context.headers.authentication_results
+                self._forged = ForgedFields(self._authserv_id if ours else None)
+            self._forged.note(field, value)
 
     def abort(self) -> None:
         """End a transaction that has not become a message."""
-        self._fields, self._forged, self._octets = Counter(), [], 0
+        self._forged = None
         super().abort()
 
     def _refusal(self, transaction: Transaction) -> Reply | None:
         """Refuse a message with too many forged fields, in observe mode too: what isn't deleted is believed."""
-        if len(self._forged) > _MOST_FORGED and not transaction.from_trusted_host:
-            self._context.telemetry.info("too many forged fields", session=self._token, most=_MOST_FORGED)
+        if self._forged and self._forged.too_many and not transaction.from_trusted_host:
+            self._context.telemetry.info("too many forged fields", session=self._token, most=MOST)
             self._engine.abandoned(transaction)
-            return too_many_forged(_MOST_FORGED, self._token)
+            return too_many_forged(MOST, self._token)
         return super()._refusal(transaction)
 
     def _set_headers(self, transaction: Transaction) -> None:
         """Delete what others claim in our name, and say, on top, what we found: nothing of an exempt client."""
-        if not transaction.from_trusted_host:
-            for field, index in reversed(self._forged):  # deleting the first would renumber the others
+        if self._forged and not transaction.from_trusted_host:
+            for field, index in reversed(self._forged.places):  # deleting the first would renumber the others
                 self._ctx.chgheader(field, index, "")
         if not transaction.exempt:
             settings, envelope, known = self._context.headers, transaction.envelope, transaction.known
