@@ -1,6 +1,6 @@
-"""The chart of README: each ratio as a bar, its spread as a line, and its target as a mark.
+"""The chart of docs/speed.md: each ratio as a bar, its spread as a line, and its target as a mark.
 
-`python -m bench.chart [REPORT [SVG]]` draws the report of the last `make bench` into tests/bench/speed.svg.
+`python -m bench.chart [REPORT [SVG]]` draws the report of the last `make bench` into docs/speed.svg.
 """
 
 import json
@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-HERE = Path(__file__).parent
-REPORT = HERE.parent.parent / "build" / "bench" / "report.json"
-CHART = HERE / "speed.svg"
+ROOT = Path(__file__).parents[2]
+REPORT = ROOT / "build" / "bench" / "report.json"
+CHART = ROOT / "docs" / "speed.svg"
 
 FLOORS = ("plain pymilter", "pinned prefork pymilter", "C libmilter")
 

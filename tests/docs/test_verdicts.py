@@ -10,7 +10,6 @@ import pytest
 from milter64.address.client import Origin
 from milter64.address.translator import Translator
 from milter64.checks import unreadable_mailbox as paths
-from milter64.cli.main import main
 from milter64.config.settings import Settings
 from milter64.greylist.attempt import Standing, State
 from milter64.mail.action import Action
@@ -20,8 +19,6 @@ from milter64.policy.decision import Verdict
 from milter64.policy.smtp_reply import NOT_READY, one_at_a_time, reply, trouble
 from milter64.telemetry.log import Settings as LogSettings
 from milter64.telemetry.log import Telemetry
-from rig.lab import Lab
-from rig.nsd import Nsd
 from rig.pages import blocks, chapter, page, quoted, table
 
 VERDICTS = page("verdicts")
@@ -33,16 +30,6 @@ SESSION = Session(
     mta="mx.example.org",
 )
 ENVELOPE = Envelope(session=SESSION, sender="a@example.org", login="")
-ZONES = {
-    ".": """
-        honest.example. TXT "v=spf1 ip4:192.31.196.10 -all"
-        mail.honest.example. A 192.31.196.10
-        mail.honest.example. TXT "v=spf1 a -all"
-        10.196.31.192.in-addr.arpa. PTR mail.honest.example.
-        ipv4only.arpa. A 192.0.0.170
-        ipv4only.arpa. A 192.0.0.171
-        """,
-}
 QUESTIONS: list[Key] = [
     ("spf", "smtp.mailfrom"),
     ("spf", "smtp.helo"),
@@ -116,18 +103,6 @@ def test_every_field_and_event_of_the_log_is_explained_and_no_other(capsys: pyte
 )
 def test_every_word_of_a_field_is_explained(name: str, head: str, words: list[str]) -> None:
     assert [word for cell, _ in table(page(name), head) for word in quoted(cell)] == words
-
-
-def test_the_header_that_is_explained_is_the_one_that_an_honest_message_gets(
-    lab: Lab, capsys: pytest.CaptureFixture[str]
-) -> None:
-    nsd = lab.start(Nsd, ZONES)
-    file = lab.folder / "milter64.toml"
-    file.write_text(f'milter.authserv_id = "mx.example.org"\ndns.nameservers = ["{nsd.server}"]\n')
-    envelope = ["--helo", "mail.honest.example", "--from", "joe@honest.example", "--to", "you@example.org"]
-    assert main(["explain", "64:ff9b::c01f:c40a", *envelope, "--config", str(file)]) == 0
-    header = capsys.readouterr().out.partition("The message would get\n")[2]
-    assert blocks(chapter(VERDICTS, "Authentication-Results"), "text")[0].split() == header.split()
 
 
 def test_the_lines_of_the_log_are_of_one_refusal(capsys: pytest.CaptureFixture[str]) -> None:
