@@ -1,11 +1,9 @@
 """The manuals say what the code does: every key with its default and its words, every verb with its options."""
 
-import argparse
 import re
 import subprocess
 from collections.abc import Iterator
 from enum import Enum
-from importlib import import_module
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -17,6 +15,7 @@ from milter64.config.load_file import parse
 from milter64.config.settings import Settings
 from milter64.config.toml_reader import keys
 from milter64.config.toml_writer import written
+from rig import helptext
 
 MAN = Path(__file__).parent.parent / "packaging" / "man"
 PAGES = [MAN / "milter64.8", MAN / "milter64.toml.5"]
@@ -152,19 +151,75 @@ def test_the_example_is_valid() -> None:
 
 # The command
 
+SYNOPSIS, VERB_TEXT, SHARED, EXIT_STATUS, SAMPLES = re.split(
+    r"^(?:DESCRIPTION\n[\s\S]*?^   Verbs|   Options of several verbs|SIGNALS\n[\s\S]*?^EXIT STATUS|EXAMPLES)$",
+    shown(PAGES[0]).partition("\nSYNOPSIS\n")[2].partition("\nDIAGNOSTICS\n")[0],
+    flags=re.MULTILINE,
+)
+TOLD = dict(re.findall(r"^ {5}([a-z-]+)\n((?:(?: {9}.*)?\n)*)", VERB_TEXT, flags=re.MULTILINE))
+"""What is said of each verb."""
 
-def test_every_verb_stands_in_the_page_and_no_other() -> None:
-    (synopsis,) = re.findall(r"^SYNOPSIS\n(.*?)^DESCRIPTION", shown(PAGES[0]), flags=re.MULTILINE | re.DOTALL)
-    assert re.findall(r"^ {5}milter64 ([a-z][a-z-]+)", synopsis, flags=re.MULTILINE) == list(VERBS)
-    told = re.findall(r"^ {5}([a-z-]+)\b", shown(PAGES[0]).partition("\n   Verbs\n")[2], flags=re.MULTILINE)
-    assert set(VERBS) <= set(told)
+
+def items(text: str, indent: int, deeper: int) -> dict[str, str]:
+    """Return what is said of each option, by its name and value as `--help` writes them: "--wait SECONDS"."""
+    found = re.findall(rf"^ {{{indent}}}(\S.*)\n((?: {{{deeper}}}.*\n)+)", text, flags=re.MULTILINE)
+    return {
+        re.sub(r"\b(?<!-)[a-z]+$", lambda value: value[0].upper(), name): " ".join(said.split()) for name, said in found
+    }
+
+
+def sentence(text: str) -> str:
+    """Return what `--help` says, as the page begins to say it."""
+    return text[0].upper() + text[1:]
+
+
+def test_every_verb_stands_in_the_page_in_order_and_no_other() -> None:
+    assert re.findall(r"^ {5}milter64 ([a-z][a-z-]+)", SYNOPSIS, flags=re.MULTILINE) == list(VERBS)
+    assert list(TOLD) == list(VERBS)
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_option_stands_in_the_synopsis_and_no_other(verb: str) -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--config")
-    import_module(f"milter64.cli.{verb.replace('-', '_')}").arguments(parser)
-    options = {option for action in parser._actions for option in action.option_strings}  # noqa: SLF001  no other way
-    (line,) = re.findall(rf"^ {{5}}milter64 {verb}\b(.*)$", shown(PAGES[0]), flags=re.MULTILINE)
-    assert set(re.findall(r"--[a-z-]+", line)) == options - {"-h", "--help"}
+def test_what_is_said_of_a_verb_begins_as_its_help_does(verb: str) -> None:
+    assert " ".join(TOLD[verb].split()).startswith(sentence(VERBS[verb]))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_synopsis_of_a_verb_is_the_usage_that_its_help_shows(verb: str) -> None:
+    (line,) = re.findall(rf"^ {{5}}milter64 ({verb}\b.*)$", SYNOPSIS, flags=re.MULTILINE)
+    assert line == helptext.usage(helptext.shown(verb)).lower()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_of_a_verb_is_told_of_in_the_words_of_its_help_and_no_other(verb: str) -> None:
+    options = helptext.options(helptext.shown(verb))
+    del options["-h, --help"]
+    own, shared = items(TOLD[verb], 9, 13), items(SHARED, 5, 9)
+    assert own.keys() & shared.keys() == set()
+    assert options.keys() - shared.keys() == own.keys()
+    told = own | shared
+    assert {name: told[name][: len(said)] for name, said in options.items()} == {
+        name: sentence(said) for name, said in options.items()
+    }
+
+
+def test_no_shared_option_is_one_that_a_single_verb_takes() -> None:
+    taken = [name for verb in VERBS for name in helptext.options(helptext.shown(verb))]
+    assert [name for name in items(SHARED, 5, 9) if taken.count(name) < 2] == []
+
+
+def codes(text: str) -> dict[str, str]:
+    found = re.findall(r"^ {2,}(\d+) +((?:\S.*\n)(?: {5,}(?!\d).*\n)*)", text, flags=re.MULTILINE)
+    return {code: " ".join(meaning.split()).rstrip(".").lower() for code, meaning in found}
+
+
+def test_the_exit_codes_are_those_that_help_lists() -> None:
+    listed = codes(helptext.section("exit codes (sysexits.h)", helptext.shown()))
+    assert listed
+    assert codes(EXIT_STATUS) == listed
+
+
+def test_each_example_is_one_of_help() -> None:
+    found = re.findall(r"^ {11}(milter64 (?:.*\\\n)*.*)$", SAMPLES, flags=re.MULTILINE)
+    known = {" ".join(example.split()) for verb in VERBS for example in helptext.examples(helptext.shown(verb))}
+    assert len(found) == 3
+    assert {" ".join(example.split()) for example in found} - known == set()

@@ -12,7 +12,7 @@ import pytest
 
 from milter64.cli import audit
 from milter64.cli.main import VERBS, main
-from rig.help import examples, options, section, shown
+from rig.helptext import examples, options, section, shown
 from rig.lab import Lab
 from rig.network import Namespace
 from rig.typed import Host

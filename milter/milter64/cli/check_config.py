@@ -24,7 +24,7 @@ EXAMPLES = """\
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
-    parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="the same as --config FILE")
+    parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="the same as --config")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="print JSON, for programs")
     how.add_argument("--print", action="store_true", help="print the settings that count, the defaults too, as a file")
