@@ -1,6 +1,7 @@
 """The door to the host's facts, opened in network namespaces that are made for it."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -143,6 +144,15 @@ def test_a_client_that_has_hung_up_a_moment_ago_still_counts(network: Namespace)
         client.recv(1)
         client.close()
         assert until(lambda: network.call(host.read).peers == ("127.0.0.8",))
+
+
+def test_a_port_that_is_bound_and_nothing_more_has_no_client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = tmp_path / "ss"  # iproute2's 6.15
+    script.write_text("#!/bin/sh\necho 'UNCONN 0      0      127.0.0.1:25 0.0.0.0:*'\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    found = host.read()
+    assert (found.listeners, found.peers) == ((), ())
 
 
 def _listening(address: str, port: int) -> socket:

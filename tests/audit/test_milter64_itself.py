@@ -132,7 +132,7 @@ def resolvers(*nameservers: str) -> Scene:
     [
         (resolvers("::1"), "ok", "::1, by resolv.conf"),
         (resolvers(SIX), "ok", SIX),
-        (resolvers("fe80::25%eth0"), "ok", "fe80::25%eth0"),
+        (resolvers("fe80::25%lo"), "ok", "fe80::25%lo"),
         (resolvers("127.0.0.53", "9.9.9.9"), "warning", "9.9.9.9, by resolv.conf, is not on this host"),
         (Scene(settings='dns.nameservers = ["127.0.0.1:5353"]'), "ok", "127.0.0.1:5353, by dns.nameservers"),
         (Scene(settings='dns.nameservers = ["[2001:db8::53]:53"]'), "warning", "[2001:db8::53]:53, by dns.nameservers"),

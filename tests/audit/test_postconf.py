@@ -47,7 +47,7 @@ def test_values_are_those_that_count_defaults_too_with_their_names_put_in(folder
     assert postfix.directory == folder
     assert postfix.value("smtpd_milters") == "inet:127.0.0.1:8864, inet:127.0.0.1:8891"
     assert postfix.value("mydestination") == "a.example, b.example"
-    assert postfix.value("milter_default_action") == "tempfail"
+    assert postfix.value("milter_protocol") == "6"
     assert postfix.value("no_such_parameter") == ""
 
 

@@ -212,8 +212,8 @@ def _listeners() -> Iterator[Listener]:
 
 def _peers() -> Iterator[str]:
     for line in _output("ss", "-H", "-a", "-t", "-n", "sport", "=", f":{SMTP_PORT}").splitlines():
-        state, *_, peer = line.split()[:5]
-        if state != "LISTEN":
+        peer = line.split()[4]
+        if not peer.endswith(":*"):  # else it listens, or is merely bound, which Debian 13's ss lists too
             packed = pack(_split(peer)[0])
             yield unpack(packed[12:] if packed.startswith(bytes(10) + b"\xff\xff") else packed)
 
