@@ -21,6 +21,7 @@ _ENVIRONMENT = {
 }
 
 _ENTER = """
+mount --bind "$1" "$1"
 mount -t proc proc "$1/proc"
 mount --rbind /dev "$1/dev"
 if [ "$2" ]; then mount --bind "$2" "$1/var/cache/apt/archives"; else ip link set lo up; fi
