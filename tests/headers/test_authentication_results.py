@@ -179,6 +179,14 @@ def test_long_lines_are_folded_at_blanks() -> None:
     assert max(map(len, value.split("\n"))) in range(74, 79)
 
 
+@pytest.mark.parametrize(("length", "lines"), [(47, 1), (48, 2)])
+def test_the_semicolon_behind_a_result_counts_too(length: int, lines: int) -> None:
+    found = [finding("spf", "smtp.mailfrom", "softfail"), IPREV]
+    (value,) = authentication_results(ID, envelope(sender=f"joe@{'a' * length}.x"), found)
+    spf = value[value.index(" spf") : value.index(" iprev")].rstrip("\n").split("\n")
+    assert (len(spf), sum(map(len, spf))) == (lines, 31 + length)
+
+
 def test_an_authserv_id_that_is_no_token_is_quoted() -> None:
     assert authentication_results("example.org/mx 1", envelope(), [])[0].startswith('"example.org/mx 1";\n')
 

@@ -25,7 +25,7 @@ def authentication_results(authserv_id: str, envelope: Envelope, findings: Itera
     told = [[known[key] for key in keys if key in known] for keys in _FIELDS]
     fields = [[_resinfo(each, _property(each, envelope)) for each in one] for one in told if one] or [["none"]]
     name = word(authserv_id, TOKEN)
-    values = [";\n ".join(map(fold, (name, *field))) for field in fields]
+    values = ["\n ".join(map(fold, ";\n".join((name, *field)).split("\n"))) for field in fields]
     values[-1] += f"\n {fold(comment(*caller(envelope.session.client)))}"
     return tuple(values)
 
