@@ -1,0 +1,18 @@
+"""`make test` in a clean Debian 13, whose servers and Python are newer than Debian 12's."""
+
+from pathlib import Path
+
+import pytest
+
+from rig.debian import Debian
+
+
+@pytest.mark.trixie
+@pytest.mark.timeout(2400)  # it installs all servers, and runs all tests
+def test_every_test_passes_on_debian_13(tmp_path: Path) -> None:
+    debian = Debian("trixie", tmp_path / "root")
+    debian.apt("install", "make")
+    debian.clone("/milter64")
+    said = debian.run("make", "-C", "/milter64", "test")
+    assert " passed" in said
+    assert "installing Debian packages: gcc libmilter-dev" in said
