@@ -102,6 +102,15 @@ def test_a_command_prints_what_is_shown(host: MailHost, block: Block) -> None:
     assert list(timeless(host.type(command)[1])) == list(timeless(output))
 
 
+def test_the_first_example_asks_nobody(host: MailHost) -> None:
+    first = next(block for block in fenced(EVERY["README.md"]) if block.language == "console")
+    command, _, output = first.text.removeprefix("$ ").partition("\n")
+    assert host.type(f"echo nameserver {NOWHERE} >/etc/resolv.conf\n{command}") == (0, output)
+
+
+NOWHERE = "192.0.2.1"
+
+
 def timeless(output: str) -> Iterator[list[str]]:
     """Yield the lines by word: a longer time makes a column wider."""
     for line in output.splitlines():

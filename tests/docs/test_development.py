@@ -3,14 +3,22 @@
 import re
 from pathlib import Path
 
-from rig.pages import ROOT, page
+from rig.pages import EVERY, ROOT, commands, page, quoted, table
 
 PAGE = page("development")
 
 
+(PHONY,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+
+
 def test_every_make_target_stands_in_the_page_in_order_and_no_other() -> None:
-    (phony,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
-    assert re.findall(r"^\| `make (\S+)` \|", PAGE, flags=re.MULTILINE) == phony.split()
+    assert [target for cell, _ in table(PAGE, "target") for target in quoted(cell)] == [
+        f"make {target}" for target in PHONY.split()
+    ]
+
+
+def test_every_make_target_that_a_page_speaks_of_is_one() -> None:
+    assert commands("\n".join(EVERY.values()), "make") == set(PHONY.split())
 
 
 def test_every_folder_of_the_tests_is_a_wings_or_stands_in_the_page_and_no_other() -> None:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from milter64.cli.main import VERBS
+from milter64.cli.main import VERBS, main
 from milter64.config.load_file import parse
 from rig.pages import EVERY, ROOT, blocks, commands
 
@@ -18,6 +18,14 @@ def test_an_example_of_a_configuration_is_valid(text: str) -> None:
 
 def test_every_verb_stands_in_the_pages_and_no_other() -> None:
     assert commands("\n".join(EVERY.values()), "milter64") == set(VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_in_the_pages_is_one_of_its_verb(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    told = "\n".join(re.findall(rf"`milter64 {verb}\b([^`]*)`", "\n".join(EVERY.values())))
+    assert set(re.findall(r"--[a-z-]+", told)) <= set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
 
 
 def anchors(text: str) -> set[str]:
