@@ -126,7 +126,7 @@ def timeless(output: str) -> Iterator[list[str]]:
 def test_commands_work_on_a_clean_debian(tmp_path: Path, name: str) -> None:
     debian = Debian("bookworm", tmp_path / "root")
     debian.leave("etc/apt/apt.conf.d/99yes", 'APT::Get::Assume-Yes "true";\n')
-    debian.apt("install", "git", "make", "sudo")
+    debian.apt("install", "git", "make", "sudo", "systemd")
     subprocess.run(["git", "clone", "--quiet", "--no-local", ROOT, debian.root / "opt/milter64"], check=True)
     for block in fenced(EVERY[name]):
         if block.needs == "debian":
