@@ -97,17 +97,32 @@ def test_what_clients_came_from_is_proposed_with_what_is_configured(
     assert ([prefix.text for prefix in settings.translation.prefixes], problems) == (found["proposal"]["prefixes"], [])
 
 
-def test_the_docs_show_what_is_printed(configuration: Path, capsys: pytest.CaptureFixture[str]) -> None:
+EVIDENCE = """\
+Addresses that clients had, by the service's own records
+  prefix          taken for   clients  such as                                latest
+  64:ff9b:1::/96  undecoded   37       64:ff9b:1::c01f:c40a (192.31.196.10)  2026-11-20T12:00:00+00:00
+  64:ff9b::/96    translated  1        64:ff9b::c01f:c40a (192.31.196.10)    2026-11-20T12:00:00+00:00
+DNS64 (RFC 7050): the outbound prefix, which need not be the one that clients come from
+  nameserver  prefix                 ipv4only.arpa AAAA
+  127.0.0.1   2001:db8:122:344::/96  2001:db8:122:344::c000:aa, 2001:db8:122:344::c000:ab
+Router advertisements (RFC 8781): the outbound prefix, which need not be the one that clients come from
+  not asked (--wait 0)
+"""
+
+
+def test_the_evidence_is_shown_and_then_the_lines_as_in_the_docs(
+    configuration: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     note(configuration, *CLIENTS)
     printed = discover(configuration, capsys)
     printed = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1", printed).replace(
         str(configuration), "/etc/milter64/milter64.toml"
     )
     printed = printed.replace(NOON.isoformat(), "2026-11-20T12:00:00+00:00")
-    (shown,) = blocks(page("translation"), "text")
+    (lines,) = blocks(page("translation"), "text")
     # Columns are as wide as the port number and the order of DNS records have them.
     assert [sorted(line.replace(",", "").split()) for line in printed.splitlines()] == [
-        sorted(line.replace(",", "").split()) for line in shown.splitlines()
+        sorted(line.replace(",", "").split()) for line in f"{EVIDENCE}{lines}".splitlines()
     ]
 
 
