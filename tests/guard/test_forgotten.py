@@ -6,6 +6,7 @@ from contextlib import closing
 from milter64.checks.iprev import reverse_name
 from milter64.judging.check_runner import Inquiry
 from milter64.judging.known_clients import Familiar
+from milter64.judging.remembered_findings import Memory
 from rig.dnsserver import DnsServer
 from rig.envelopes import envelope
 from rig.watched import INVENTED, Watched
@@ -18,12 +19,13 @@ RECORDS = {**INVENTED, reverse_name(ENVELOPE.session.client.packed): {"PTR": ["h
 def test_a_finding_that_rests_on_an_invented_record_ends_when_the_prefix_is_learned() -> None:
     with DnsServer(RECORDS) as server:
         watched = Watched(server)
-        with closing(Inquiry(watched.resolver, lambda _: None, lambda: None)) as inquiry:
-            familiar = Familiar(watched.settings.policy(), frozenset(), inquiry, lambda *_: None)
+        memory = Memory(watched.resolver)
+        with closing(Inquiry(watched.resolver, memory, lambda _: None, lambda: None)) as inquiry:
+            familiar = Familiar(watched.settings.policy(), frozenset(), memory, lambda *_: None)
             inquiry.ask(ENVELOPE, [IPREV], time.monotonic() + 10)
             assert familiar.evidence(ENVELOPE).known[IPREV].result == "pass"
             watched.ask()
             assert IPREV not in familiar.evidence(ENVELOPE).known
-            assert inquiry.recall(ENVELOPE, [IPREV], expired=True)[0] == {}
+            assert memory.recall(ENVELOPE, [IPREV], expired=True)[0] == {}
             inquiry.ask(ENVELOPE, [IPREV], time.monotonic() + 10)
             assert familiar.evidence(ENVELOPE).known[IPREV].result == "fail"

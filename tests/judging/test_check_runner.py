@@ -10,11 +10,9 @@ from milter64.checks.all_checks import REMOTE
 from milter64.dns.resolver import Answer
 from milter64.judging import check_runner
 from milter64.judging.check_runner import Inquiry
-from milter64.mail.finding import Finding, Key
+from milter64.judging.remembered_findings import Memory
+from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.session import Envelope
-from milter64.policy.action_table import Policy
-from milter64.policy.decision import weigh
-from milter64.telemetry.metrics import Tally
 from rig.envelopes import envelope
 from rig.process import until
 from rig.records import Records, zone
@@ -55,7 +53,13 @@ def faults() -> list[str]:
 def make(faults: list[str]) -> Iterator[Make]:
     """Make an inquiry that asks some records, and is closed in the end."""
     with ExitStack() as stack:
-        yield lambda records: stack.enter_context(closing(Inquiry(records, faults.append, lambda: None)))  # type: ignore[arg-type]  # a fake
+        yield lambda records: stack.enter_context(
+            closing(Inquiry(records, Memory(records), faults.append, lambda: None))  # type: ignore[arg-type]  # a fake
+        )
+
+
+def recalled(asked: Inquiry, *keys: Key, expired: bool = False) -> Findings:
+    return asked._memory.recall(ENVELOPE, keys, expired=expired)[0]  # noqa: SLF001
 
 
 def soon() -> float:
@@ -168,7 +172,7 @@ def test_a_check_that_breaks_is_a_temperror_the_others_count_and_it_is_reported(
     assert results(dict(findings)) == {SPF: "pass", IPREV: "pass"} | {broken: "temperror"}
     assert findings[broken].reason == "our own fault (ZeroDivisionError)"
     assert faults == [" ".join(broken)]
-    assert asked.recall(ENVELOPE, [broken])[0] == {}
+    assert recalled(asked, broken) == {}
     assert asked.ask(ENVELOPE, [broken], soon())[0][broken].result == "pass"
 
 
@@ -176,15 +180,7 @@ def test_what_was_found_is_recalled_and_a_temperror_is_not(make: Make) -> None:
     asked = make(Records(zone(ZONE), ["10.196.31.192.in-addr.arpa"]))
     found, _ = asked.ask(ENVELOPE, [SPF, IPREV], soon())
     assert found[IPREV].result == "temperror"
-    assert asked.recall(ENVELOPE, [SPF_HELO, SPF, IPREV])[0] == {SPF: found[SPF]}
-
-
-def test_findings_that_were_kept_are_counted_as_recalled_and_those_missing_as_not() -> None:
-    tally, policy = Tally(), Policy({}, dict.fromkeys((SPF_HELO, SPF, IPREV), frozenset()))
-    finding = Finding(check="spf", property="smtp.mailfrom", result="pass")
-    with closing(Inquiry(Records(zone(ZONE)), lambda _: None, lambda: None, tally)) as asked:  # type: ignore[arg-type]  # a fake
-        asked.recalled(weigh({SPF: finding}, policy.rules(ENVELOPE.session.client)))
-    assert tally.take() == {("cache_lookups", "findings", "hit"): 1, ("cache_lookups", "findings", "miss"): 2}
+    assert recalled(asked, SPF_HELO, SPF, IPREV) == {SPF: found[SPF]}
 
 
 def test_asking_in_turn_finds_the_same(make: Make) -> None:
@@ -219,7 +215,7 @@ def test_a_fail_for_want_of_an_answer_counts_if_nameservers_answer_others(  # RF
 ) -> None:
     asked = make(Dying(alive=alive))
     assert asked.ask(ENVELOPE, [SPF], soon())[0][SPF].result == result
-    assert asked.recall(ENVELOPE, [SPF])[0] == {}
+    assert recalled(asked, SPF) == {}
 
 
 @pytest.mark.parametrize(
@@ -241,7 +237,7 @@ def test_what_an_answer_might_have_made_a_pass_is_not_remembered(
     records = Records(zone(f"honest.example TXT {record}"), ["10.196.31.192.in-addr.arpa"])
     asked = make(records)
     assert asked.ask(ENVELOPE, [SPF], soon())[0][SPF].result == result
-    assert bool(asked.recall(ENVELOPE, [SPF])[0]) == remembered
+    assert bool(recalled(asked, SPF)) == remembered
 
 
 def test_what_was_found_before_all_was_to_be_forgotten_is_remembered_neither_before_nor_after(make: Make) -> None:
@@ -249,7 +245,7 @@ def test_what_was_found_before_all_was_to_be_forgotten_is_remembered_neither_bef
     asked = make(records)
     records.gate.set()
     found = asked.ask(ENVELOPE, [IPREV], soon())
-    assert asked.recall(ENVELOPE, [IPREV])[0] == found[0]
+    assert recalled(asked, IPREV) == found[0]
     records.gate.clear()
     with ThreadPoolExecutor(1) as pool:
         before = len(records.questions)
@@ -259,6 +255,6 @@ def test_what_was_found_before_all_was_to_be_forgotten_is_remembered_neither_bef
         records.gate.set()
         assert late.result()[0][SPF].result == "pass"
     for expired in (False, True):
-        assert asked.recall(ENVELOPE, [SPF, IPREV], expired=expired)[0] == {}
+        assert recalled(asked, SPF, IPREV, expired=expired) == {}
     asked.ask(ENVELOPE, [SPF, IPREV], soon())
-    assert asked.recall(ENVELOPE, [SPF, IPREV])[0].keys() == {SPF, IPREV}
+    assert recalled(asked, SPF, IPREV).keys() == {SPF, IPREV}

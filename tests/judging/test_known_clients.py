@@ -1,17 +1,20 @@
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import count
-from types import SimpleNamespace
 
 import pytest
 
 from milter64.address.client import Origin
 from milter64.judging import known_clients
 from milter64.judging.known_clients import Familiar
+from milter64.judging.remembered_findings import Memory, Validity, _number
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.session import Envelope
 from milter64.policy.action_table import Policy
+from milter64.policy.decision import Evidence
+from milter64.telemetry.metrics import Tally
 from rig.court import AT_ONCE, PATIENT, ZONE, Court
 from rig.envelopes import envelope
 from rig.process import until
@@ -24,55 +27,64 @@ POLICY = Policy(
 )
 
 
-def finding(key: Key) -> Finding:
-    return Finding(check=key[0], property=key[1], result="pass")
+class Counted(Memory):
+    """Counts what is recalled; `meanwhile` happens while it is."""
+
+    recalls = 0
+
+    def recall(self, envelope: Envelope, keys: Iterable[Key], *, expired: bool = False) -> tuple[Findings, Validity]:
+        self.recalls += 1
+        found = super().recall(envelope, keys, expired=expired)
+        self.meanwhile()
+        return found
+
+    def meanwhile(self) -> None:
+        """Nothing, unless a test says so."""
 
 
-class Remembered:
-    """An inquiry that remembers `findings`, good `until` a time, and counts who wants them."""
+class Known:
+    """The evidence of known clients, with the memory that it is made from, a clock and a resolver's generation."""
 
-    def __init__(self, *keys: Key) -> None:
-        self.findings: Findings = {key: finding(key) for key in keys}
-        self.until = 100.0
+    def __init__(self, tally: Tally | None = None) -> None:
+        self.now = 0.0
         self.generation = 0
-        self.asked = 0
         self.renewed: list[tuple[set[Key], float]] = []
+        self.memory = Counted(self, clock=lambda: self.now)
+        self.clients = Familiar(POLICY, frozenset(), self.memory, self.renew, tally)
 
-    def recall(self, _envelope: Envelope, keys: list[Key]) -> tuple[Findings, float]:
-        self.asked += 1
-        found = {key: self.findings[key] for key in keys if key in self.findings}
-        return found, self.until if found else float("inf")
+    @property
+    def gathered(self) -> int:
+        return self.memory.recalls
 
-    def recalled(self, *_: object) -> None:
-        """Count nothing."""
-
-    def renew(self, _envelope: Envelope, keys: list[Key], seconds: float) -> None:
+    def renew(self, _envelope: Envelope, keys: Iterable[Key], seconds: float) -> None:
         self.renewed.append((set(keys), seconds))
 
+    def find(self, *keys: Key, ttl: int = 100, about: Envelope | None = None) -> None:
+        for check, property_ in keys:
+            found = Finding(check=check, property=property_, result="pass")
+            self.memory.remember(about or FIRST, found, ttl, self.generation)
 
-@pytest.fixture
-def clock() -> SimpleNamespace:
-    return SimpleNamespace(now=0.0)
+    def forget(self) -> None:
+        self.generation += 1
 
-
-def familiar(inquiry: Remembered, clock: SimpleNamespace) -> Familiar:
-    return Familiar(POLICY, frozenset(), inquiry, inquiry.renew, clock=lambda: clock.now)  # type: ignore[arg-type]  # a fake
+    def evidence(self, envelope: Envelope | None = None) -> Evidence:
+        return self.clients.evidence(envelope or FIRST)
 
 
 CLIENT = "2001:db8::25"
 FIRST = envelope(CLIENT, "mail.example.org", "a@example.org")
 
 
-def test_what_is_known_is_gathered_once_until_the_first_of_it_runs_out(clock: SimpleNamespace) -> None:
-    inquiry = Remembered(SPF, IPREV)
-    kept = familiar(inquiry, clock)
-    evidence = kept.evidence(FIRST)
-    assert evidence.known == inquiry.findings
-    clock.now = 99.0
-    assert kept.evidence(FIRST) is evidence
-    clock.now = 100.0
-    inquiry.findings = {}
-    assert kept.evidence(FIRST).known == {}
+def test_what_is_known_is_gathered_once_until_the_first_of_it_runs_out() -> None:
+    known = Known()
+    known.find(SPF, ttl=200)
+    known.find(IPREV)
+    evidence = known.evidence()
+    assert evidence.known.keys() == {SPF, IPREV}
+    known.now = 99.0
+    assert known.evidence() is evidence
+    known.now = 100.0
+    assert known.evidence().known.keys() == {SPF}
 
 
 @pytest.mark.parametrize(
@@ -87,109 +99,144 @@ def test_what_is_known_is_gathered_once_until_the_first_of_it_runs_out(clock: Si
         ),  # since a guard has found its gateway out
     ],
 )
-def test_nothing_serves_a_neighbour(other: Envelope, clock: SimpleNamespace) -> None:
-    inquiry = Remembered(SPF)
-    kept = familiar(inquiry, clock)
-    first = kept.evidence(FIRST)
-    inquiry.findings = {}
-    assert SPF in first.known
-    assert SPF not in kept.evidence(other).known
+def test_nothing_serves_a_neighbour(other: Envelope) -> None:
+    known = Known()
+    known.find(SPF)
+    assert SPF in known.evidence().known
+    known.evidence(other)
+    assert known.gathered == 2
 
 
-def test_what_has_been_found_out_since_counts(clock: SimpleNamespace) -> None:
-    inquiry = Remembered(SPF)
-    kept = familiar(inquiry, clock)
-    assert kept.evidence(FIRST).unanswered == (IPREV,)
-    inquiry.findings = {SPF: finding(SPF), IPREV: finding(IPREV)}
-    kept.forget(FIRST)
-    assert kept.evidence(FIRST).unanswered == ()
+def test_what_has_been_found_out_since_counts_without_anybody_saying_so() -> None:
+    known = Known()
+    known.find(SPF)
+    assert known.evidence().unanswered == (IPREV,)
+    known.find(IPREV)
+    assert known.evidence().unanswered == ()
 
 
-def test_what_is_kept_ready_ends_with_the_generation_of_answers_behind_it(clock: SimpleNamespace) -> None:
-    inquiry = Remembered(SPF)
-    kept = familiar(inquiry, clock)
-    assert SPF in kept.evidence(FIRST).known
-    inquiry.findings = {}
-    inquiry.generation += 1
-    assert SPF not in kept.evidence(FIRST).known
+def test_what_was_found_about_an_address_for_one_sender_counts_for_all_of_them_at_once() -> None:
+    known, second = Known(), envelope(CLIENT, "mail.example.org", "b@example.net")
+    for each in (FIRST, second):
+        known.find(SPF, about=each)
+        assert IPREV not in known.evidence(each).known
+    known.find(IPREV)
+    assert IPREV in known.evidence(second).known
 
 
-def test_what_is_gathered_while_a_generation_ends_is_of_the_old_one(clock: SimpleNamespace) -> None:
-    inquiry = Remembered(SPF)
-    recall = inquiry.recall
+def test_what_is_found_about_others_has_nothing_gathered_anew() -> None:
+    known = Known()
+    known.find(SPF)
+    evidence = known.evidence()
+    others = (envelope(f"2001:db8::{number:x}", "a.example", "a@a.example") for number in count())
+    known.find(SPF, IPREV, about=next(other for other in others if _number(other) != _number(FIRST)))
+    assert known.evidence() is evidence
 
-    def slowly(_envelope: Envelope, keys: list[Key]) -> tuple[Findings, float]:
-        found = recall(_envelope, keys)
-        inquiry.generation += 1
-        inquiry.findings = {}
-        return found
 
-    inquiry.recall = slowly  # type: ignore[method-assign]  # for once
-    kept = familiar(inquiry, clock)
-    assert SPF in kept.evidence(FIRST).known
-    assert SPF not in kept.evidence(FIRST).known
+def test_an_answer_that_is_renewed_is_good_for_its_new_time() -> None:
+    known = Known()
+    known.find(SPF, IPREV)
+    known.evidence()
+    known.now = 95.0
+    known.find(SPF, IPREV)
+    known.evidence()
+    known.now = 190.0
+    assert known.evidence().known.keys() == {SPF, IPREV}
+    assert known.gathered == 2
+
+
+def test_what_is_kept_ready_ends_with_the_generation_of_answers_behind_it() -> None:
+    known = Known()
+    known.find(SPF)
+    assert SPF in known.evidence().known
+    known.generation += 1
+    assert SPF not in known.evidence().known
 
 
 @pytest.mark.parametrize(
-    ("until", "renewed_from"),
-    [(3600.0, 3240.0), (300.0, 270.0), (100.0, 90.0), (30.0, 20.0), (16.0, 8.0)],
+    ("meanwhile", "then"),
+    [
+        pytest.param(lambda known: known.find(IPREV), {SPF, IPREV}, id="more is found"),
+        pytest.param(Known.forget, set(), id="all is forgotten"),
+    ],
 )
-def test_answers_are_renewed_for_who_comes_while_they_are_about_to_run_out(
-    clock: SimpleNamespace, until: float, renewed_from: float
+def test_what_happens_while_evidence_is_gathered_counts_from_the_next_time_on(
+    meanwhile: Callable[[Known], None], then: set[Key], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inquiry = Remembered(SPF, IPREV)
-    inquiry.until = until
-    kept = familiar(inquiry, clock)
-    kept.evidence(FIRST)
-    clock.now = renewed_from - 1.0
-    kept.evidence(FIRST)
-    assert inquiry.renewed == []
-    clock.now = renewed_from
-    kept.evidence(FIRST)
-    kept.evidence(FIRST)
-    assert inquiry.renewed == [({SPF, IPREV}, until - renewed_from)]
-    clock.now += 5.0
-    kept.evidence(FIRST)
-    assert [seconds for _, seconds in inquiry.renewed] == [until - renewed_from, until - renewed_from - 5.0]
+    known = Known()
+    known.find(SPF)
+    with monkeypatch.context() as patch:
+        patch.setattr(known.memory, "meanwhile", lambda: meanwhile(known))
+        assert known.evidence().known.keys() == {SPF}
+    assert known.evidence().known.keys() == then
 
 
-def test_where_nothing_was_asked_nothing_is_renewed(clock: SimpleNamespace) -> None:
-    inquiry = Remembered()
-    kept = familiar(inquiry, clock)
+@pytest.mark.parametrize(
+    ("ttl", "renewed_from"),
+    [(3600, 3240.0), (300, 270.0), (100, 90.0), (30, 20.0), (16, 8.0)],
+)
+def test_answers_are_renewed_for_who_comes_while_they_are_about_to_run_out(ttl: int, renewed_from: float) -> None:
+    known = Known()
+    known.find(SPF, IPREV, ttl=ttl)
+    known.evidence()
+    known.now = renewed_from - 1.0
+    known.evidence()
+    assert known.renewed == []
+    known.now = renewed_from
+    known.evidence()
+    known.evidence()
+    assert known.renewed == [({SPF, IPREV}, ttl - renewed_from)]
+    known.now += 5.0
+    known.evidence()
+    assert [seconds for _, seconds in known.renewed] == [ttl - renewed_from, ttl - renewed_from - 5.0]
+
+
+def test_where_nothing_was_asked_nothing_is_renewed() -> None:
+    known = Known()
     malformed = envelope("fd00::25", "not a name", "a@example.org")  # of private use, so DNS isn't asked
-    for clock.now in (0.0, 1e9):
-        assert kept.evidence(malformed).known
-    assert inquiry.renewed == []
+    for known.now in (0.0, 1e9):
+        assert known.evidence(malformed).known
+    assert (known.renewed, known.gathered) == ([], 1)
 
 
 def test_who_was_never_asked_about_takes_no_place_and_who_came_longest_ago_gives_way(
-    clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    inquiry = Remembered()
-    kept = familiar(inquiry, clock)
-    kept.evidence(FIRST)
-    assert kept.bound[0] == 0
-    inquiry.findings = {SPF: finding(SPF)}
-    kept.evidence(FIRST)
-    monkeypatch.setattr(known_clients, "_CAPACITY", 2 * kept.bound[0])
-    kept = familiar(inquiry, clock)
+    known = Known()
+    known.evidence()
+    assert known.clients.bound[0] == 0
+    known.find(SPF)
+    known.evidence()
+    monkeypatch.setattr(known_clients, "_CAPACITY", 2 * known.clients.bound[0])
+    known = Known()
+    known.find(SPF)
     for number in range(3):
-        kept.evidence(envelope(CLIENT, "mail.example.org", f"{number}@example.org"))
-    assert kept.bound == (known_clients._CAPACITY, known_clients._CAPACITY)  # noqa: SLF001
-    asked = inquiry.asked
-    kept.evidence(envelope(CLIENT, "mail.example.org", "2@example.org"))
-    assert inquiry.asked == asked
-    kept.evidence(envelope(CLIENT, "mail.example.org", "0@example.org"))
-    assert inquiry.asked == asked + 1
+        known.evidence(envelope(CLIENT, "mail.example.org", f"{number}@example.org"))
+    assert known.clients.bound == (known_clients._CAPACITY, known_clients._CAPACITY)  # noqa: SLF001
+    known.evidence(envelope(CLIENT, "mail.example.org", "2@example.org"))
+    assert known.gathered == 3
+    known.evidence(envelope(CLIENT, "mail.example.org", "0@example.org"))
+    assert known.gathered == 4
 
 
-def test_of_a_client_about_whom_strangers_say_too_much_nothing_is_kept(clock: SimpleNamespace) -> None:
-    inquiry = Remembered(SPF, IPREV)
-    inquiry.findings = {**inquiry.findings, IPREV: replace(finding(IPREV), facts=(("name", "x" * 9000),))}
-    kept = familiar(inquiry, clock)
+def test_of_a_client_about_whom_strangers_say_too_much_nothing_is_kept() -> None:
+    known = Known()
+    much = Finding(check=IPREV[0], property=IPREV[1], result="pass", facts=(("name", "x" * 9000),))
+    known.memory.remember(FIRST, much, 100)
     for _ in range(2):
-        kept.evidence(FIRST)
-    assert (inquiry.asked, kept.bound[0]) == (2, 0)
+        assert IPREV in known.evidence().known
+    assert (known.gathered, known.clients.bound[0]) == (2, 0)
+
+
+def test_findings_that_are_known_are_counted_as_remembered_and_those_missing_as_not() -> None:
+    tally = Tally()
+    known = Known(tally)
+    known.find(SPF)
+    for _ in ("gathered", "kept ready"):
+        known.evidence()
+        assert tally.take() == {("cache_lookups", "findings", "hit"): 1, ("cache_lookups", "findings", "miss"): 1}
+    known.evidence(replace(FIRST, readable=False))  # of whom nothing is wanted
+    assert tally.take() == {}
 
 
 def test_what_the_header_has_asked_about_a_familiar_client_is_known_next_time() -> None:
@@ -204,8 +251,7 @@ def test_what_the_header_has_asked_about_a_familiar_client_is_known_next_time() 
 def test_what_was_learned_about_a_familiar_client_is_known_next_time() -> None:
     court = Court(f'{PATIENT}apply = "all"\n')
     court.judge(court.begin(sender="a@soft.example"))
-    numbers = count()  # for who comes while it learns is kept ready with what was known then
-    until(lambda: IPREV in court.begin(sender=f"{next(numbers)}@soft.example").known, "the engine to learn")
+    until(lambda: IPREV in court.begin(sender="a@soft.example").known, "the engine to learn")
     transaction = court.begin()
     assert SPF not in transaction.known
     court.judge(transaction)
@@ -217,7 +263,7 @@ def test_a_familiar_client_is_asked_about_anew_before_the_answers_run_out() -> N
     court.judge(court.begin())
     court.begin()
     ahead, asked = 0.0, list(court.dns.questions)
-    court.engine._familiar._clock = lambda: time.monotonic() + ahead  # noqa: SLF001
+    court.engine._memory._clock = lambda: time.monotonic() + ahead  # noqa: SLF001
     court.begin()
     assert court.dns.questions == asked
     ahead = 25.0

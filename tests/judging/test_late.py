@@ -8,6 +8,7 @@ import pytest
 
 from milter64.dns.resolver import Answer
 from milter64.judging.check_runner import Inquiry
+from milter64.judging.remembered_findings import Memory
 from milter64.mail.finding import Finding, Key
 from rig.envelopes import envelope
 from rig.records import Records, Zone, zone
@@ -43,7 +44,7 @@ class Expired:
 
     def __init__(self) -> None:
         self.records = Deadlines(zone(ZONE), ttl=0)
-        self.inquiry = Inquiry(self.records, lambda _: None, lambda: None)  # type: ignore[arg-type]  # a fake
+        self.inquiry = Inquiry(self.records, Memory(self.records), lambda _: None, lambda: None)  # type: ignore[arg-type]  # a fake
         self.inquiry.ask(ENVELOPE, [SPF, IPREV], soon())
         self.records.questions.clear()
         self.records.deadlines.clear()

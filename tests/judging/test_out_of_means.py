@@ -10,6 +10,7 @@ import pytest
 from milter64.dns.nameservers import OutOfMeans
 from milter64.dns.resolver import Answer
 from milter64.judging.check_runner import Inquiry
+from milter64.judging.remembered_findings import Memory
 from milter64.mail.finding import Key
 from rig.envelopes import envelope
 from rig.records import Records, zone
@@ -20,8 +21,8 @@ ENVELOPE = envelope(CLIENT, "mail.honest.example", "a@honest.example")
 ZONE = f"honest.example TXT v=spf1 ip4:{CLIENT} -all"
 
 
-def inquiry(records: Records) -> Inquiry:
-    return Inquiry(records, lambda _: None, lambda: None)  # type: ignore[arg-type]  # a fake
+def inquiry(records: Records, memory: Memory | None = None) -> Inquiry:
+    return Inquiry(records, memory or Memory(records), lambda _: None, lambda: None)  # type: ignore[arg-type]  # a fake
 
 
 def soon() -> float:
@@ -73,7 +74,9 @@ class OutOfSockets(Records):
     ],
 )
 def test_what_we_have_no_means_to_ask_has_no_finding(record: str, found: Collection[Key]) -> None:
-    with closing(inquiry(OutOfSockets(zone(f"honest.example TXT {record}")))) as asked:
+    records = OutOfSockets(zone(f"honest.example TXT {record}"))
+    memory = Memory(records)
+    with closing(inquiry(records, memory)) as asked:
         assert asked.ask(ENVELOPE, [SPF, IPREV], soon())[0].keys() == set(found)
         assert asked.ask_in_turn(ENVELOPE, [SPF, IPREV], soon()).keys() == set(found)
-        assert asked.recall(ENVELOPE, [SPF, IPREV])[0].keys() == set(found)
+        assert memory.recall(ENVELOPE, [SPF, IPREV])[0].keys() == set(found)

@@ -1,11 +1,11 @@
-"""Asks the checks that take DNS, side by side, within one deadline, and remembers their answers.
+"""Asks the checks that take DNS, side by side, within one deadline, and has their answers remembered.
 
 Few verdicts may wait for DNS at once, and their places are shared fairly (see `fair_shares`). What we are too busy to
 ask is our own trouble: it has no finding, so that nothing can be made of it.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 from contextlib import suppress
@@ -19,8 +19,6 @@ from milter64.judging.remembered_findings import Memory
 from milter64.limits.fair_shares import Claim, Turns
 from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.session import Envelope, split
-from milter64.policy.decision import Evidence
-from milter64.telemetry.metrics import Tally
 
 _MOST_WAITING = 32
 """Verdicts that may wait for DNS at once, so that no flood holds every thread."""
@@ -35,56 +33,31 @@ _GRACE = 0.5
 
 
 class Inquiry:
-    """The checks of one worker, with what is remembered of their answers; thread-safe."""
+    """The checks of one worker; thread-safe."""
 
     def __init__(
         self,
         resolver: Resolver,
+        memory: Memory,
         on_fault: Callable[[str], None],
         on_wait: Callable[[], None],
-        tally: Tally | None = None,
     ) -> None:
-        """Ask `resolver`; `on_wait` is called before each wait.
+        """Ask `resolver`, and tell `memory` what was found; `on_wait` is called before each wait.
 
         `on_fault` is called, while it is being handled, with where an exception of ours occurred.
         """
         self._resolver = resolver
+        self._memory = memory
         self._on_fault = on_fault
         self._on_wait = on_wait
-        self._tally = tally
-        self._memory = Memory()
         self._lock = Lock()
         self._turns: Turns[_Verdict] = Turns(_MOST_WAITING, _MOST_IN_LINE)
         # A waiting verdict asks one question itself and leaves the others to the pool, whose tasks never submit to it.
         self._pool = ThreadPoolExecutor(_MOST_WAITING * (len(REMOTE) - 1), "dns")
 
     def bounds(self) -> Mapping[str, tuple[int, int]]:
-        """Return how many findings are remembered, and verdicts wait for DNS or for their turn, and how many may."""
-        turns = self._turns
-        return {"findings": self._memory.bound, "waiting_verdicts": turns.taken, "waiting_line": turns.line}
-
-    @property
-    def generation(self) -> int:
-        """The generation of DNS answers that count; see `Resolver.generation`."""
-        return self._resolver.generation
-
-    def recall(self, envelope: Envelope, keys: Collection[Key], *, expired: bool = False) -> tuple[Findings, float]:
-        """Return what is remembered of the answers to some questions, with `expired` even of late, and until when."""
-        recalled, until = self._memory.recall(envelope, keys, self.generation, expired=expired)
-        if self._tally and not expired:
-            self._tally.recalled(len(recalled), len(keys))
-        return recalled, until
-
-    def lasting(self, envelope: Envelope, keys: Iterable[Key]) -> Mapping[Key, float]:
-        """Return for how many seconds the answers to some questions are remembered, those alone that are."""
-        recalled = {key: self.recall(envelope, [key]) for key in keys}
-        return {key: until - time.monotonic() for key, (found, until) in recalled.items() if found}
-
-    def recalled(self, evidence: Evidence) -> None:
-        """Count findings that are as good as recalled: whoever needs them has kept them."""
-        if self._tally:
-            wanted = len(evidence.rules.asked)
-            self._tally.recalled(wanted - len(evidence.unanswered), wanted)
+        """Return how many verdicts wait for DNS or for their turn, and how many may."""
+        return {"waiting_verdicts": self._turns.taken, "waiting_line": self._turns.line}
 
     def answers(  # noqa: PLR0913  how much would do is for the asker to say
         self,
@@ -102,7 +75,7 @@ class Inquiry:
         moment, or to whomever else it doesn't answer in time (as RFC 8767 has it for DNS). `at_once` any late finding
         will do where DNS has been asked and keeps silent: it is the last that was heard. For `patient`, see `ask`.
         """
-        expired, _ = self.recall(envelope, keys, expired=True)
+        expired, _ = self._memory.recall(envelope, keys, expired=True)
         late = {key: finding for key, finding in expired.items() if serves(finding)}
         if not at_once and len(late) == len(keys):
             deadline = min(deadline, time.monotonic() + _MOMENT)
@@ -200,7 +173,7 @@ class Inquiry:
 
     def _check(self, envelope: Envelope, key: Key, lookup: Lookup) -> Finding | None:
         """Return a check's answer, None if it could not ask what it had to for want of our own means."""
-        generation = self.generation
+        generation = self._resolver.generation
         try:
             finding = REMOTE[key](envelope, lookup)
         except Exception as error:  # noqa: BLE001  our own fault is a temperror, whatever it is

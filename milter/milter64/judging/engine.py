@@ -16,6 +16,7 @@ from milter64.greylist.pair import pair_key
 from milter64.judging.background_work import Answered, Backlog
 from milter64.judging.check_runner import Inquiry, domains
 from milter64.judging.known_clients import Familiar
+from milter64.judging.remembered_findings import Memory
 from milter64.judging.row_clock import RowClock
 from milter64.judging.settings import Settings
 from milter64.judging.transaction import Transaction
@@ -54,9 +55,12 @@ class Engine:
         self._exempt_host = lru_cache(_HOSTS)(partial(exemptions.host, settings.trust))
         self._store = store
         self._telemetry = telemetry
-        self._inquiry = Inquiry(resolver, lambda where: telemetry.exception("fault", where=where), on_wait, self._tally)
+        self._memory = Memory(resolver)
+        self._inquiry = Inquiry(
+            resolver, self._memory, lambda where: telemetry.exception("fault", where=where), on_wait
+        )
         own_names = frozenset(filter(None, [ascii_domain(settings.own_name)]))
-        self._familiar = Familiar(self._policy, own_names, self._inquiry, self._renew)
+        self._familiar = Familiar(self._policy, own_names, self._memory, self._renew, self._tally)
         self._now = RowClock(store, settings.greylist.remember)
         self._expire_at = 0.0
         self._backlog = Backlog(lambda: telemetry.exception("fault", where="learn"))
@@ -112,12 +116,13 @@ class Engine:
 
     def remembered(self, transaction: Transaction) -> Mapping[Key, float]:
         """Return for how many seconds the findings of a transaction will be recalled, those alone that will be."""
-        return self._inquiry.lasting(transaction.envelope, transaction.known)
+        return self._memory.lasting(transaction.envelope, transaction.known)
 
     def bounds(self) -> Mapping[str, tuple[int, int]]:
         """Return how much is in each cache and queue, and how much may be."""
-        own = {"familiar": self._familiar.bound, "learning_queue": self._backlog.bound()}
-        return {**self._telemetry.bounds(), **self._inquiry.bounds(), **own}
+        caches = {"familiar": self._familiar.bound, "findings": self._memory.bound}
+        queues = {**self._inquiry.bounds(), "learning_queue": self._backlog.bound()}
+        return {**self._telemetry.bounds(), **caches, **queues}
 
     def close(self) -> None:
         """Write what is left to write."""
@@ -237,7 +242,6 @@ class Engine:
         unasked = (*before.unasked, *[key for key in keys if key not in findings])
         transaction.lookups |= lookups
         transaction.evidence = weigh({**before.known, **findings}, before.rules, unasked)
-        self._familiar.forget(envelope)
         if late:
             self._renew(envelope, late, 0.0)
 
@@ -275,7 +279,6 @@ class Engine:
             deadline = time.monotonic() + self._settings.deadline
             found = self._inquiry.ask_in_turn(envelope, evidence.unanswered, deadline, answered=answered)
             learned = {**evidence.known, **found}
-            self._familiar.forget(envelope)
             self._keep(pair, self._attempt(envelope, learned, pair, now, complete=True), now)
 
         self._backlog.put(envelope.session.client, domains(envelope, evidence.unanswered), learn)
@@ -286,7 +289,6 @@ class Engine:
         def renew(answered: Answered) -> None:
             deadline = time.monotonic() + self._settings.deadline
             self._inquiry.ask_in_turn(envelope, keys, deadline, seconds, answered=answered)
-            self._familiar.forget(envelope)
 
         client, helo = envelope.session.client, envelope.session.helo
         self._backlog.put(client, domains(envelope, keys), renew, (client.address, helo, envelope.sender, *keys))

@@ -2,16 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import inf
-from time import monotonic
 
 from milter64.checks.all_checks import LOCAL
-from milter64.judging.check_runner import Inquiry
+from milter64.judging.remembered_findings import Memory, Validity
 from milter64.limits.bounded_cache import Cache, octets
 from milter64.mail.finding import Key
 from milter64.mail.session import Envelope
 from milter64.policy.action_table import Policy
 from milter64.policy.decision import Evidence, weigh
+from milter64.telemetry.metrics import Tally
 
 _CAPACITY = 8 * 2**20
 """Octets: some 2,000 transactions."""
@@ -32,10 +31,9 @@ class Familiar:
         self,
         policy: Policy,
         own_names: frozenset[str],
-        inquiry: Inquiry,
+        memory: Memory,
         renew: Callable[[Envelope, Sequence[Key], float], None],
-        *,
-        clock: Callable[[], float] = monotonic,
+        tally: Tally | None = None,
     ) -> None:
         """`own_names` are this server's, in lower case.
 
@@ -44,9 +42,9 @@ class Familiar:
         """
         self._policy = policy
         self._own_names = own_names
-        self._inquiry = inquiry
+        self._memory = memory
         self._renew = renew
-        self._clock = clock
+        self._tally = tally
         self._kept: Cache[_Facts, _Kept] = Cache(_CAPACITY, _LARGEST, _weight)
 
     @property
@@ -56,32 +54,35 @@ class Familiar:
 
     def evidence(self, envelope: Envelope) -> Evidence:
         """Return what is known of a transaction without asking anybody."""
-        facts, now = _facts(envelope), self._clock()
+        facts = _facts(envelope)
         kept = self._kept.get(facts)
-        if kept and now < kept.until and kept.generation == self._inquiry.generation:
-            self._inquiry.recalled(kept.evidence)
-            if now >= kept.renew_at:
-                kept.renew_at = now + _RENEW_AGAIN
-                self._renew(envelope, kept.recalled, kept.until - now)
-            return kept.evidence
-        kept = self._gathered(envelope, now)
-        if kept.recalled or not kept.evidence.unanswered:  # who has never been asked about is nobody that we know
-            self._kept.put(facts, kept)
-        return kept.evidence
+        if kept and (left := self._memory.left(kept.validity)) > 0:
+            evidence = kept.evidence
+            if left <= kept.renew_with_left:
+                kept.renew_with_left = left - _RENEW_AGAIN
+                self._renew(envelope, kept.recalled, left)
+        else:
+            evidence = self._gathered(facts, envelope)
+        if self._tally and envelope.readable:
+            wanted = len(evidence.rules.asked)
+            self._tally.recalled(wanted - len(evidence.unanswered), wanted)
+        return evidence
 
-    def forget(self, envelope: Envelope) -> None:
-        """Gather anew next time: more has been found out."""
-        self._kept.drop(_facts(envelope))
-
-    def _gathered(self, envelope: Envelope, now: float) -> "_Kept":
-        rules, generation = self._policy.rules(envelope.session.client), self._inquiry.generation
+    def _gathered(self, facts: "_Facts", envelope: Envelope) -> Evidence:
+        rules = self._policy.rules(envelope.session.client)
         said = [finding for check in LOCAL if (finding := check(envelope, self._own_names))]
         known = {finding.key: finding for finding in said}
         asked = rules.asked if envelope.readable else ()  # who can't be told has nobody's findings
-        recalled, until = self._inquiry.recall(envelope, [key for key in asked if key not in known])
-        evidence, left = weigh({**known, **recalled}, rules), until - now
-        renew_at = until - max(left * _LAST, min(_EARLY, left / 2)) if recalled else inf
-        return _Kept(evidence=evidence, recalled=tuple(recalled), until=until, renew_at=renew_at, generation=generation)
+        recalled, validity = self._memory.recall(envelope, [key for key in asked if key not in known])
+        evidence = weigh({**known, **recalled}, rules)
+        if recalled or not evidence.unanswered:  # who has never been asked about is nobody that we know
+            left = self._memory.left(validity) if recalled else 0.0
+            renew_with_left = max(left * _LAST, min(_EARLY, left / 2))
+            kept = _Kept(
+                evidence=evidence, recalled=tuple(recalled), validity=validity, renew_with_left=renew_with_left
+            )
+            self._kept.put(facts, kept)
+        return evidence
 
 
 _Facts = tuple[str | bool | None, ...]
@@ -89,16 +90,12 @@ _Facts = tuple[str | bool | None, ...]
 
 @dataclass(slots=True, kw_only=True)
 class _Kept:
-    """Evidence that is good until a time, and the questions of which answers were recalled, to be renewed before.
-
-    `generation` is that of the answers behind it.
-    """
+    """Evidence, and the questions of which answers were recalled, to be renewed when so few seconds are left."""
 
     evidence: Evidence
     recalled: tuple[Key, ...]
-    until: float
-    renew_at: float
-    generation: int
+    validity: Validity
+    renew_with_left: float
 
 
 def _weight(facts: _Facts, kept: _Kept) -> int:

@@ -1,16 +1,20 @@
-"""What is remembered of earlier answers, and for how long.
+"""What is remembered of earlier answers, and until when it is good: nobody else knows, or tells anybody to forget.
 
 A finding is never applied to a neighbour: iprev is kept for the exact decoded address; SPF for the exact address, HELO
 and sender domain, or the whole sender where the record used its local part. It is kept for as long as the DNS records
 that it rests on, an hour at most; a temperror never. All of an earlier generation of answers counts for nothing.
+Who keeps something made of findings asks, each time that he uses it, how long they are still all that is known.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from itertools import count
 from math import inf
 from time import monotonic
+from typing import Protocol
 
 from milter64.limits.bounded_cache import Cache
 from milter64.mail.finding import Finding, Findings, Key
+from milter64.mail.frozen_dataclass import frozen
 from milter64.mail.session import Envelope, split
 
 LONGEST = 3600
@@ -18,14 +22,45 @@ LONGEST = 3600
 _CAPACITY = 10 * 2**20
 """Octets of findings: some 7,000, and fewer of those about whom strangers have much to say."""
 _LARGEST = 65_536
+_EDITIONS = 4096
+"""Numbers of addresses: where two have the same, news of one has the other looked up for nothing."""
+
+
+class Answers(Protocol):
+    """Answers of DNS, all of which may be forgotten: a `Resolver`, or what a test puts in its place."""
+
+    generation: int
+    """How often that was."""
+
+
+@frozen
+class Validity:
+    """How long what was recalled is all that is known: `until` a time, in its generation of answers and edition.
+
+    The edition changes with everything that is found about an address with the same `number`.
+    """
+
+    until: float
+    generation: int
+    number: int
+    edition: int
 
 
 class Memory:
     """Findings by their question and the facts that they rest on; thread-safe."""
 
-    def __init__(self, capacity: int = _CAPACITY, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        answers: Answers,
+        *,
+        capacity: int = _CAPACITY,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         """Keep findings of `capacity` octets at most; those that were used longest ago go first."""
+        self._answers = answers
         self._clock = clock
+        self._editions = [0] * _EDITIONS
+        self._next_edition = count(1)
         self._kept: Cache[tuple[str, ...], _Kept] = Cache(capacity, _LARGEST, _weight)
 
     @property
@@ -33,13 +68,13 @@ class Memory:
         """How much is kept, and how much may be, in octets."""
         return self._kept.weight, self._kept.capacity
 
-    def recall(
-        self, envelope: Envelope, keys: Iterable[Key], generation: int = 0, *, expired: bool = False
-    ) -> tuple[Findings, float]:
-        """Return what was found earlier for the same facts, and until when all of it is good, a value of the clock.
+    def recall(self, envelope: Envelope, keys: Iterable[Key], *, expired: bool = False) -> tuple[Findings, Validity]:
+        """Return what was found earlier for the same facts, and how long that is all that is known.
 
         With `expired`, even what was found is returned whose time was up within the last hour.
         """
+        number = _number(envelope)
+        generation, edition = self._answers.generation, self._editions[number]  # what changes from here on is not in it
         since = self._clock() - (LONGEST if expired else 0)
         recalled, until = {}, inf
         for key in keys:
@@ -49,12 +84,24 @@ class Memory:
                 if kept and kept[0] > since and kept[1] == generation:
                     until, recalled[key] = min(until, kept[0]), kept[2]
                     break
-        return recalled, until
+        return recalled, Validity(until=until, generation=generation, number=number, edition=edition)
+
+    def left(self, validity: Validity) -> float:
+        """Return for how many seconds what was recalled is still all that is known; none if more was found since."""
+        if validity.edition != self._editions[validity.number] or validity.generation != self._answers.generation:
+            return 0.0
+        return validity.until - self._clock()
+
+    def lasting(self, envelope: Envelope, keys: Iterable[Key]) -> Mapping[Key, float]:
+        """Return for how many seconds the answers to some questions are remembered, those alone that are."""
+        recalled = {key: self.recall(envelope, [key]) for key in keys}
+        return {key: self.left(validity) for key, (found, validity) in recalled.items() if found}
 
     def remember(self, envelope: Envelope, finding: Finding, ttl: int | None, generation: int = 0) -> None:
         """Keep a finding for `ttl` seconds, None if no DNS record was involved.
 
-        `generation` is that of the answers it rests on (see `Resolver.generation`), as it was before the first.
+        `generation` is that of the answers it rests on, as it was before the first. What was recalled before about the
+        same address is all that is known no more.
         """
         if finding.result == "temperror":
             return
@@ -64,6 +111,7 @@ class Memory:
             facts = *facts, envelope.identity
         until = self._clock() + min(LONGEST if ttl is None else ttl, LONGEST)
         self._kept.put(facts, (until, generation, finding))
+        self._editions[_number(envelope)] = next(self._next_edition)
 
 
 _Kept = tuple[float, int, Finding]
@@ -78,6 +126,10 @@ def _weight(facts: tuple[str, ...], kept: _Kept) -> int:
     finding = kept[2]
     told = sum([_FACT + len(value) for _, value in finding.facts])
     return _FINDING + 60 * len(facts) + len("".join(facts)) + len(finding.reason) + told
+
+
+def _number(envelope: Envelope) -> int:
+    return hash(envelope.session.client.address) % _EDITIONS
 
 
 _MAILFROM: Key = ("spf", "smtp.mailfrom")
