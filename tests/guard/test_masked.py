@@ -6,7 +6,7 @@ import pytest
 
 from milter64.address.client import Origin
 from milter64.address.translator import Translator
-from milter64.judging.transaction import Transaction
+from milter64.judging.transaction_state import Transaction
 from rig.court import AT_ONCE, PATIENT, STRANGER, Court
 from rig.envelopes import envelope
 from rig.lab import Lab

@@ -8,7 +8,7 @@ import pytest
 from milter64.dns.resolver import Answer
 from milter64.greylist.attempt import State
 from milter64.judging import row_clock
-from milter64.judging.transaction import Transaction
+from milter64.judging.transaction_state import Transaction
 from milter64.mail.action import Action
 from rig.court import AT_ONCE, PATIENT, STRANGER, ZONE, Court
 from rig.process import until

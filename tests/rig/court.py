@@ -8,7 +8,7 @@ from milter64.config.load_file import parse
 from milter64.greylist.pair import pair_key
 from milter64.greylist.row import Record, RecordKind
 from milter64.judging.engine import Engine
-from milter64.judging.transaction import Transaction
+from milter64.judging.transaction_state import Transaction
 from milter64.store.interface import StoreGone
 from milter64.store.memory_store import MemoryStore
 from milter64.telemetry.metrics import Tally

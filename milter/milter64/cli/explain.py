@@ -23,8 +23,8 @@ from milter64.greylist.pair import pair_key
 from milter64.greylist.row import Record, RecordKind
 from milter64.headers.authentication_results import authentication_results
 from milter64.judging.engine import Engine
-from milter64.judging.transaction import Transaction
-from milter64.mail import mailbox
+from milter64.judging.transaction_state import Transaction
+from milter64.mail import sender_and_recipient
 from milter64.mail.clean_text import clean
 from milter64.mail.finding import Key
 from milter64.mail.idna_domain import shown_domain
@@ -70,7 +70,7 @@ def _address(text: str) -> str:
 
 
 def _mailbox(text: str) -> str:
-    if (address := mailbox.read(text.encode() or b"<>", None)) is None:
+    if (address := sender_and_recipient.read(text.encode() or b"<>", None)) is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not an address such as user@example.org (RFC 5321 4.1.2)")
     return address
 

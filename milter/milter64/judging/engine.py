@@ -19,7 +19,7 @@ from milter64.judging.known_clients import Familiar
 from milter64.judging.remembered_findings import Memory
 from milter64.judging.row_clock import RowClock
 from milter64.judging.settings import Settings
-from milter64.judging.transaction import Transaction
+from milter64.judging.transaction_state import Transaction
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.idna_domain import ascii_domain

@@ -21,8 +21,8 @@ from milter64.address.client import Client, Origin
 from milter64.headers.authentication_results import AUTHENTICATION_RESULTS, authentication_results
 from milter64.headers.forged_fields import MOST, ForgedFields, claim
 from milter64.headers.received_spf import RECEIVED_SPF, received_spf
-from milter64.judging.transaction import Transaction
-from milter64.mail import mailbox
+from milter64.judging.transaction_state import Transaction
+from milter64.mail import sender_and_recipient
 from milter64.mail.idna_domain import shown_domain
 from milter64.mail.session import Envelope, Session
 from milter64.policy.smtp_reply import NOT_READY, Reply, too_many_forged, trouble
@@ -97,7 +97,7 @@ class Callbacks:
         if self._client:
             session = Session(token=self._token, client=self._client, port=self._port, helo=self._helo, mta=self._mta)
             login = self._macro("{auth_authen}")
-            reading = mailbox.read_sender(sender, self._reading("{mail_addr}"))
+            reading = sender_and_recipient.read_sender(sender, self._reading("{mail_addr}"))
             text = sender.decode(*_UTF_8) if reading is None else reading
             envelope = Envelope(session=session, sender=text, login=login, readable=reading is not None)
             self._context.notice(envelope)
@@ -107,7 +107,7 @@ class Callbacks:
         """Judge a recipient."""
         if not self._transaction:
             return self.refuse(NOT_READY)
-        reading = mailbox.read(recipient, self._reading("{rcpt_addr}"))
+        reading = sender_and_recipient.read(recipient, self._reading("{rcpt_addr}"))
         text = recipient.decode(*_UTF_8) if reading is None else reading
         reply = self._engine.judge(self._transaction, text, readable=reading is not None)
         return self.refuse(reply) if reply else _CONTINUE

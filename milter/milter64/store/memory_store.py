@@ -5,9 +5,9 @@ from threading import Lock
 from time import sleep
 from typing import Generic
 
-from milter64.store.eviction_order import Entry, Precedence
+from milter64.store.eviction import united
 from milter64.store.interface import Kind, Row
-from milter64.store.row_quota import united
+from milter64.store.memory_ranks import Entry, Precedence
 
 MAX_ROWS = 100_000
 _CHUNK = 100

@@ -18,9 +18,9 @@ from typing import Generic
 
 from milter64.limits.bounded_cache import Cache
 from milter64.store.batch_writer import Outcome, write
+from milter64.store.eviction import united
 from milter64.store.interface import Kind, Row, StoreGone
 from milter64.store.memory_store import Rows
-from milter64.store.row_quota import united
 from milter64.store.sqlite_table import Table
 
 MAX_ROWS = 1_000_000

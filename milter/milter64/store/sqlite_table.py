@@ -13,8 +13,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Generic
 
+from milter64.store.eviction import MAX_GROUPS, Quota, surpluses, united
 from milter64.store.interface import Kind, Row
-from milter64.store.row_quota import MAX_GROUPS, Quota, surpluses, united
 from milter64.store.sqlite_file import File, OtherFormat, transaction
 
 _APPLICATION = int.from_bytes(b"m64g")
@@ -134,7 +134,7 @@ class Table(Generic[Row]):
             chunk = self._all(find, chunk[-1][0], now, _CHUNK)
 
     def make_room(self, max_rows: int) -> Iterator[int]:
-        """Delete the rows that are too many (see `row_quota`); yield after each chunk how many those were."""
+        """Delete the rows that are too many (see `eviction`); yield after each chunk how many those were."""
         rows, _ = self.totals()
         if rows <= max_rows:
             return

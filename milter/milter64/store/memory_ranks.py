@@ -1,12 +1,12 @@
 """Which row gives way next, found at once however many there are: for a store whose lock everybody waits for.
 
-It is the order that `row_quota` describes, kept up to date row by row instead of made out in the end.
+It is the order that `eviction` describes, kept up to date row by row instead of made out in the end.
 """
 
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from milter64.store.row_quota import PASSED_SHARE, wide
+from milter64.store.eviction import PASSED_SHARE, wide
 
 Entry = tuple[str, str]
 """Key and group of a row."""

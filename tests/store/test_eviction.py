@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milter64.greylist.row import Record
+from milter64.store.eviction import MAX_GROUPS, Quota, excess, surpluses, united
 from milter64.store.interface import Store
 from milter64.store.memory_store import MemoryStore
-from milter64.store.row_quota import MAX_GROUPS, Quota, excess, surpluses, united
 from milter64.store.sqlite_store import SqliteStore
 from milter64.store.sqlite_table import Table
 from rig.process import until

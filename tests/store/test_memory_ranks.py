@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from milter64.greylist.row import Record
 from milter64.store import memory_store
-from milter64.store.eviction_order import Precedence, Ranks
+from milter64.store.memory_ranks import Precedence, Ranks
 from milter64.store.memory_store import MemoryStore
 from rig.rows import KIND
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milter64.mail import mailbox
-from milter64.mail.mailbox import read, read_sender
+from milter64.mail import sender_and_recipient
+from milter64.mail.sender_and_recipient import read, read_sender
 from milter64.mail.session import split
 
 OURS = [
@@ -156,9 +156,9 @@ def test_no_argument_is_too_strange_to_be_told_or_not(argument: bytes, macro: st
     assert mailbox is None or split(mailbox)[1].isascii()
 
 
-@given(st.from_regex(mailbox._PLAIN, fullmatch=True))  # noqa: SLF001
+@given(st.from_regex(sender_and_recipient._PLAIN, fullmatch=True))  # noqa: SLF001
 def test_what_nearly_everybody_writes_is_read_in_less_time_and_not_otherwise(argument: bytes) -> None:
     macro = argument[1:-1].decode()
-    swift = mailbox._read(argument, macro)  # noqa: SLF001
-    with patch.object(mailbox, "_PLAIN", re.compile(rb"(?!)")):
-        assert swift == mailbox._read(argument, macro) == macro  # noqa: SLF001
+    swift = sender_and_recipient._read(argument, macro)  # noqa: SLF001
+    with patch.object(sender_and_recipient, "_PLAIN", re.compile(rb"(?!)")):
+        assert swift == sender_and_recipient._read(argument, macro) == macro  # noqa: SLF001
