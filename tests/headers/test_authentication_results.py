@@ -6,38 +6,23 @@ from authres import AuthenticationResultsHeader  # type: ignore[import-untyped] 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milter64.address.translation_prefix import Prefix
-from milter64.address.translator import Translator
 from milter64.headers.authentication_results import authentication_results
-from milter64.headers.received_spf import received_spf
-from milter64.headers.settings import Settings
 from milter64.mail.clean_text import clean
 from milter64.mail.finding import Finding
-from milter64.mail.session import Envelope, Session
-
-TRANSLATOR = Translator([Prefix("64:ff9b::/96")], gateways=["2001:db8:9::1"])
-ID = "mx.example.org"
-EVIL = "x) ; spf=pass (\r\nX-Evil: \x1b\\\"'"
-
-
-def envelope(
-    wire: str | None = "64:ff9b::c01f:c40a", helo: str | None = "mail.example.org", sender: str = "user@example.org"
-) -> Envelope:
-    session = Session(token="t", client=TRANSLATOR.client(wire), port=25, helo=helo, mta=ID)
-    return Envelope(session=session, sender=sender, login="")
-
-
-def finding(check: str, prop: str, result: str, reason: str = "", **facts: str) -> Finding:
-    return Finding(check=check, property=prop, result=result, reason=reason, facts=tuple(facts.items()))
-
-
-IPREV = finding("iprev", "policy.iprev", "pass", "mail.example.org")
-HELO = finding("spf", "smtp.helo", "none", "no record")
-MAILFROM = finding("spf", "smtp.mailfrom", "pass", "ip4:192.31.196.0/24", mechanism="ip4:192.31.196.0/24")
-
-strange = st.binary(max_size=300).map(lambda raw: raw.decode(errors="surrogateescape")) | st.text(max_size=300)
-nasty = st.text('ab.;=()\\"@ ,:[]\n')
-addresses = st.sampled_from(["192.0.2.1", "2001:db8::1", "64:ff9b::c01f:c40a", "64:ff9b::7f00:1", None])
+from rig.fields import (
+    ADDRESSES,
+    EVIL,
+    HELO,
+    ID,
+    IPREV,
+    MAILFROM,
+    NASTY,
+    STRANGE,
+    TRANSLATOR,
+    assert_safe,
+    envelope,
+    finding,
+)
 
 
 def read(value: str) -> list[tuple[str, str, dict[str, str]]]:
@@ -46,14 +31,6 @@ def read(value: str) -> list[tuple[str, str, dict[str, str]]]:
     return [
         (each.method, each.result, {f"{p.type}.{p.name}": p.value for p in each.properties}) for each in header.results
     ]
-
-
-def assert_safe(field: str, value: str) -> None:
-    lines = f"{field}: {value}".split("\n")
-    assert all(re.fullmatch(r" [!-~][ -~]*", line) for line in lines[1:])
-    assert all(" " <= character <= "~" for character in lines[0])
-    assert all(len(line) <= 998 for line in lines)
-    assert all(len(line) <= 78 or " " not in line[1:] for line in lines[1:])
 
 
 def test_a_translated_clients_message_shows_both_addresses() -> None:
@@ -169,8 +146,6 @@ def test_a_comment_holds_nothing_that_means_something_outside_of_one() -> None:
 def test_without_a_reason_there_is_no_comment() -> None:
     (value,) = authentication_results(ID, envelope("192.0.2.1"), [finding("spf", "smtp.mailfrom", "neutral")])
     assert value == "mx.example.org;\n spf=neutral smtp.mailfrom=example.org\n (client 192.0.2.1, ipv4)"
-    value = received(envelope("192.0.2.1"), finding("spf", "smtp.mailfrom", "neutral"))
-    assert value.startswith("neutral\n (mx.example.org: neutral, client 192.0.2.1, ipv4)\n client-ip=192.0.2.1; ")
 
 
 def test_long_lines_are_folded_at_blanks() -> None:
@@ -191,7 +166,7 @@ def test_an_authserv_id_that_is_no_token_is_quoted() -> None:
     assert authentication_results("example.org/mx 1", envelope(), [])[0].startswith('"example.org/mx 1";\n')
 
 
-@given(addresses, strange | nasty | st.none(), strange, strange)
+@given(ADDRESSES, STRANGE | NASTY | st.none(), STRANGE, STRANGE)
 def test_another_implementation_reads_back_what_was_written_whatever_strangers_said(
     wire: str | None, helo: str | None, sender: str, reason: str
 ) -> None:
@@ -210,93 +185,3 @@ def test_another_implementation_reads_back_what_was_written_whatever_strangers_s
     assert set(mailfrom[2]) <= {"smtp.mailfrom"}
     if "@" not in greeting:
         assert re.sub(r"\\(.)", r"\1", helo_result[2].get("smtp.helo", "")) == greeting
-
-
-def received(judged: Envelope, found: Finding) -> str:
-    (value,) = received_spf(judged, {found.key: found}, ID)
-    return value
-
-
-def test_each_of_spfs_findings_has_its_received_spf_the_senders_last() -> None:
-    fields = received_spf(envelope(), {each.key: each for each in (MAILFROM, IPREV, HELO)}, ID)
-    assert [spf_parts(value)[2]["identity"] for value in fields] == ["helo", "mailfrom"]
-
-
-def test_received_spf_tells_all_that_it_takes_to_judge_again() -> None:
-    assert received(envelope(), MAILFROM) == (
-        "pass\n"
-        " (mx.example.org: ip4:192.31.196.0/24, client 192.31.196.10, wire\n"
-        " 64:ff9b::c01f:c40a, translated)\n"
-        ' client-ip=192.31.196.10; envelope-from="user@example.org";\n'
-        " helo=mail.example.org; receiver=mx.example.org; identity=mailfrom;\n"
-        ' mechanism="ip4:192.31.196.0/24"'
-    )
-
-
-@pytest.mark.parametrize(
-    ("judged", "found", "pairs"),
-    [
-        pytest.param(
-            envelope("2001:db8::1", sender=""),
-            finding("spf", "smtp.helo", "softfail", "ends in ~all", mechanism="all"),
-            {"client-ip": "2001:db8::1", "envelope-from": "<>", "identity": "helo", "mechanism": "all"},
-            id="the null sender",
-        ),
-        pytest.param(
-            envelope("192.0.2.1"),
-            finding("spf", "smtp.mailfrom", "temperror", 'ns "a" timed out'),
-            {"client-ip": "192.0.2.1", "problem": 'ns "a" timed out', "mechanism": "default"},
-            id="an error",
-        ),
-        pytest.param(
-            envelope("192.0.2.1"),
-            finding("spf", "smtp.mailfrom", "permerror", "two records"),
-            {"problem": "two records", "mechanism": "default"},
-            id="a lasting error",
-        ),
-        pytest.param(
-            envelope("192.0.2.1"), finding("spf", "smtp.mailfrom", "neutral"), {"mechanism": "default"}, id="no match"
-        ),
-        pytest.param(envelope(helo=None, sender="a@b"), MAILFROM, {"envelope-from": "a@b"}, id="no HELO"),
-    ],
-)
-def test_received_spf_keeps_to_the_keys_of_rfc_7208(judged: Envelope, found: Finding, pairs: dict[str, str]) -> None:
-    result, comment, listed = spf_parts(received(judged, found))
-    assert result == found.result
-    assert comment.startswith(f"{ID}: ")
-    assert {key: listed.get(key) for key in pairs} == pairs
-    assert ("problem" in listed) is found.result.endswith("error")
-    assert ("helo" in listed) is (judged.session.helo is not None)
-
-
-def spf_parts(value: str) -> tuple[str, str, dict[str, str]]:
-    """Read a field with the grammar of RFC 7208 9.1."""
-    text = r"[!#-'*+/-9=?A-Z^-~-]+(?:\.[!#-'*+/-9=?A-Z^-~-]+)*"
-    word = rf'(?:{text}|"(?:[^"\\]|\\.)*")'
-    pair = rf"[a-z-]+={word}"
-    field = re.fullmatch(rf"([a-z]+) \(([^()\\]*)\) ({pair}(?:; {pair})*)", value.replace("\n", ""))
-    assert field, value
-    pairs = re.findall(rf"([a-z-]+)=({word})(?:; |$)", field[3])
-    return field[1], field[2], {key: re.sub(r'\\(.)|"', r"\1", value) for key, value in pairs}
-
-
-@given(addresses, strange | st.none(), strange, strange, strange)
-def test_received_spf_is_well_formed_whatever_strangers_said(
-    wire: str | None, helo: str | None, sender: str, reason: str, mechanism: str
-) -> None:
-    found = finding("spf", "smtp.mailfrom", "permerror", reason, mechanism=mechanism)
-    value = received(envelope(wire, helo, sender), found)
-    assert_safe("Received-SPF", value)
-    result, _, listed = spf_parts(value)
-    assert result == "permerror"
-    assert (listed["receiver"], listed["identity"]) == (ID, "mailfrom")
-
-
-def test_results_are_added_and_received_spf_is_not_unless_told() -> None:
-    assert Settings() == Settings(authentication_results=True, received_spf=False)
-    assert [Settings(authentication_results=a, received_spf=b).any for a in (False, True) for b in (False, True)] == [
-        False,
-        True,
-        True,
-        True,
-    ]
