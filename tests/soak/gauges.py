@@ -14,6 +14,8 @@ GROWTH = 32 * 1024 * 1024
 """Octets by which a process may grow once it has settled."""
 _MORE = {"threads": 100, "descriptors": 2}
 """How many may come and go: the pools of threads fill up by and by, to their caps."""
+_IN_FLIGHT = 8
+"""Descriptors of a worker on top of these: a few sessions wait at any time for servers that say nothing."""
 _EVERY = 1.0
 _KNOWN_AFTER = 3
 """Samples after which it shows what a process is."""
@@ -103,7 +105,7 @@ class Gauges:
                 found.append(f"{life.role} has grown by {growth / 2**20:.1f} MiB")
             for name, most in _MORE.items():
                 more = life.more(self._settles, lambda sample, name=name: int(getattr(sample, name)))  # type: ignore[misc]
-                if more > most:
+                if more > most + (_IN_FLIGHT if (life.role, name) == ("worker", "descriptors") else 0):
                     found.append(f"{life.role} has {more} {name} more")
         return found
 
