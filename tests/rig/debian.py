@@ -46,7 +46,9 @@ class Debian:
         self._archives.mkdir(parents=True, exist_ok=True)
         folder.mkdir()
         folder.chmod(0o755)
-        HERE.run("tar", "--extract", "--numeric-owner", "--file", str(_system(release, folder)), "-C", str(folder))
+        with _alone_with(self._archives):  # others may want to make it at the same time
+            system = _system(release, folder)
+        HERE.run("tar", "--extract", "--numeric-owner", "--file", str(system), "-C", str(folder))
         for name in ("etc/resolv.conf", "etc/hosts"):
             (folder / name).write_bytes(Path("/", name).read_bytes())
         proxies = [line for line in HERE.run("apt-config", "dump", "Acquire").splitlines() if "Proxy" in line]
