@@ -95,6 +95,7 @@ def test_make_deb_needs_none_of_the_development_environment(debian: Debian) -> N
 def test_a_set_up_that_is_interrupted_leaves_no_trace(debian: Debian) -> None:
     before = state(debian)
     wants = "/etc/systemd/system/multi-user.target.wants"
+    (debian.root / wants.lstrip("/")).mkdir(parents=True, exist_ok=True)
     interrupted = f'[ "$1" = update ] || {{ ln -s /unit {wants}/unit && cat /{POLICY} && kill -TERM $PPID; }}'
     debian.leave("usr/local/bin/apt-get", f"#!/bin/sh\n{interrupted} >/said\n", 0o755)
     assert debian.attempt("/milter64/tests/setup/apt", "postfix")[0] == 130
