@@ -132,12 +132,12 @@ def passed(passed_at: float, first_seen: float = T0, generation: int = 0) -> Rec
 def test_where_an_attempt_stands(  # noqa: PLR0917  the table's columns
     rows: dict[str, Record], proven: set[str] | None, now: float, state: State, seconds: int, written: dict[str, Record]
 ) -> None:
-    standing = attempt(rows, NET, None if proven is None else frozenset(proven), now, SETTINGS)
+    standing = attempt(rows, NET, None if proven is None else lambda: frozenset(proven), now, SETTINGS)
     assert (standing.state, standing.seconds, dict(standing.rows)) == (state, seconds, written)
 
 
 @pytest.mark.parametrize(
-    ("row", "now", "complete"),
+    ("row", "now", "settled"),
     [
         pytest.param(passed(T0), T0 + 1, True, id="it stays as it is: no other group could add to it"),
         pytest.param(passed(T0), T0 + 100, False, id="it moves, and so do the rows of the other groups"),
@@ -145,8 +145,32 @@ def test_where_an_attempt_stands(  # noqa: PLR0917  the table's columns
         pytest.param(waiting(), T0 + 1, False, id="it waits"),
     ],
 )
-def test_a_standing_is_complete_without_dns_if_nothing_moves(row: Record, now: float, complete: bool) -> None:  # noqa: FBT001  a column
-    assert attempt({NET: row}, NET, None, now, SETTINGS).complete is complete
+def test_a_standing_is_settled_without_dns_if_nothing_moves(row: Record, now: float, settled: bool) -> None:  # noqa: FBT001  a column
+    assert attempt({NET: row}, NET, None, now, SETTINGS).settled is settled
+
+
+@pytest.mark.parametrize(
+    ("rows", "now", "learned"),
+    [
+        pytest.param({NET: passed(T0), SPF: waiting()}, T0 + 1, 0, id="its own row has said all"),
+        pytest.param({NET: passed(T0)}, T0 + 100, 1, id="all rows of its groups move"),
+        pytest.param({NET: waiting()}, T0 + 1, 1, id="another group may have waited longer"),
+        pytest.param({}, T0, 1, id="all groups are enrolled"),
+    ],
+)
+def test_the_groups_are_learned_once_and_where_they_matter_alone(
+    rows: dict[str, Record], now: float, learned: int
+) -> None:
+    asked = []
+
+    def proven() -> frozenset[str]:
+        asked.append(SPF)
+        return frozenset({SPF})
+
+    standing = attempt(rows, NET, proven, now, SETTINGS)
+    assert len(asked) == learned
+    assert standing.settled
+    assert standing.rows.keys() >= (set(asked) - rows.keys())
 
 
 times = st.floats(0, 2e9, allow_nan=False)
@@ -178,7 +202,7 @@ def test_nobody_passes_before_the_delay_is_over_and_everybody_does_who_comes_bac
     rows: dict[str, Record] = {}
     first: dict[str, float] = {}
     for network, now in sorted(attempts, key=lambda each: each[1]):
-        standing = attempt(rows, network, frozenset(), T0 + now, SETTINGS)
+        standing = attempt(rows, network, frozenset, T0 + now, SETTINGS)
         due = network in first and now - first[network] >= SETTINGS.delay
         first.setdefault(network, now)
         assert (standing.state is State.PASSED) == due or abs(now - first[network] - SETTINGS.delay) < 1e-6

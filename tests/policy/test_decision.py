@@ -24,8 +24,8 @@ def rules(most: dict[Key, Action], floor: Action = Action.ACCEPT) -> Rules:
     return Rules(actions={(*key, action.name): action for key in most for action in Action}, asked=most, floor=floor)
 
 
-def standing(state: State, *, complete: bool = True) -> Standing:
-    return Standing(state=state, seconds=60, complete=complete, rows={})
+def standing(state: State, *, settled: bool = True) -> Standing:
+    return Standing(state=state, seconds=60, settled=settled, rows={})
 
 
 class Pair:
@@ -34,8 +34,8 @@ class Pair:
     def __init__(self, before: State, after: State) -> None:
         self.before, self.after = before, after
 
-    def attempt(self, *, complete: bool) -> Standing:
-        return standing(self.after if complete else self.before, complete=complete)
+    def attempt(self, *, settled: bool) -> Standing:
+        return standing(self.after if settled else self.before, settled=settled)
 
 
 PAIRS = (
@@ -59,7 +59,7 @@ def run(known: Findings, truth: Findings, pair: Pair, rules: Rules) -> tuple[Ver
             assert asked, "DNS was needed, and nothing to ask"
             known |= {key: truth[key] for key in asked}
         else:
-            reached = pair.attempt(complete=not weigh(known, rules).unanswered)
+            reached = pair.attempt(settled=not weigh(known, rules).unanswered)
     return step, needs
 
 
@@ -101,7 +101,7 @@ def test_being_busy_lets_nobody_in_and_refuses_nobody_for_good_whom_full_informa
         evidence, reached = weigh(known, table, [key for key in QUESTIONS if key not in known]), None
         while isinstance(step := decide(evidence, reached), Need):
             assert (step, reached) == (Need.STANDING, None), "there is nothing left to ask"
-            reached = pair.attempt(complete=True)
+            reached = pair.attempt(settled=True)
         full, _ = run(truth, truth, pair, table)
         assert step.action is not Action.ACCEPT or full.action is Action.ACCEPT, (case, step, full)
         assert step.action is not Action.REJECT or full.action is Action.REJECT, (case, step, full)

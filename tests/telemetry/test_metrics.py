@@ -109,7 +109,7 @@ def record(first_seen: float, passed_at: float | None = None, generation: int = 
     ],
 )
 def test_the_time_to_pass_is_that_of_the_first_passing(rows: dict[str, Record], waited: float | None) -> None:
-    standing = attempt(rows, NETWORK, frozenset({SPF_GROUP}), 100.0, Settings())
+    standing = attempt(rows, NETWORK, lambda: frozenset({SPF_GROUP}), 100.0, Settings())
     assert standing.waited == waited
 
 

@@ -12,7 +12,7 @@ other two take DNS, and make a retry from another host of the same sender count.
 Time is an argument, in seconds of a clock that never goes back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import StrEnum
 from functools import lru_cache
@@ -39,61 +39,62 @@ class State(StrEnum):
 class Standing:
     """Where an attempt stands, and the rows that it moves, to be written if it counts.
 
-    `seconds` are left to wait, 0 unless it waits. `complete` says that the client's groups were all known. `group` is
-    the one that answered. `waited` is how many seconds the pair took to its first passing, None unless this is it.
+    `seconds` are left to wait, 0 unless it waits. `settled` says that to learn the client's groups would change
+    nothing: they were all known, or could add nothing. `group` is the one that answered. `waited` is how many seconds
+    the pair took to its first passing, None unless this is it.
     """
 
     state: State
     seconds: int = 0
     waited: float | None = None
-    complete: bool = False
+    settled: bool = False
     group: str = ""
     rows: Mapping[str, Record]
 
 
 def unkept() -> Standing:
     """Return the standing of every attempt while the store is out of order."""
-    return Standing(state=State.UNKEPT, complete=True, rows={})
+    return Standing(state=State.UNKEPT, settled=True, rows={})
 
 
 def attempt(
     rows: Mapping[str, Record],
     network: str,
-    proven: frozenset[str] | None,
+    proven: Callable[[], frozenset[str]] | None,
     now: float,
     settings: Settings,
 ) -> Standing:
     """Judge an attempt to deliver a pair's message at `now`.
 
-    `rows` are the pair's, by group; `network` is the client's own group; `proven` are its other groups, None as long as
-    DNS has not been asked for them.
+    `rows` are the pair's, by group; `network` is the client's own group. `proven` returns its other groups, and is only
+    called where they matter; it is None as long as DNS has not been asked for them.
     """
     own_row = rows.get(network)
     own, own_passes = _advance(own_row, now, settings)
+    if own_passes and own is own_row:  # it has said all: no other group could add to it
+        return _passed(network)
     if proven is None:
-        if own_passes and own is own_row:  # it has said all: no other group could add to it
-            return _passed(network)
         if not own_passes and rows.keys() - {network}:
             return Standing(state=State.UNPROVEN, rows={})
         if not (own_passes or rows):  # nearly all of a flood
             return Standing(state=State.NEW, seconds=max(1, ceil(settings.delay)), group=network, rows={network: own})
     steps = {network: (own, own_passes)}
-    for group in sorted(proven or ()):
+    for group in sorted(proven() if proven else ()):
         steps[group] = _advance(rows.get(group), now, settings)
-    complete = proven is not None
+    settled = proven is not None
     for group, (passing, passes) in steps.items():
         if passes:
             generation = max(record.generation for record, _ in steps.values())
             passed = passing if passing.generation == generation else replace(passing, generation=generation)
             moved = {group: passed for group in steps if rows.get(group) != passed}
             waited = None if _has_passed(rows, passing.generation) else now - passing.first_seen
-            return Standing(state=State.PASSED, waited=waited, complete=complete, group=group, rows=moved)
+            return Standing(state=State.PASSED, waited=waited, settled=settled, group=group, rows=moved)
     new = all(group not in rows or rows[group].generation < step.generation for group, (step, _) in steps.items())
     first_seen, group = min((record.first_seen, group) for group, (record, _) in steps.items())
     return Standing(
         state=State.NEW if new else State.WAITING,
         seconds=max(1, ceil(first_seen + settings.delay - now)),
-        complete=complete,
+        settled=settled,
         group=group,
         rows={group: record for group, (record, _) in steps.items() if rows.get(group) != record},
     )
@@ -102,7 +103,7 @@ def attempt(
 @lru_cache(4096)  # of those who write often
 def _passed(group: str) -> Standing:
     """Return the standing of a pair whose row lets it pass and stays as it is."""
-    return Standing(state=State.PASSED, complete=True, group=group, rows={})
+    return Standing(state=State.PASSED, settled=True, group=group, rows={})
 
 
 def _has_passed(rows: Mapping[str, Record], generation: int) -> bool:

@@ -11,7 +11,8 @@ from functools import lru_cache, partial
 from milter64.address.client import Origin
 from milter64.checks import unreadable_mailbox
 from milter64.dns.resolver import Resolver
-from milter64.greylist import attempt, client_groups, row
+from milter64.greylist import attempt, row
+from milter64.greylist.client_groups import groups
 from milter64.greylist.pair import pair_key
 from milter64.judging.background_work import Answered, Backlog
 from milter64.judging.check_runner import Inquiry, domains
@@ -21,7 +22,7 @@ from milter64.judging.row_clock import RowClock
 from milter64.judging.settings import Settings
 from milter64.judging.transaction_state import Transaction
 from milter64.mail.action import Action
-from milter64.mail.finding import Finding, Findings, Key
+from milter64.mail.finding import Finding, Key
 from milter64.mail.idna_domain import ascii_domain
 from milter64.mail.session import Envelope
 from milter64.policy import exemptions
@@ -209,12 +210,14 @@ class Engine:
                 self._ask(transaction, wanted(evidence, standing), worst, at_once=passed)
                 evidence = self._evidence(transaction, recipient, readable=readable)
             else:
-                standing = self._attempt(envelope, evidence.known, pair, now, complete=not evidence.unanswered)
+                known, client = evidence.known, envelope.session.client
+                proven = None if evidence.unanswered else partial(groups, client, envelope.sender, known)
+                standing = self._attempt(envelope, pair, now, proven)
         if step.standing:
             self._keep(pair, step.standing, now)
             if self._tally:
                 self._tally.attempted(envelope.session.client.origin, step.standing)
-            if step.action is Action.GREYLIST and not step.standing.complete:
+            if step.action is Action.GREYLIST and not step.standing.settled:
                 self._learn(envelope, evidence, pair, now)
         transaction.seconds += time.monotonic() - started
         return step
@@ -246,19 +249,16 @@ class Engine:
             self._renew(envelope, late, 0.0)
 
     def _attempt(
-        self, envelope: Envelope, known: Findings, pair: str, now: float, *, complete: bool
+        self, envelope: Envelope, pair: str, now: float, proven: Callable[[], frozenset[str]] | None
     ) -> attempt.Standing:
-        """Return where an attempt at `now` stands with the greylist; `complete` says that DNS has no more to add."""
+        """Return where an attempt at `now` stands with the greylist, out of order or not."""
         settings, client = self._settings.greylist, envelope.session.client
         try:
             rows = self._store.read(pair)
         except StoreGone:
             return attempt.unkept()
         network = f"net:{client.network(settings.ipv4_prefix, settings.ipv6_prefix)}"
-        standing = attempt.attempt(rows, network, None, now, settings)
-        if standing.complete or not complete:
-            return standing
-        return attempt.attempt(rows, network, client_groups.groups(client, envelope.sender, known), now, settings)
+        return attempt.attempt(rows, network, proven, now, settings)
 
     def _keep(self, pair: str, standing: attempt.Standing, now: float) -> None:
         """Write the rows that an attempt has moved, and now and then have those forgotten that have run out."""
@@ -278,8 +278,8 @@ class Engine:
         def learn(answered: Answered) -> None:
             deadline = time.monotonic() + self._settings.deadline
             found = self._inquiry.ask_in_turn(envelope, evidence.unanswered, deadline, answered=answered)
-            learned = {**evidence.known, **found}
-            self._keep(pair, self._attempt(envelope, learned, pair, now, complete=True), now)
+            proven = partial(groups, envelope.session.client, envelope.sender, {**evidence.known, **found})
+            self._keep(pair, self._attempt(envelope, pair, now, proven), now)
 
         self._backlog.put(envelope.session.client, domains(envelope, evidence.unanswered), learn)
 

@@ -106,7 +106,7 @@ def decide(evidence: Evidence, standing: Standing | None) -> Verdict | Need:
         return Verdict(action=action, because=evidence.because)
     if action is TEMPFAIL or not evidence.rules.greylisting:
         return Need.DNS
-    if standing is None or not (standing.complete or evidence.unanswered):
+    if standing is None or not (standing.settled or evidence.unanswered):
         return Need.STANDING
     passes = standing.state in _PASSES
     if standing.state is State.UNPROVEN or (most > GREYLIST if passes else action is missed is ACCEPT):
