@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -11,7 +12,7 @@ from milter64.greylist.attempt import Standing, State
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding, Findings, Key
 from milter64.policy.action_table import Policy, Rules
-from milter64.policy.decision import EXEMPT, Need, Verdict, decide, wanted, weigh
+from milter64.policy.decision import EXEMPT, Evidence, Need, Verdict, decide, wanted, weigh
 
 QUESTIONS: tuple[Key, ...] = (("spf", "smtp.helo"), ("spf", "smtp.mailfrom"), ("iprev", "policy.iprev"))
 
@@ -194,6 +195,51 @@ def test_what_we_are_too_busy_to_ask_is_no_opinion(
     assert (step.action, step.busy) == (action, busy)
     waits = busy and unasked is Action.GREYLIST
     assert not waits or step.standing == reached  # whose rows are kept
+
+
+def decided(evidence: Evidence, standing: Standing | None) -> tuple[Need | Action, bool]:
+    """What `decide` says, as one formula; and whether we were too busy."""
+    action, most, missed = evidence.action, evidence.most, evidence.missed
+    if missed > Action.GREYLIST >= action:
+        return Action.TEMPFAIL, True
+    if action is most is not Action.GREYLIST and (action or not missed):
+        return action, False
+    if action is Action.TEMPFAIL or not evidence.rules.greylisting:
+        return Need.DNS, False
+    if standing is None or not (standing.settled or evidence.unanswered):
+        return Need.STANDING, False
+    passes = standing.state in (State.PASSED, State.UNKEPT)
+    if standing.state is State.UNPROVEN or (most > Action.GREYLIST if passes else action is missed is Action.ACCEPT):
+        return Need.DNS, False
+    action = Action.ACCEPT if passes else Action.TEMPFAIL if missed else Action.GREYLIST
+    return action, action is Action.TEMPFAIL
+
+
+def test_every_combination_of_what_is_known_is_decided_as_the_formula_says() -> None:
+    standings = [None, *(standing(state, settled=settled) for state in State for settled in (True, False))]
+    because = (finding(SPF, Action.GREYLIST),)
+    for action, most, missed, reached, unanswered, greylisting in product(
+        Action, Action, Action, standings, ((), (SPF,)), (True, False)
+    ):
+        if most < action:
+            continue
+        evidence = Evidence(
+            known={},
+            rules=replace(rules({}), greylisting=greylisting),
+            action=action,
+            because=because,
+            unanswered=unanswered,
+            most=most,
+            missed=missed,
+        )
+        step, case = decide(evidence, reached), (evidence, reached)
+        expected, busy = decided(evidence, reached)
+        if isinstance(step, Need):
+            assert step is expected, case
+        else:
+            assert (step.action, step.busy) == (expected, busy), case
+            assert step.standing in (reached, None), case
+            assert step.because == (because if step.standing or not busy else ()), case
 
 
 def test_who_is_exempt_is_accepted_whatever_else_was_found() -> None:

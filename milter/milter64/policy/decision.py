@@ -102,17 +102,21 @@ def decide(evidence: Evidence, standing: Standing | None) -> Verdict | Need:
     action, most, missed = evidence.action, evidence.most, evidence.missed
     if missed > GREYLIST >= action:
         return Verdict(action=TEMPFAIL, busy=True)
-    if action is most is not GREYLIST and (action or not missed):
+    suspect = action is GREYLIST or (action is ACCEPT and missed is GREYLIST)
+    all_heard = action is most
+    if all_heard and not suspect:
         return Verdict(action=action, because=evidence.because)
-    if action is TEMPFAIL or not evidence.rules.greylisting:
+    if action > GREYLIST or not evidence.rules.greylisting:
         return Need.DNS
     if standing is None or not (standing.settled or evidence.unanswered):
         return Need.STANDING
+    may_be_refused = most > GREYLIST
     passes = standing.state in _PASSES
-    if standing.state is State.UNPROVEN or (most > GREYLIST if passes else action is missed is ACCEPT):
+    if standing.state is State.UNPROVEN or (may_be_refused if passes else not suspect):
         return Need.DNS
-    action = ACCEPT if passes else TEMPFAIL if missed else GREYLIST
-    return Verdict(action=action, because=evidence.because, standing=standing, busy=action is TEMPFAIL)
+    busy = missed is GREYLIST and not passes
+    action = ACCEPT if passes else TEMPFAIL if busy else GREYLIST
+    return Verdict(action=action, because=evidence.because, standing=standing, busy=busy)
 
 
 _PASSES = frozenset({State.PASSED, State.UNKEPT})
