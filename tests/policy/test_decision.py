@@ -22,7 +22,8 @@ def finding(key: Key, action: Action) -> Finding:
 
 
 def rules(most: dict[Key, Action], floor: Action = Action.ACCEPT) -> Rules:
-    return Rules(actions={(*key, action.name): action for key in most for action in Action}, asked=most, floor=floor)
+    actions = {(*key, action.name): action for key in most for action in Action}
+    return Rules(actions=actions, asked=most, floor=floor, greylisting=True)
 
 
 def standing(state: State, *, settled: bool = True) -> Standing:
@@ -260,6 +261,19 @@ def test_without_greylisting_the_store_is_never_read() -> None:
     table = rules({SPF: Action.REJECT}).without_greylisting()
     _, asked = run({}, {SPF: finding(SPF, Action.GREYLIST)}, NEW, table)
     assert asked == [Need.DNS]
+
+
+@pytest.mark.parametrize(
+    ("floor", "lifted"),
+    [(Action.ACCEPT, Action.ACCEPT), (Action.GREYLIST, Action.ACCEPT), (Action.REJECT, Action.REJECT)],
+)
+def test_without_greylisting_whatever_led_to_it_is_accepted_and_nothing_else_changes(
+    floor: Action, lifted: Action
+) -> None:
+    table = rules({SPF: floor}, floor).without_greylisting()
+    assert (table.floor, table.asked, table.greylisting) == (lifted, {SPF: lifted}, False)
+    assert table.action(finding(SPF, Action.GREYLIST)) is Action.ACCEPT
+    assert table.action(finding(SPF, Action.TEMPFAIL)) is Action.TEMPFAIL
 
 
 def test_nobody_is_greylisted_for_a_temperror_while_no_nameserver_answers() -> None:

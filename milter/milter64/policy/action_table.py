@@ -24,8 +24,8 @@ class Rules:
 
     actions: Mapping[tuple[str, str, str], Action]
     asked: Mapping[Key, Action]
-    floor: Action = ACCEPT
-    greylisting: bool = True
+    floor: Action
+    greylisting: bool
 
     def action(self, finding: Finding) -> Action:
         """Return what a finding leads to."""
@@ -43,6 +43,7 @@ class Rules:
         return Rules(
             actions={key: lifted(action) for key, action in self.actions.items()},
             asked={key: lifted(action) for key, action in self.asked.items()},
+            floor=lifted(self.floor),
             greylisting=False,
         )
 
