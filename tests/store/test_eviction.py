@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milter64.greylist.row import Record
-from milter64.store.eviction import MAX_GROUPS, Quota, excess, surpluses, united
+from milter64.store.eviction import MAX_GROUPS, Counts, Quota, counted, excess, surpluses, united
 from milter64.store.interface import Store
 from milter64.store.memory_store import MemoryStore
 from milter64.store.sqlite_store import SqliteStore
@@ -177,18 +177,24 @@ def test_a_pair_with_many_groups_keeps_the_few_of_those_that_hold_few(make: Make
 @pytest.mark.parametrize(
     ("counts", "surplus", "over"),
     [
-        ({}, 3, {}),
-        ({1: 5}, 0, {}),
-        ({1: 5}, 2, {1: 2}),
-        ({1: 5, 2: 3}, 2, {1: 2}),
-        ({1: 5, 2: 3}, 4, {1: 3, 2: 1}),
-        ({1: 5, 2: 3}, 3, {1: 3, 2: 0}),
-        ({1: 5, 2: 3, 3: 1}, 9, {1: 5, 2: 3, 3: 1}),
-        ({1: 5, 2: 3}, 100, {1: 5, 2: 3}),
+        ([], 3, {}),
+        ([(1, 5)], 0, {}),
+        ([(1, 5)], 2, {1: 2}),
+        ([(1, 5), (2, 3)], 2, {1: 2}),
+        ([(1, 5), (2, 3)], 4, {1: 3, 2: 1}),
+        ([(1, 5), (2, 3)], 3, {1: 3, 2: 0}),
+        ([(1, 5), (2, 3), (3, 1)], 9, {1: 5, 2: 3, 3: 1}),
+        ([(1, 5), (2, 3)], 100, {1: 5, 2: 3}),
     ],
 )
-def test_counts_are_cut_to_one_level(counts: dict[int, int], surplus: int, over: dict[int, int]) -> None:
+def test_counts_are_cut_to_one_level(counts: Counts, surplus: int, over: dict[int, int]) -> None:
     assert excess(counts, surplus) == over
+
+
+def test_of_blocks_that_hold_alike_the_first_ones_of_the_order_given_lose() -> None:
+    assert excess([(1, 4), (2, 4), (3, 4)], 4) == {1: 2, 2: 1, 3: 1}
+    assert excess([(3, 4), (2, 4), (1, 4)], 4) == {3: 2, 2: 1, 1: 1}
+    assert counted([7, 5, 7, 9]) == [(7, 2), (5, 1), (9, 1)]
 
 
 @pytest.mark.parametrize(
@@ -214,8 +220,8 @@ def test_as_many_go_as_have_to_and_none_of_a_wide_block_that_holds_less_than_ano
     blocks: list[int], surplus: int
 ) -> None:
     wides = [block >> 16 for block in blocks]
-    quota = Quota({wide: wides.count(wide) for wide in wides}, surplus)
-    quota.narrow({block: blocks.count(block) for block in blocks})
+    quota = Quota(counted(wides), surplus)
+    quota.narrow(counted(blocks))
     gone = [block for block in blocks if quota.takes(block)]
     assert len(gone) == min(surplus, len(blocks))
     assert not quota.left

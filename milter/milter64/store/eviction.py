@@ -7,7 +7,7 @@ called before it began, or who calls from elsewhere, loses none.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from milter64.store.interface import Kind, Row
 
@@ -18,6 +18,9 @@ _KEPT_GROUPS = 96
 PASSED_SHARE = 0.9
 """The part of a store that passed rows may fill, so that there is always room for somebody new."""
 
+Counts = Sequence[tuple[int, int]]
+"""Blocks and how many rows each holds; of those that hold alike the first come first to lose."""
+
 
 def wide(block: int) -> int:
     """Return the wide block that a block lies in."""
@@ -27,19 +30,19 @@ def wide(block: int) -> int:
 class Quota:
     """What the blocks that hold the most have to give up; asked about rows one by one, the newest first."""
 
-    def __init__(self, wides: Mapping[int, int], surplus: int) -> None:
+    def __init__(self, wides: Counts, surplus: int) -> None:
         """Spread the surplus over the wide blocks by the rows that they hold; `narrow` must follow."""
-        self.left = min(surplus, sum(wides.values()))
+        self.left = min(surplus, sum([count for _, count in wides]))
         """Rows that are still to go."""
         self.wides = excess(wides, self.left)
         """What each wide block has yet to give up."""
         self._blocks: dict[int, int] = {}
 
-    def narrow(self, blocks: Mapping[int, int]) -> None:
+    def narrow(self, blocks: Counts) -> None:
         """Spread what each wide block has to give up over its blocks by the rows that they hold."""
-        by_wide: dict[int, dict[int, int]] = defaultdict(dict)
-        for block, count in blocks.items():
-            by_wide[wide(block)][block] = count
+        by_wide: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for block, count in blocks:
+            by_wide[wide(block)].append((block, count))
         for each, counts in by_wide.items():
             self._blocks |= excess(counts, self.wides.get(each, 0))
 
@@ -53,12 +56,12 @@ class Quota:
         return True
 
 
-def excess(counts: Mapping[int, int], surplus: int) -> dict[int, int]:
+def excess(counts: Counts, surplus: int) -> dict[int, int]:
     """Return what counts have to lose for them all to lie at one level at most, `surplus` in all.
 
-    Where that doesn't come out even, the last ones keep one more: who is to be spared stands last.
+    Where that doesn't come out even, the last ones of those that lose keep one more.
     """
-    sizes = sorted(counts.values(), reverse=True)
+    sizes = sorted([count for _, count in counts], reverse=True)
     surplus = min(surplus, sum(sizes))
     if surplus <= 0:
         return {}
@@ -68,10 +71,14 @@ def excess(counts: Mapping[int, int], surplus: int) -> dict[int, int]:
         if total - number * below >= surplus:
             level = (total - surplus) // number
             break
-    over = {block: count - level for block, count in counts.items() if count > level}
-    for block in list(over)[len(over) - (sum(over.values()) - surplus) :]:
-        over[block] -= 1
-    return over
+    losers = [(block, count - level) for block, count in counts if count > level]
+    full = len(losers) - (sum([count for _, count in losers]) - surplus)  # so many lose all that is above the level
+    return {block: count if place < full else count - 1 for place, (block, count) in enumerate(losers)}
+
+
+def counted(blocks: Iterable[int]) -> Counts:
+    """Return how many rows each block holds, from the blocks of rows; whose row comes first comes first to lose."""
+    return list(Counter(blocks).items())
 
 
 def surpluses(rows: int, waiting: int, max_rows: int) -> tuple[int, int]:
@@ -98,8 +105,9 @@ def cut(kind: Kind[Row], rows: Mapping[tuple[str, str], Row], max_rows: int) -> 
         passed = sorted((kind.expires(row), entry) for entry, row in rows.items() if not kind.waits(row))
         gone += [entry for _, entry in passed[:passed_surplus]]
     if waiting_surplus:
-        quota = Quota(Counter(wide(block) for _, block, _ in waiting), waiting_surplus)
-        quota.narrow(Counter(block for _, block, _ in waiting))
+        blocks = [block for _, block, _ in waiting]
+        quota = Quota(counted(map(wide, blocks)), waiting_surplus)
+        quota.narrow(counted(blocks))
         gone += [entry for _, block, entry in waiting if quota.takes(block)]
     return gone
 

@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Generic
 
-from milter64.store.eviction import MAX_GROUPS, Quota, surpluses, united
+from milter64.store.eviction import MAX_GROUPS, Counts, Quota, surpluses, united
 from milter64.store.interface import Kind, Row
 from milter64.store.sqlite_file import File, OtherFormat, transaction
 
@@ -139,7 +139,7 @@ class Table(Generic[Row]):
         if rows <= max_rows:
             return
         wides = yield from self._counts("block >> 16", "waits")
-        passed_surplus, waiting_surplus = surpluses(rows, sum(wides.values()), max_rows)
+        passed_surplus, waiting_surplus = surpluses(rows, sum([count for _, count in wides]), max_rows)
         floor = rows - passed_surplus - waiting_surplus
         next_to_expire = "SELECT id, expires FROM rows WHERE NOT waits ORDER BY expires LIMIT ?"
         yield from self._delete(self._all(next_to_expire, passed_surplus) if passed_surplus else [], floor)
@@ -156,7 +156,7 @@ class Table(Generic[Row]):
                 [(row_id, expires) for row_id, expires, block in chunk if quota.takes(block)], floor
             )
 
-    def _counts(self, block: str, condition: str, *values: str) -> Generator[int, None, Mapping[int, int]]:
+    def _counts(self, block: str, condition: str, *values: str) -> Generator[int, None, Counts]:
         """Return how many rows there are in each block, newest blocks first; yield 0 now and then."""
         statement = f"SELECT {block}, count(*) FROM rows WHERE id > ? AND id <= ? AND {condition}"  # noqa: S608  ours
         statement += " GROUP BY 1 ORDER BY max(id) DESC"
@@ -167,7 +167,7 @@ class Table(Generic[Row]):
                 if each in counts or len(counts) < _MAX_BLOCKS:
                     counts[each] = counts.get(each, 0) + count
             yield 0
-        return counts
+        return list(counts.items())
 
     def _delete(self, rows: list[tuple[int, float]], floor: int = 0) -> Iterator[int]:
         """Delete rows, by id and by what they were to expire at, while there are more than `floor`.
