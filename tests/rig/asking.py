@@ -28,12 +28,12 @@ class Asked:
     def __init__(self, clock: Clock, *servers: str, timeout: float = TIMEOUT) -> None:
         self.news = Queue[bool]()
         self._clock = clock
-        self._nameservers = Nameservers(
+        self.nameservers = Nameservers(
             [nameserver(server) for server in servers], timeout, on_breaker=self.news.put, clock=clock
         )
 
     def exchange(self, name: str, seconds: float = PATIENCE, rdtype: str = "A") -> Response:
-        return self._nameservers.exchange(dns.name.from_text(name), rdtype, self._clock() + seconds)
+        return self.nameservers.exchange(dns.name.from_text(name), rdtype, self._clock() + seconds)
 
     def fails(self, name: str, seconds: float = PATIENCE) -> str:
         """Say why there is no answer."""

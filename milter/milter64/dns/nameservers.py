@@ -8,7 +8,6 @@ asked every second, finds out when the silence ends.
 """
 
 import errno
-import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ import dns.rcode
 from milter64.dns.edns_support import Plain, understood
 from milter64.dns.message import Query, Response
 from milter64.dns.query import Nameserver, over_tcp, over_udp
+from milter64.limits.bounded_cache import Cache
 
 SILENCE = 5.0
 """Seconds without any answer, though asked, that open the breaker."""
@@ -27,8 +27,8 @@ PROBE_EVERY = 1.0
 """Seconds from one probe to the next."""
 MARK_LASTS = 60.0
 """Seconds for which a question that timed out is not asked."""
-MARKS = 1000
-"""The most questions that are marked at a time."""
+_CAPACITY, _LARGEST = 2**19, 2**14
+"""Octets of marks, some 900 of them, and of one: strangers choose the names. Those last met longest ago make room."""
 
 _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """What is missing to ask: a socket, or memory for one."""
@@ -93,7 +93,7 @@ class Nameservers:
         self._answered = Event()
         self._silent_since: float | None = None
         """When the first question after the last answer was asked."""
-        self._marks: dict[_Question, float] = {}
+        self._marks: Cache[_Question, float] = Cache(_CAPACITY, _LARGEST)
 
     @property
     def down(self) -> bool:
@@ -101,9 +101,9 @@ class Nameservers:
         return self._open
 
     @property
-    def marks(self) -> int:
-        """How many questions are marked."""
-        return len(self._marks)
+    def marks(self) -> tuple[int, int]:
+        """How much is kept of questions that are marked, and how much may be, in octets."""
+        return self._marks.weight, self._marks.capacity
 
     def answer_at_all(self, deadline: float) -> bool:
         """Whether a nameserver says anything now, if only to a probe, which takes no longer than till `deadline`."""
@@ -122,23 +122,19 @@ class Nameservers:
         except TimedOut:
             with self._lock:
                 if self._answers != answers and self._clock() - asked >= self._timeout:
-                    self._mark(question)
+                    self._marks.put(question, self._clock())
             raise
 
     def _admit(self, question: _Question) -> tuple[float, int]:
         """Return the time and how many answers there have been, unless the question has timed out lately."""
         with self._lock:
             now = self._clock()
-            if now - self._marks.get(question, -math.inf) < MARK_LASTS:
+            marked = self._marks.get(question)
+            if marked is not None and now - marked < MARK_LASTS:
                 raise Unanswered("timed out a moment ago")
             if self._silent_since is None:
                 self._silent_since = now
             return now, self._answers
-
-    def _mark(self, question: _Question) -> None:
-        if len(self._marks) >= MARKS:
-            del self._marks[next(iter(self._marks))]
-        self._marks[question] = self._clock()
 
     def _ask_in_turn(self, query: Query, deadline: float) -> Response:
         """Ask one nameserver after the other, and those that kept silent once more: a datagram may have been lost."""

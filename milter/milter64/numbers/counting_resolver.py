@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from milter64.address.translator import Translator
-from milter64.dns.nameservers import MARKS, TimedOut
+from milter64.dns.nameservers import TimedOut
 from milter64.dns.query import Nameserver
 from milter64.dns.resolver import Answer, Resolver, Settings, _Flight, _Key
 from milter64.telemetry.metrics import Tally
@@ -37,8 +37,8 @@ class CountingResolver(Resolver):
         self._asked = tally.asked
 
     def bounds(self) -> Mapping[str, tuple[int, int]]:
-        """Return how much is in each cache, and how much may be: answers in octets, marks by their number."""
-        return {"dns_cache": (self._cache.weight, self._cache.capacity), "dns_marks": (self._nameservers.marks, MARKS)}
+        """Return how much is in each cache, and how much may be, in octets."""
+        return {"dns_cache": (self._cache.weight, self._cache.capacity), "dns_marks": self._nameservers.marks}
 
     def _cached(self, key: _Key, lasting: float) -> Answer | None:
         answer = super()._cached(key, lasting)
