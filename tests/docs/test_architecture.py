@@ -1,12 +1,11 @@
-"""docs/architecture.md names every wing and every file of the house, each in its place."""
+"""docs/architecture.md names every wing of the house, and tells of each."""
 
 import re
 
 import pytest
 
-from rig.pages import ROOT, chapter, page, quoted, table
+from rig.pages import ROOT, page, quoted, table
 
-HOUSE = ROOT / "milter" / "milter64"
 PAGE = page("architecture")
 (ORDER,) = re.findall(
     r"^WINGS = \[(.*?)^\]", (ROOT / "tests/test_house.py").read_text(), flags=re.DOTALL | re.MULTILINE
@@ -19,7 +18,5 @@ def test_every_wing_is_listed_above_those_that_it_imports_from_and_no_other() ->
 
 
 @pytest.mark.parametrize("wing", WINGS)
-def test_every_file_of_a_wing_is_listed_with_it_and_no_other(wing: str) -> None:
-    listed = [name for cell, _ in table(chapter(PAGE, wing), "file") for name in quoted(cell)]
-    files = [file.relative_to(HOUSE / wing) for file in (HOUSE / wing).rglob("*.py") if file.stem != "__init__"]
-    assert sorted(listed) == sorted(map(str, files))
+def test_every_wing_is_told_of(wing: str) -> None:
+    assert re.search(rf"\*\*(?:[a-z]+, )*{wing}(?:, [a-z]+)*\.?\*\*", PAGE)
