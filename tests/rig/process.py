@@ -138,9 +138,11 @@ class Process:
             AssertionError: it still runs after `seconds`.
         """
         try:
-            return self._child.wait(seconds)
+            code = self._child.wait(seconds)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"process {self.pid} still runs after {seconds:g} s") from None
+        self._reader.join(1.0)  # its last words; a child of its own that lives on may hold their pipe for longer
+        return code
 
     def stop(self, number: signal.Signals = signal.SIGTERM, *, seconds: float = PATIENCE) -> int:
         """Send a signal, wait for the child's end and return its exit code."""
