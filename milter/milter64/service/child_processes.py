@@ -26,7 +26,7 @@ _SLOW = 5.0
 """Seconds without an answer after which it counts as stuck."""
 
 
-class Staff:
+class ChildProcesses:
     """All processes of all crews that have not been buried yet."""
 
     def __init__(self, selector: selectors.BaseSelector, hear: Callable[[Worker], None]) -> None:

@@ -22,7 +22,7 @@ from functools import partial
 from milter64.config.listen_address import Settings
 from milter64.service import channel, worker
 from milter64.service.channel import Duty
-from milter64.service.child_processes import RISE, SIGNALS, Staff, kill
+from milter64.service.child_processes import RISE, SIGNALS, ChildProcesses, kill
 from milter64.service.listening_socket import Listener, ListenError
 from milter64.service.systemd_notify import Notifier
 from milter64.service.worker_state import Crew, Plan, Worker, backoff
@@ -52,7 +52,7 @@ class _Supervisor:
         self._timers = sched.scheduler(time.monotonic)
         self._rise: sched.Event | None = None
         self._selector = selectors.EpollSelector()  # poll(2) fails where fewer files may be open than are
-        self._staff = Staff(self._selector, self._hear)
+        self._children = ChildProcesses(self._selector, self._hear)
         self._bell, self._ringer = socket.socketpair()
         self._reload_again = False
         self._gone = ""
@@ -69,7 +69,7 @@ class _Supervisor:
             self._log.error("cannot start", reason=str(error))
             return error.code
         self._later(self._pause, self._look)
-        while self._exit_code is None or self._staff.everybody:
+        while self._exit_code is None or self._children.everybody:
             for key, _ in self._selector.select(self._timers.run(blocking=False)):
                 self._do(key.data)
         self._log.info("stopped")
@@ -164,10 +164,10 @@ class _Supervisor:
         self._risen()
         self._serving, self._log = crew, crew.plan.log
         if before:
-            self._staff.order(before, channel.RETIRE)
+            self._children.order(before, channel.RETIRE)
             if before.listener is not crew.listener:
                 before.listener.close()
-        bound, workers = str(crew.listener.bound), len(self._staff.of(crew))
+        bound, workers = str(crew.listener.bound), len(self._children.of(crew))
         self._log.info(crew.event, socket=bound, workers=workers)
         if crew.event == "reloaded":
             crew.plan.counts.reloaded("done")
@@ -179,10 +179,10 @@ class _Supervisor:
     def _dismiss(self, reason: str, exit_code: int = os.EX_SOFTWARE) -> None:
         """Give up the crew that rises; those of it who are ready may have sessions already."""
         crew = self._risen()
-        for member in self._staff.of(crew):
+        for member in self._children.of(crew):
             if not member.ready:
                 kill(member, signal.SIGKILL)
-        self._staff.order(crew, channel.RETIRE)
+        self._children.order(crew, channel.RETIRE)
         if not self._serving:
             self._log.error("cannot start", reason=reason)
             crew.listener.close()
@@ -213,16 +213,16 @@ class _Supervisor:
         for listener in {crew.listener for crew in (self._rising, self._serving) if crew}:
             listener.close()
         self._rising = self._serving = None
-        self._staff.order(None, channel.STOP)
+        self._children.order(None, channel.STOP)
 
     # Whether all is well
 
     def _look(self) -> None:
         """See to it that everybody answers, and that the socket is there; tell systemd and the metrics server."""
         self._later(self._pause, self._look)
-        self._staff.tend(self._log)
-        self._staff.report(self._serving)
-        if stuck := self._staff.stuck(self._serving):
+        self._children.tend(self._log)
+        self._children.report(self._serving)
+        if stuck := self._children.stuck(self._serving):
             self._notify.status(f"workers that don't answer: {', '.join(map(str, stuck))}")
         else:
             self._notify.alive()
@@ -250,7 +250,7 @@ class _Supervisor:
     def _hire(self, crew: Crew, duty: Duty, process: Process = "worker", deaths: int = 0) -> None:
         listeners = {risen.listener.socket for risen in (self._rising, self._serving) if risen}
         not_his = [self._bell, self._ringer, *(listeners - {crew.listener.socket})]
-        self._staff.hire(crew, duty, process, deaths, not_his)
+        self._children.hire(crew, duty, process, deaths, not_his)
 
     def _hear(self, member: Worker) -> None:
         try:
@@ -263,12 +263,12 @@ class _Supervisor:
         was_ready = member.ready
         member.hear()
         if not was_ready:
-            if member.crew is self._rising and all(other.ready for other in self._staff.of(member.crew)):
+            if member.crew is self._rising and all(other.ready for other in self._children.of(member.crew)):
                 self._take_over()
-            self._staff.report(self._serving)
+            self._children.report(self._serving)
 
     def _bury(self, member: Worker) -> None:
-        exit_code, doing = self._staff.bury(member)
+        exit_code, doing = self._children.bury(member)
         crew = member.crew
         crew.plan.counts.left(member.slot)
         if crew is self._rising:
@@ -280,7 +280,7 @@ class _Supervisor:
             self._log.warning(event, pid=member.pid, exit_code=exit_code, doing=doing, replaced_in=backoff(deaths))
             crew.plan.counts.died(member.process)
             self._replace(crew, member.duty, member.process, deaths)
-            self._staff.report(self._serving)
+            self._children.report(self._serving)
         else:
             gc.collect()  # with the last of a crew goes what its workers shared, descriptors too
 
