@@ -1,13 +1,13 @@
 import pytest
 
-from milter64.guard.masking_gateway import MANY, WINDOW, Crowds
+from milter64.guard.masking_gateway import MANY, WINDOW, NamesByAddress
 
 GATEWAY, OTHER = b"\x0a\0\0\1", b"\x0a\0\0\2"
 
 
-def hear(crowds: Crowds, names: list[str], domains: list[str], every: float = 1.0) -> bool:
+def hear(heard: NamesByAddress, names: list[str], domains: list[str], every: float = 1.0) -> bool:
     """Hear names and domains one after the other, and return what the last one showed."""
-    shown = [crowds.hear(GATEWAY, *said, n * every) for n, said in enumerate(zip(names, domains, strict=True))]
+    shown = [heard.hear(GATEWAY, *said, n * every) for n, said in enumerate(zip(names, domains, strict=True))]
     return shown[-1]
 
 
@@ -30,35 +30,35 @@ def many(word: str, number: int = MANY) -> list[str]:
     ],
 )
 def test_many_names_and_many_domains_are_a_gateways(names: list[str], domains: list[str], *, gateway: bool) -> None:
-    assert hear(Crowds(), names, domains) is gateway
+    assert hear(NamesByAddress(), names, domains) is gateway
 
 
 def test_names_count_for_a_day() -> None:
-    assert hear(Crowds(), many("mail"), many("from"), every=WINDOW / MANY)
-    assert not hear(Crowds(), many("mail"), many("from"), every=WINDOW / (MANY - 1))
-    assert not hear(Crowds(), many("mail", 99), many("from", 99), every=WINDOW / (MANY - 1))
+    assert hear(NamesByAddress(), many("mail"), many("from"), every=WINDOW / MANY)
+    assert not hear(NamesByAddress(), many("mail"), many("from"), every=WINDOW / (MANY - 1))
+    assert not hear(NamesByAddress(), many("mail", 99), many("from", 99), every=WINDOW / (MANY - 1))
 
 
 def test_one_who_says_his_name_again_makes_no_other_name_fresh() -> None:
-    crowds = Crowds()
-    assert [crowds.hear(GATEWAY, *said, 0) for said in zip(many("mail"), many("from"), strict=True)][-1]
-    assert not crowds.hear(GATEWAY, "mail0.example", "from0.example", WINDOW + 1)
+    heard = NamesByAddress()
+    assert [heard.hear(GATEWAY, *said, 0) for said in zip(many("mail"), many("from"), strict=True)][-1]
+    assert not heard.hear(GATEWAY, "mail0.example", "from0.example", WINDOW + 1)
 
 
 def test_addresses_are_counted_apart() -> None:
-    crowds = Crowds()
+    heard = NamesByAddress()
     for n, (name, domain) in enumerate(zip(many("mail", 38), many("from", 38), strict=True)):
-        assert not crowds.hear((GATEWAY, OTHER)[n % 2], name, domain, n)
+        assert not heard.hear((GATEWAY, OTHER)[n % 2], name, domain, n)
 
 
 def test_the_address_heard_of_longest_ago_is_forgotten_first() -> None:
-    crowds = Crowds()
+    heard = NamesByAddress()
     names, domains = many("mail"), many("from")
     for n in range(MANY - 1):
-        crowds.hear(GATEWAY, names[n], domains[n], n)
-        crowds.hear(OTHER, names[n], domains[n], n)
+        heard.hear(GATEWAY, names[n], domains[n], n)
+        heard.hear(OTHER, names[n], domains[n], n)
     for n in range(64):
-        crowds.hear(b"\x0a\1\0" + bytes([n]), "a.example", "a.example", MANY)
-        crowds.hear(OTHER, "mail0.example", "from0.example", MANY)
-    assert not crowds.hear(GATEWAY, names[-1], domains[-1], MANY)
-    assert crowds.hear(OTHER, names[-1], domains[-1], MANY)
+        heard.hear(b"\x0a\1\0" + bytes([n]), "a.example", "a.example", MANY)
+        heard.hear(OTHER, "mail0.example", "from0.example", MANY)
+    assert not heard.hear(GATEWAY, names[-1], domains[-1], MANY)
+    assert heard.hear(OTHER, names[-1], domains[-1], MANY)

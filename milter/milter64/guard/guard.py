@@ -206,7 +206,7 @@ class Guard:
         with self._board.notes() as notes:
             for envelope in local:
                 client, domain = envelope.session.client, split(envelope.sender)[1]
-                if notes.crowds.hear(client.wire_packed, envelope.session.helo or "", domain, now):
+                if notes.heard.hear(client.wire_packed, envelope.session.helo or "", domain, now):
                     crowded[client.wire_packed] = client.wire
             notes.masked.update((packed, now) for packed in crowded if packed not in self._settings.trust.relays)
             latest = sorted(notes.masked, key=notes.masked.__getitem__, reverse=True)

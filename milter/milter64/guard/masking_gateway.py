@@ -32,7 +32,7 @@ class _Latest:
         return len(self._said) >= MANY and next(iter(self._said.values())) > now - WINDOW
 
 
-class Crowds:
+class NamesByAddress:
     """Counts the names that are said from each address; the address heard of longest ago goes first."""
 
     def __init__(self) -> None:

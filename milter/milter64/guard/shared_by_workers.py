@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from zlib import crc32
 
 from milter64.discover.dns64_prefix import Synthesis
-from milter64.guard.masking_gateway import Crowds
+from milter64.guard.masking_gateway import NamesByAddress
 
 HOUR = 3600.0
 _LINES = 256
@@ -29,7 +29,7 @@ class Notes:
     `dns64` has what each nameserver makes of ipv4only.arpa.
     """
 
-    crowds: Crowds = field(default_factory=Crowds)
+    heard: NamesByAddress = field(default_factory=NamesByAddress)
     masked: dict[bytes, float] = field(default_factory=dict)
     said: dict[tuple[str, str], float] = field(default_factory=dict)
     dns64: dict[str, Synthesis] = field(default_factory=dict)

@@ -89,7 +89,7 @@ class Page:
 
 
 class Ledger:
-    """What the supervisor counts (crew.Counts)."""
+    """What the supervisor counts (`worker_state.Counts`)."""
 
     def __init__(self, folder: Path) -> None:
         """Write in `folder`.
