@@ -9,7 +9,7 @@ import pytest
 from milter64.address.client import Origin
 from milter64.discover import recorded_prefixes
 from milter64.discover.dns64_prefix import NAME
-from milter64.guard.shared_by_workers import HOUR, Board
+from milter64.guard.shared_by_workers import HOUR, SharedNotes
 from rig.dnsserver import DnsServer, Fault, Records
 from rig.process import until
 from rig.watched import Watched
@@ -189,8 +189,8 @@ def test_what_an_earlier_service_had_learned_is_gone_from_the_file_at_once(serve
 
 
 def test_workers_know_of_a_dns64_what_one_of_them_has_heard(server: DnsServer) -> None:
-    board = Board()
-    one, other = (Watched(server, board=board) for _ in range(2))
+    shared = SharedNotes()
+    one, other = (Watched(server, shared=shared) for _ in range(2))
     one.ask()
     server.silence()
     other.ask()

@@ -9,7 +9,7 @@ import pytest
 
 from milter64.address.client import Origin
 from milter64.guard.masking_gateway import MANY
-from milter64.guard.shared_by_workers import HOUR, Board
+from milter64.guard.shared_by_workers import HOUR, SharedNotes
 from rig.direct import Message
 from rig.dnsserver import DnsServer
 from rig.lab import Lab
@@ -35,49 +35,49 @@ def forked(number: int, work: Callable[[], bytes]) -> list[bytes]:
 
 
 def test_of_several_processes_one_says_a_line() -> None:
-    board = Board()
+    shared = SharedNotes()
 
     def say() -> bytes:
         due = 0
         for n in range(200):
-            with board.notes() as notes:
+            with shared.notes() as notes:
                 due += notes.due(("dns64", str(n)), 0)
         return str(due).encode()
 
     assert sum(map(int, forked(4, say))) == 200
-    with board.notes() as notes:
+    with shared.notes() as notes:
         assert not notes.due(("dns64", "199"), HOUR - 1)
         assert notes.due(("dns64", "199"), HOUR)
 
 
 def test_notes_that_were_cut_short_are_begun_anew() -> None:
-    board = Board()
-    with board.notes() as notes:
+    shared = SharedNotes()
+    with shared.notes() as notes:
         notes.masked[b"10.0"] = 1.0
-    with board.notes() as notes:
+    with shared.notes() as notes:
         assert notes.masked == {b"10.0": 1.0}
-    os.ftruncate(board._file, 20)  # noqa: SLF001  as when a worker is killed over it
-    with board.notes() as notes:
+    os.ftruncate(shared._file, 20)  # noqa: SLF001  as when a worker is killed over it
+    with shared.notes() as notes:
         assert notes.masked == {}
 
 
 def test_what_fails_over_the_notes_leaves_them_as_they_were() -> None:
-    board = Board()
+    shared = SharedNotes()
 
     def fail() -> None:
-        with board.notes() as notes:
+        with shared.notes() as notes:
             notes.masked[b"10.0"] = 1.0
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fail()
-    with board.notes() as notes:
+    with shared.notes() as notes:
         assert notes.masked == {}
 
 
 def test_twenty_names_are_enough_whichever_workers_hear_them(server: DnsServer) -> None:
-    board = Board()
-    one, other, third = (Watched(server, board=board) for _ in range(3))
+    shared = SharedNotes()
+    one, other, third = (Watched(server, shared=shared) for _ in range(3))
     one.crowd("127.0.0.1", range(MANY // 2))
     one.look(0)
     other.crowd("127.0.0.1", range(MANY // 2, MANY))
@@ -91,8 +91,8 @@ def test_twenty_names_are_enough_whichever_workers_hear_them(server: DnsServer) 
 
 
 def test_each_line_is_said_by_one_worker(server: DnsServer) -> None:
-    board = Board()
-    one, other = (Watched(server, "translation.prefixes = []", board=board) for _ in range(2))
+    shared = SharedNotes()
+    one, other = (Watched(server, "translation.prefixes = []", shared=shared) for _ in range(2))
     for worker in (one, other):
         worker.ask()
         worker.hear("64:ff9b::c01f:c40a")

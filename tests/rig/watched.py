@@ -9,7 +9,7 @@ from milter64.discover.dns64_prefix import NAME
 from milter64.dns.resolver import Resolver
 from milter64.guard.guard import Guard
 from milter64.guard.masking_gateway import MANY
-from milter64.guard.shared_by_workers import Board
+from milter64.guard.shared_by_workers import SharedNotes
 from milter64.mail.session import Envelope, Session
 from rig.dnsserver import DnsServer
 
@@ -43,10 +43,10 @@ class Watched:
         server: DnsServer,
         settings: str = "",
         store: str = "memory:",
-        board: Board | None = None,
+        shared: SharedNotes | None = None,
         others: Iterable[DnsServer] = (),
     ) -> None:
-        """Ask `server` and `others`; `board` is shared with other guards if it is given."""
+        """Ask `server` and `others`; `shared` is shared with other guards if it is given."""
         nameservers = [each.address for each in (server, *others)]
         text = f'{settings}\n[dns]\nnameservers = {nameservers}\ntimeout = "300ms"\n[greylist]\nstore = "{store}"\n'
         self.settings, problems = parse(text)
@@ -55,7 +55,7 @@ class Watched:
         self.translator = self.settings.translator()
         self.resolver = Resolver(self.settings.dns, self.translator)
         log: Any = self.log
-        self.guard = Guard(self.settings, self.translator, self.resolver, log, board or Board())
+        self.guard = Guard(self.settings, self.translator, self.resolver, log, shared or SharedNotes())
 
     def hear(self, address: str, helo: str = "h.example", domain: str = "d.example", *, login: str = "") -> None:
         client = self.translator.client(address)

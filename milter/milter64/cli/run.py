@@ -16,7 +16,7 @@ from milter64.dns.query import Nameserver
 from milter64.dns.resolver import Resolver
 from milter64.greylist.row import RecordKind
 from milter64.guard.guard import Guard
-from milter64.guard.shared_by_workers import Board
+from milter64.guard.shared_by_workers import SharedNotes
 from milter64.judging.engine import Engine
 from milter64.numbers.counting_resolver import CountingResolver
 from milter64.numbers.gauges import Gauges
@@ -65,10 +65,10 @@ def _plan(path: Path | None, stack: ExitStack) -> Plan:
     if settings.greylist.store == "memory:":
         milter = replace(milter, workers=1)  # each worker would have a greylist of its own
     suffix_list()  # read before the workers are forked, it is theirs too
-    board = Board()
+    shared = SharedNotes()
     if not settings.metrics.listen:
         telemetry = Telemetry(settings.log, store=settings.greylist.store)
-        return Plan(settings=milter, work=partial(_work, settings, telemetry, None, board), log=telemetry)
+        return Plan(settings=milter, work=partial(_work, settings, telemetry, None, shared), log=telemetry)
     from milter64.numbers import metrics_files  # noqa: PLC0415  who wants no numbers doesn't pay for prometheus-client
     from milter64.service import metrics_server  # noqa: PLC0415  nor for its server
 
@@ -78,10 +78,10 @@ def _plan(path: Path | None, stack: ExitStack) -> Plan:
         folder, ledger = _numbers(stack)
     except OSError as error:
         telemetry.warning("metrics", trouble=f"there is no room for the numbers: {error}")
-        return Plan(settings=milter, work=partial(_work, settings, telemetry, None, board), log=telemetry)
+        return Plan(settings=milter, work=partial(_work, settings, telemetry, None, shared), log=telemetry)
     return Plan(
         settings=milter,
-        work=partial(_work, settings, telemetry, partial(metrics_files.publishing, folder, tally), board),
+        work=partial(_work, settings, telemetry, partial(metrics_files.publishing, folder, tally), shared),
         log=telemetry,
         counts=ledger,
         metrics=partial(metrics_server.run, settings.metrics.listen, folder, telemetry),
@@ -105,7 +105,7 @@ def _work(  # noqa: PLR0913, PLR0917  all that is known before a worker begins, 
     settings: Settings,
     telemetry: Telemetry,
     publishing: Publishing | None,
-    board: Board,
+    shared: SharedNotes,
     slot: int,
     on_wait: Callable[[], None],
 ) -> Iterator[Mapping[str, Callable[..., int]]]:
@@ -131,7 +131,7 @@ def _work(  # noqa: PLR0913, PLR0917  all that is known before a worker begins, 
         RecordKind(settings.greylist),
         lambda trouble: telemetry.warning("greylist", trouble=trouble),
     )
-    guard = Guard(settings, translator, resolver, telemetry, board)
+    guard = Guard(settings, translator, resolver, telemetry, shared)
     engine = Engine(settings.judging(), resolver, store, telemetry, on_wait)
     with telemetry.behind(), closing(engine), closing(guard), ExitStack() as stack:
         guard.start()

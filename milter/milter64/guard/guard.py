@@ -6,7 +6,7 @@
 - A gateway behind which all clients hide (`masked`): its address stands for nobody from then on.
 
 Sessions only leave their envelopes here. A thread of the worker looks at them, once a second at most, and what it finds
-is its own, or on the board that all workers' guards share: no session waits for a lock.
+is its own, or in the notes that all workers' guards share: no session waits for a lock.
 A reload begins anew; what `milter64 discover` wants stays in a file.
 """
 
@@ -32,7 +32,7 @@ from milter64.dns.query import nameservers
 from milter64.dns.resolver import Resolver
 from milter64.guard.masking_gateway import MANY, WINDOW
 from milter64.guard.next_hops import gateways
-from milter64.guard.shared_by_workers import HOUR, Board
+from milter64.guard.shared_by_workers import HOUR, SharedNotes
 from milter64.mail.session import Envelope, split
 from milter64.telemetry.log import Telemetry
 
@@ -58,23 +58,23 @@ class Guard:
     """One worker's; `start` begins it and `close` ends it. Every thread may call `notice`."""
 
     def __init__(
-        self, settings: Settings, translator: Translator, resolver: Resolver, telemetry: Telemetry, board: Board
+        self, settings: Settings, translator: Translator, resolver: Resolver, telemetry: Telemetry, shared: SharedNotes
     ) -> None:
-        """Teach `translator` what is found out, here and by the other guards at `board`."""
+        """Teach `translator` what is found out, here and by the other guards in `shared`."""
         self._settings = settings
         self._translator = translator
         self._resolver = resolver
         self._telemetry = telemetry
         self._recent: SimpleQueue[Envelope | None] = SimpleQueue()
         self._gateways = gateways()
-        self._board = board
+        self._shared = shared
         self._masked: frozenset[bytes] = frozenset()
         self._shapes = Shapes()
         self._watched: set[bytes] = set()
         self._unremarkable: set[bytes] = set()
         """Those of them that are no gateway's either."""
         self._seen: dict[str, Sighting] = {}
-        self._learned = Learned(began=board.began)
+        self._learned = Learned(began=shared.began)
         self._file = recorded_prefixes.place(settings.greylist.store)
         self._ask_soon = _ASK_SOON
         self._ask_at = self._write_at = self._forget_at = 0.0
@@ -128,7 +128,7 @@ class Guard:
         """Ask each nameserver for what only a DNS64 has; of who doesn't say, what was found before still holds."""
         dns = self._settings.dns
         found = dns64_prefix.survey(nameservers(dns.nameservers), dns.timeout)
-        with self._board.notes() as notes:
+        with self._shared.notes() as notes:
             known = dns64_prefix.renewed(found, notes.dns64)
             notes.dns64.clear()
             notes.dns64.update(known)
@@ -203,7 +203,7 @@ class Guard:
     def _count(self, local: Sequence[Envelope], now: float) -> None:
         """Count the names that were said from addresses of this host's network, and mask those that are gateways'."""
         crowded: dict[bytes, str] = {}
-        with self._board.notes() as notes:
+        with self._shared.notes() as notes:
             for envelope in local:
                 client, domain = envelope.session.client, split(envelope.sender)[1]
                 if notes.heard.hear(client.wire_packed, envelope.session.helo or "", domain, now):
@@ -256,7 +256,7 @@ class Guard:
 
     def _say(self, event: str, about: str, **fields: object) -> None:
         """Log it, at most once an hour for what it is about, whichever worker finds it."""
-        with self._board.notes() as notes:
+        with self._shared.notes() as notes:
             due = notes.due((event, about), time.monotonic())
         if due:
             self._telemetry.warning(event, **fields)

@@ -44,8 +44,8 @@ class Notes:
         return True
 
 
-class Board:
-    """Where the notes hang; forked processes have the same."""
+class SharedNotes:
+    """The notes in memory that forked processes share."""
 
     def __init__(self) -> None:
         """Begin with empty notes.
