@@ -7,7 +7,7 @@ import pytest
 
 from milter64.address.client import Origin
 from milter64.judging import known_clients
-from milter64.judging.known_clients import Familiar
+from milter64.judging.known_clients import KnownClients
 from milter64.judging.remembered_findings import Memory, Validity, _number
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding, Findings, Key
@@ -50,7 +50,7 @@ class Known:
         self.generation = 0
         self.renewed: list[tuple[set[Key], float]] = []
         self.memory = Counted(self, clock=lambda: self.now)
-        self.clients = Familiar(POLICY, frozenset(), self.memory, self.renew, tally)
+        self.clients = KnownClients(POLICY, frozenset(), self.memory, self.renew, tally)
 
     @property
     def gathered(self) -> int:

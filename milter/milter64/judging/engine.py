@@ -16,7 +16,7 @@ from milter64.greylist.client_groups import groups
 from milter64.greylist.pair import pair_key
 from milter64.judging.background_work import Answered, Backlog
 from milter64.judging.check_runner import Inquiry, domains
-from milter64.judging.known_clients import Familiar
+from milter64.judging.known_clients import KnownClients
 from milter64.judging.remembered_findings import Memory
 from milter64.judging.row_clock import RowClock
 from milter64.judging.settings import Settings
@@ -61,7 +61,7 @@ class Engine:
             resolver, self._memory, lambda where: telemetry.exception("fault", where=where), on_wait
         )
         own_names = frozenset(filter(None, [ascii_domain(settings.own_name)]))
-        self._familiar = Familiar(self._policy, own_names, self._memory, self._renew, self._tally)
+        self._known_clients = KnownClients(self._policy, own_names, self._memory, self._renew, self._tally)
         self._now = RowClock(store, settings.greylist.remember)
         self._expire_at = 0.0
         self._backlog = Backlog(lambda: telemetry.exception("fault", where="learn"))
@@ -70,7 +70,7 @@ class Engine:
         """Return a new transaction, with all that is known about it without asking."""
         if why := self._exempt(envelope):
             return Transaction(envelope, weigh({EXEMPT: why}, self._rules(envelope)), why)
-        return Transaction(envelope, self._familiar.evidence(envelope))
+        return Transaction(envelope, self._known_clients.evidence(envelope))
 
     def judge(self, transaction: Transaction, recipient: str, *, readable: bool = True) -> Reply | None:
         """Return what the client is told about a recipient, None if that is nothing but yes.
@@ -121,7 +121,7 @@ class Engine:
 
     def bounds(self) -> Mapping[str, tuple[int, int]]:
         """Return how much is in each cache and queue, and how much may be."""
-        caches = {"familiar": self._familiar.bound, "findings": self._memory.bound}
+        caches = {"familiar": self._known_clients.bound, "findings": self._memory.bound}
         queues = {**self._inquiry.bounds(), "learning_queue": self._backlog.bound()}
         return {**self._telemetry.bounds(), **caches, **queues}
 

@@ -24,7 +24,7 @@ _RENEW_AGAIN = 5.0
 """Seconds after which a client's answers are renewed again, where that has changed nothing."""
 
 
-class Familiar:
+class KnownClients:
     """Evidence of one worker's transactions by what it follows from; thread-safe."""
 
     def __init__(
