@@ -4,7 +4,7 @@ import time
 from contextlib import closing
 
 from milter64.checks.iprev import reverse_name
-from milter64.judging.check_runner import Inquiry
+from milter64.judging.check_runner import CheckRunner
 from milter64.judging.known_clients import KnownClients
 from milter64.judging.remembered_findings import Memory
 from rig.dnsserver import DnsServer
@@ -20,12 +20,12 @@ def test_a_finding_that_rests_on_an_invented_record_ends_when_the_prefix_is_lear
     with DnsServer(RECORDS) as server:
         watched = Watched(server)
         memory = Memory(watched.resolver)
-        with closing(Inquiry(watched.resolver, memory, lambda _: None, lambda: None)) as inquiry:
+        with closing(CheckRunner(watched.resolver, memory, lambda _: None, lambda: None)) as runner:
             clients = KnownClients(watched.settings.policy(), frozenset(), memory, lambda *_: None)
-            inquiry.ask(ENVELOPE, [IPREV], time.monotonic() + 10)
+            runner.ask(ENVELOPE, [IPREV], time.monotonic() + 10)
             assert clients.evidence(ENVELOPE).known[IPREV].result == "pass"
             watched.ask()
             assert IPREV not in clients.evidence(ENVELOPE).known
             assert memory.recall(ENVELOPE, [IPREV], expired=True)[0] == {}
-            inquiry.ask(ENVELOPE, [IPREV], time.monotonic() + 10)
+            runner.ask(ENVELOPE, [IPREV], time.monotonic() + 10)
             assert clients.evidence(ENVELOPE).known[IPREV].result == "fail"

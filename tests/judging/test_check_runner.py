@@ -9,7 +9,7 @@ import pytest
 from milter64.checks.all_checks import REMOTE
 from milter64.dns.resolver import Answer
 from milter64.judging import check_runner
-from milter64.judging.check_runner import Inquiry
+from milter64.judging.check_runner import CheckRunner
 from milter64.judging.remembered_findings import Memory
 from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.session import Envelope
@@ -41,7 +41,7 @@ class Slow(Records):
         return answer
 
 
-Make = Callable[[Records], Inquiry]
+Make = Callable[[Records], CheckRunner]
 
 
 @pytest.fixture
@@ -51,14 +51,14 @@ def faults() -> list[str]:
 
 @pytest.fixture
 def make(faults: list[str]) -> Iterator[Make]:
-    """Make an inquiry that asks some records, and is closed in the end."""
+    """Make a runner that asks some records, and is closed in the end."""
     with ExitStack() as stack:
         yield lambda records: stack.enter_context(
-            closing(Inquiry(records, Memory(records), faults.append, lambda: None))  # type: ignore[arg-type]  # a fake
+            closing(CheckRunner(records, Memory(records), faults.append, lambda: None))  # type: ignore[arg-type]  # a fake
         )
 
 
-def recalled(asked: Inquiry, *keys: Key, expired: bool = False) -> Findings:
+def recalled(asked: CheckRunner, *keys: Key, expired: bool = False) -> Findings:
     return asked._memory.recall(ENVELOPE, keys, expired=expired)[0]  # noqa: SLF001
 
 

@@ -164,13 +164,13 @@ def test_the_groups_that_dns_proves_later_count_from_the_attempt_itself(
 ) -> None:
     court = Court(f'{PATIENT}apply = "all"\n')
     gate = Event()
-    learn = court.engine._inquiry.ask_in_turn  # noqa: SLF001  it is what must wait
+    learn = court.engine._checks.ask_in_turn  # noqa: SLF001  it is what must wait
 
     def slowly(*arguments: Any, **more: Any) -> Any:  # noqa: ANN401  as they come
         assert gate.wait(10)
         return learn(*arguments, **more)
 
-    monkeypatch.setattr(court.engine._inquiry, "ask_in_turn", slowly)  # noqa: SLF001
+    monkeypatch.setattr(court.engine._checks, "ask_in_turn", slowly)  # noqa: SLF001
     assert court.judge(court.begin()) == "450 4.7.1"
     assert court.dns.questions == []
     [(group, first)] = court.rows("a@honest.example").items()
@@ -183,7 +183,7 @@ def test_the_groups_that_dns_proves_later_count_from_the_attempt_itself(
 
 def test_a_fault_while_learning_is_logged_and_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     court = Court(f'{PATIENT}apply = "all"\n')
-    monkeypatch.setattr(court.engine._inquiry, "ask_in_turn", None)  # noqa: SLF001  calling it raises
+    monkeypatch.setattr(court.engine._checks, "ask_in_turn", None)  # noqa: SLF001  calling it raises
     for number in range(300):  # more than may be learning at once: each gives its place back
         assert court.judge(court.begin(sender=f"{number}@honest.example")) == "450 4.7.1"
         until(lambda: court.told.count("exception") == number + 1)  # noqa: B023  called before the next round

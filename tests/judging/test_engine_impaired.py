@@ -59,7 +59,7 @@ def test_while_dns_is_silent_an_expired_finding_serves_everyone_for_whom_it_spea
 
 def busy(court: Court, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have no place for anybody's questions any more."""
-    monkeypatch.setattr(court.engine._inquiry, "ask", lambda *_, **__: ({}, {}))  # noqa: SLF001
+    monkeypatch.setattr(court.engine._checks, "ask", lambda *_, **__: ({}, {}))  # noqa: SLF001
 
 
 def test_who_could_be_refused_if_we_were_not_too_busy_to_ask_is_put_off_and_nothing_is_found(
@@ -96,13 +96,13 @@ def test_what_the_header_lacks_is_left_out_while_we_are_too_busy_without_waiting
 ) -> None:
     court = Court(f'{AT_ONCE}skip_recipients = ["lab.example"]\n[iprev]\nactions = {{ fail = "greylist" }}\n')
     asked: list[bool] = []
-    answers = court.engine._inquiry.answers  # noqa: SLF001  what it is asked for
+    answers = court.engine._checks.answers  # noqa: SLF001  what it is asked for
 
     def note(*arguments: Any, patient: bool, **more: Any) -> Any:  # noqa: ANN401  as they come
         asked.append(patient)
         return answers(*arguments, patient=patient, **more)
 
-    monkeypatch.setattr(court.engine._inquiry, "answers", note)  # noqa: SLF001
+    monkeypatch.setattr(court.engine._checks, "answers", note)  # noqa: SLF001
     transaction = court.begin()
     assert court.judge(transaction) == "yes"
     busy(court, monkeypatch)

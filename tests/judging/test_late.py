@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from milter64.dns.resolver import Answer
-from milter64.judging.check_runner import Inquiry
+from milter64.judging.check_runner import CheckRunner
 from milter64.judging.remembered_findings import Memory
 from milter64.mail.finding import Finding, Key
 from rig.envelopes import envelope
@@ -40,24 +40,24 @@ class Deadlines(Records):
 
 
 class Expired:
-    """An inquiry whose findings have all run out, and the records that it asks."""
+    """A runner whose findings have all run out, and the records that it asks."""
 
     def __init__(self) -> None:
         self.records = Deadlines(zone(ZONE), ttl=0)
-        self.inquiry = Inquiry(self.records, Memory(self.records), lambda _: None, lambda: None)  # type: ignore[arg-type]  # a fake
-        self.inquiry.ask(ENVELOPE, [SPF, IPREV], soon())
+        self.runner = CheckRunner(self.records, Memory(self.records), lambda _: None, lambda: None)  # type: ignore[arg-type]  # a fake
+        self.runner.ask(ENVELOPE, [SPF, IPREV], soon())
         self.records.questions.clear()
         self.records.deadlines.clear()
 
     def answers(self, serves: Callable[[Finding], bool], *, at_once: bool) -> tuple[dict[Key, str], set[Key]]:
-        findings, _, late = self.inquiry.answers(ENVELOPE, [SPF, IPREV], soon(), serves, at_once=at_once)
+        findings, _, late = self.runner.answers(ENVELOPE, [SPF, IPREV], soon(), serves, at_once=at_once)
         return {key: finding.result for key, finding in findings.items()}, set(late)
 
 
 @pytest.fixture
 def expired() -> Iterator[Expired]:
     made = Expired()
-    with closing(made.inquiry):
+    with closing(made.runner):
         yield made
 
 
@@ -91,6 +91,6 @@ def test_a_late_finding_that_may_not_serve_does_so_for_those_alone_who_have_pass
 
 
 def test_being_busy_is_no_silence(expired: Expired, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expired.inquiry, "ask", lambda *_, **__: ({}, {}))
+    monkeypatch.setattr(expired.runner, "ask", lambda *_, **__: ({}, {}))
     assert expired.answers(lambda finding: finding.key == IPREV, at_once=True) == ({IPREV: "pass"}, {IPREV})
     assert expired.answers(lambda finding: finding.key == IPREV, at_once=False) == ({IPREV: "pass"}, {IPREV})

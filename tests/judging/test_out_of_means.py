@@ -9,7 +9,7 @@ import pytest
 
 from milter64.dns.nameservers import OutOfMeans
 from milter64.dns.resolver import Answer
-from milter64.judging.check_runner import Inquiry
+from milter64.judging.check_runner import CheckRunner
 from milter64.judging.remembered_findings import Memory
 from milter64.mail.finding import Key
 from rig.envelopes import envelope
@@ -21,8 +21,8 @@ ENVELOPE = envelope(CLIENT, "mail.honest.example", "a@honest.example")
 ZONE = f"honest.example TXT v=spf1 ip4:{CLIENT} -all"
 
 
-def inquiry(records: Records, memory: Memory | None = None) -> Inquiry:
-    return Inquiry(records, memory or Memory(records), lambda _: None, lambda: None)  # type: ignore[arg-type]  # a fake
+def runner(records: Records, memory: Memory | None = None) -> CheckRunner:
+    return CheckRunner(records, memory or Memory(records), lambda _: None, lambda: None)  # type: ignore[arg-type]  # a fake
 
 
 def soon() -> float:
@@ -30,7 +30,7 @@ def soon() -> float:
 
 
 def test_where_no_thread_is_to_be_had_the_place_is_given_back() -> None:
-    asked = inquiry(Records(zone(ZONE)))
+    asked = runner(Records(zone(ZONE)))
     asked.close()
     for _ in range(40):
         with pytest.raises(RuntimeError):
@@ -45,7 +45,7 @@ def test_a_place_is_given_back_once_alone(monkeypatch: pytest.MonkeyPatch) -> No
         left.append(partial(check, *arguments))
         raise RuntimeError("can't start new thread")  # which leaves the task to another
 
-    with closing(inquiry(Records(zone(ZONE)))) as asked:
+    with closing(runner(Records(zone(ZONE)))) as asked:
         monkeypatch.setattr(asked._pool, "submit", out_of_threads)  # noqa: SLF001  no other way to run out of them
         for _ in range(3):
             with pytest.raises(RuntimeError):
@@ -76,7 +76,7 @@ class OutOfSockets(Records):
 def test_what_we_have_no_means_to_ask_has_no_finding(record: str, found: Collection[Key]) -> None:
     records = OutOfSockets(zone(f"honest.example TXT {record}"))
     memory = Memory(records)
-    with closing(inquiry(records, memory)) as asked:
+    with closing(runner(records, memory)) as asked:
         assert asked.ask(ENVELOPE, [SPF, IPREV], soon())[0].keys() == set(found)
         assert asked.ask_in_turn(ENVELOPE, [SPF, IPREV], soon()).keys() == set(found)
         assert memory.recall(ENVELOPE, [SPF, IPREV])[0].keys() == set(found)

@@ -32,7 +32,7 @@ _GRACE = 0.5
 """Seconds beyond the deadline for a check to put its answer together."""
 
 
-class Inquiry:
+class CheckRunner:
     """The checks of one worker; thread-safe."""
 
     def __init__(

@@ -15,7 +15,7 @@ from milter64.greylist import attempt, row
 from milter64.greylist.client_groups import groups
 from milter64.greylist.pair import pair_key
 from milter64.judging.background_work import Answered, Backlog
-from milter64.judging.check_runner import Inquiry, domains
+from milter64.judging.check_runner import CheckRunner, domains
 from milter64.judging.known_clients import KnownClients
 from milter64.judging.remembered_findings import Memory
 from milter64.judging.row_clock import RowClock
@@ -57,7 +57,7 @@ class Engine:
         self._store = store
         self._telemetry = telemetry
         self._memory = Memory(resolver)
-        self._inquiry = Inquiry(
+        self._checks = CheckRunner(
             resolver, self._memory, lambda where: telemetry.exception("fault", where=where), on_wait
         )
         own_names = frozenset(filter(None, [ascii_domain(settings.own_name)]))
@@ -122,12 +122,12 @@ class Engine:
     def bounds(self) -> Mapping[str, tuple[int, int]]:
         """Return how much is in each cache and queue, and how much may be."""
         caches = {"familiar": self._known_clients.bound, "findings": self._memory.bound}
-        queues = {**self._inquiry.bounds(), "learning_queue": self._backlog.bound()}
+        queues = {**self._checks.bounds(), "learning_queue": self._backlog.bound()}
         return {**self._telemetry.bounds(), **caches, **queues}
 
     def close(self) -> None:
         """Write what is left to write."""
-        self._inquiry.close()
+        self._checks.close()
         self._backlog.close()
         self._store.close()
 
@@ -226,7 +226,7 @@ class Engine:
         """Ask checks that take DNS, within what is left of the transaction's deadline.
 
         An answer that has run out lately may serve if it leads to no more than `worst`, and is renewed behind the
-        reply: see `Inquiry.answers`. A pair that has passed is served `at_once`. A late answer that speaks for the
+        reply: see `CheckRunner.answers`. A pair that has passed is served `at_once`. A late answer that speaks for the
         client, or would have him greylisted, changes nothing for it; one that refuses him counts from the next on.
         """
         if not keys:
@@ -239,7 +239,7 @@ class Engine:
             return before.rules.action(finding) <= worst
 
         patient = worst is not Action.REJECT  # what the header alone lacks is no reason to wait in a line
-        findings, lookups, late = self._inquiry.answers(
+        findings, lookups, late = self._checks.answers(
             envelope, keys, transaction.deadline, serves, at_once=at_once, patient=patient
         )
         unasked = (*before.unasked, *[key for key in keys if key not in findings])
@@ -277,7 +277,7 @@ class Engine:
 
         def learn(answered: Answered) -> None:
             deadline = time.monotonic() + self._settings.deadline
-            found = self._inquiry.ask_in_turn(envelope, evidence.unanswered, deadline, answered=answered)
+            found = self._checks.ask_in_turn(envelope, evidence.unanswered, deadline, answered=answered)
             proven = partial(groups, envelope.session.client, envelope.sender, {**evidence.known, **found})
             self._keep(pair, self._attempt(envelope, pair, now, proven), now)
 
@@ -288,7 +288,7 @@ class Engine:
 
         def renew(answered: Answered) -> None:
             deadline = time.monotonic() + self._settings.deadline
-            self._inquiry.ask_in_turn(envelope, keys, deadline, seconds, answered=answered)
+            self._checks.ask_in_turn(envelope, keys, deadline, seconds, answered=answered)
 
         client, helo = envelope.session.client, envelope.session.helo
         self._backlog.put(client, domains(envelope, keys), renew, (client.address, helo, envelope.sender, *keys))
