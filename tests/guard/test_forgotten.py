@@ -6,7 +6,7 @@ from contextlib import closing
 from milter64.checks.iprev import reverse_name
 from milter64.judging.check_runner import CheckRunner
 from milter64.judging.known_clients import KnownClients
-from milter64.judging.remembered_findings import Memory
+from milter64.judging.remembered_findings import RememberedFindings
 from rig.dnsserver import DnsServer
 from rig.envelopes import envelope
 from rig.watched import INVENTED, Watched
@@ -19,7 +19,7 @@ RECORDS = {**INVENTED, reverse_name(ENVELOPE.session.client.packed): {"PTR": ["h
 def test_a_finding_that_rests_on_an_invented_record_ends_when_the_prefix_is_learned() -> None:
     with DnsServer(RECORDS) as server:
         watched = Watched(server)
-        memory = Memory(watched.resolver)
+        memory = RememberedFindings(watched.resolver)
         with closing(CheckRunner(watched.resolver, memory, lambda _: None, lambda: None)) as runner:
             clients = KnownClients(watched.settings.policy(), frozenset(), memory, lambda *_: None)
             runner.ask(ENVELOPE, [IPREV], time.monotonic() + 10)

@@ -10,7 +10,7 @@ from milter64.checks.all_checks import REMOTE
 from milter64.dns.resolver import Answer
 from milter64.judging import check_runner
 from milter64.judging.check_runner import CheckRunner
-from milter64.judging.remembered_findings import Memory
+from milter64.judging.remembered_findings import RememberedFindings
 from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.session import Envelope
 from rig.envelopes import envelope
@@ -54,12 +54,12 @@ def make(faults: list[str]) -> Iterator[Make]:
     """Make a runner that asks some records, and is closed in the end."""
     with ExitStack() as stack:
         yield lambda records: stack.enter_context(
-            closing(CheckRunner(records, Memory(records), faults.append, lambda: None))  # type: ignore[arg-type]  # a fake
+            closing(CheckRunner(records, RememberedFindings(records), faults.append, lambda: None))  # type: ignore[arg-type]  # a fake
         )
 
 
 def recalled(asked: CheckRunner, *keys: Key, expired: bool = False) -> Findings:
-    return asked._memory.recall(ENVELOPE, keys, expired=expired)[0]  # noqa: SLF001
+    return asked._findings.recall(ENVELOPE, keys, expired=expired)[0]  # noqa: SLF001
 
 
 def soon() -> float:

@@ -8,7 +8,7 @@ import pytest
 from milter64.address.client import Origin
 from milter64.judging import known_clients
 from milter64.judging.known_clients import KnownClients
-from milter64.judging.remembered_findings import Memory, Validity, _number
+from milter64.judging.remembered_findings import RememberedFindings, Validity, _number
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.session import Envelope
@@ -27,7 +27,7 @@ POLICY = Policy(
 )
 
 
-class Counted(Memory):
+class Counted(RememberedFindings):
     """Counts what is recalled; `meanwhile` happens while it is."""
 
     recalls = 0
@@ -263,7 +263,7 @@ def test_a_familiar_client_is_asked_about_anew_before_the_answers_run_out() -> N
     court.judge(court.begin())
     court.begin()
     ahead, asked = 0.0, list(court.dns.questions)
-    court.engine._memory._clock = lambda: time.monotonic() + ahead  # noqa: SLF001
+    court.engine._findings._clock = lambda: time.monotonic() + ahead  # noqa: SLF001
     court.begin()
     assert court.dns.questions == asked
     ahead = 25.0

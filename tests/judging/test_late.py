@@ -8,7 +8,7 @@ import pytest
 
 from milter64.dns.resolver import Answer
 from milter64.judging.check_runner import CheckRunner
-from milter64.judging.remembered_findings import Memory
+from milter64.judging.remembered_findings import RememberedFindings
 from milter64.mail.finding import Finding, Key
 from rig.envelopes import envelope
 from rig.records import Records, Zone, zone
@@ -44,7 +44,7 @@ class Expired:
 
     def __init__(self) -> None:
         self.records = Deadlines(zone(ZONE), ttl=0)
-        self.runner = CheckRunner(self.records, Memory(self.records), lambda _: None, lambda: None)  # type: ignore[arg-type]  # a fake
+        self.runner = CheckRunner(self.records, RememberedFindings(self.records), lambda _: None, lambda: None)  # type: ignore[arg-type]  # a fake
         self.runner.ask(ENVELOPE, [SPF, IPREV], soon())
         self.records.questions.clear()
         self.records.deadlines.clear()

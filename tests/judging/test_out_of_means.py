@@ -10,7 +10,7 @@ import pytest
 from milter64.dns.nameservers import OutOfMeans
 from milter64.dns.resolver import Answer
 from milter64.judging.check_runner import CheckRunner
-from milter64.judging.remembered_findings import Memory
+from milter64.judging.remembered_findings import RememberedFindings
 from milter64.mail.finding import Key
 from rig.envelopes import envelope
 from rig.records import Records, zone
@@ -21,8 +21,8 @@ ENVELOPE = envelope(CLIENT, "mail.honest.example", "a@honest.example")
 ZONE = f"honest.example TXT v=spf1 ip4:{CLIENT} -all"
 
 
-def runner(records: Records, memory: Memory | None = None) -> CheckRunner:
-    return CheckRunner(records, memory or Memory(records), lambda _: None, lambda: None)  # type: ignore[arg-type]  # a fake
+def runner(records: Records, memory: RememberedFindings | None = None) -> CheckRunner:
+    return CheckRunner(records, memory or RememberedFindings(records), lambda _: None, lambda: None)  # type: ignore[arg-type]  # a fake
 
 
 def soon() -> float:
@@ -75,7 +75,7 @@ class OutOfSockets(Records):
 )
 def test_what_we_have_no_means_to_ask_has_no_finding(record: str, found: Collection[Key]) -> None:
     records = OutOfSockets(zone(f"honest.example TXT {record}"))
-    memory = Memory(records)
+    memory = RememberedFindings(records)
     with closing(runner(records, memory)) as asked:
         assert asked.ask(ENVELOPE, [SPF, IPREV], soon())[0].keys() == set(found)
         assert asked.ask_in_turn(ENVELOPE, [SPF, IPREV], soon()).keys() == set(found)

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from milter64.address.translator import Translator
-from milter64.judging.remembered_findings import Memory
+from milter64.judging.remembered_findings import RememberedFindings
 from milter64.mail.finding import Finding
 from milter64.mail.session import Envelope, Session
 
@@ -26,7 +26,7 @@ def envelope(address: str = "2001:db8::25", helo: str = "mail.example.org", send
 
 
 def test_what_was_found_last_counts_when_a_record_begins_or_ceases_to_use_the_local_part() -> None:
-    memory, fail = Memory(Answers()), replace(SPF, result="fail")
+    memory, fail = RememberedFindings(Answers()), replace(SPF, result="fail")
     for ttl in (300, 0):  # good, and late
         for finding in (SPF, replace(SPF_LOCAL, result="fail"), SPF, replace(SPF_LOCAL, result="softfail"), fail):
             memory.remember(envelope(), finding, ttl)
@@ -60,7 +60,7 @@ class Clock:
     ],
 )
 def test_a_finding_serves_the_same_facts_and_no_neighbour(finding: Finding, later: Envelope, recalled: bool) -> None:  # noqa: FBT001  a column
-    memory = Memory(Answers())
+    memory = RememberedFindings(Answers())
     memory.remember(envelope(), finding, 300)
     assert memory.recall(later, [finding.key])[0] == ({finding.key: finding} if recalled else {})
 
@@ -68,7 +68,7 @@ def test_a_finding_serves_the_same_facts_and_no_neighbour(finding: Finding, late
 @pytest.mark.parametrize(("ttl", "lasts"), [(300, 300), (86400, 3600), (None, 3600)])
 def test_a_finding_lasts_as_long_as_its_records_and_an_hour_at_most(ttl: int | None, lasts: int) -> None:
     clock = Clock()
-    memory = Memory(Answers(), clock=clock)
+    memory = RememberedFindings(Answers(), clock=clock)
     memory.remember(envelope(), SPF, ttl)
     clock.now += lasts - 0.5
     assert memory.recall(envelope(), [SPF.key])[0] == {SPF.key: SPF}
@@ -78,7 +78,7 @@ def test_a_finding_lasts_as_long_as_its_records_and_an_hour_at_most(ttl: int | N
 
 def test_an_expired_finding_for_the_whole_domain_hides_none_for_the_sender() -> None:
     clock = Clock()
-    memory = Memory(Answers(), clock=clock)
+    memory = RememberedFindings(Answers(), clock=clock)
     memory.remember(envelope(), SPF, 300)
     clock.now += 301
     memory.remember(envelope(), SPF_LOCAL, 300)
@@ -87,7 +87,7 @@ def test_an_expired_finding_for_the_whole_domain_hides_none_for_the_sender() -> 
 
 def test_an_expired_finding_is_there_for_an_hour_more_for_those_who_ask_for_it() -> None:
     clock = Clock()
-    memory = Memory(Answers(), clock=clock)
+    memory = RememberedFindings(Answers(), clock=clock)
     memory.remember(envelope(), SPF, 300)
     clock.now += 300 + 3599
     assert memory.recall(envelope(), [SPF.key], expired=True)[0] == {SPF.key: SPF}
@@ -97,7 +97,7 @@ def test_an_expired_finding_is_there_for_an_hour_more_for_those_who_ask_for_it()
 
 def test_a_finding_of_another_generation_of_answers_serves_nobody_however_late() -> None:
     answers = Answers()
-    memory = Memory(answers)
+    memory = RememberedFindings(answers)
     memory.remember(envelope(), SPF, 300, 1)
     for answers.generation, expired in ((0, False), (2, False), (2, True)):
         assert memory.recall(envelope(), [SPF.key], expired=expired)[0] == {}
@@ -107,7 +107,7 @@ def test_a_finding_of_another_generation_of_answers_serves_nobody_however_late()
 
 def test_what_was_recalled_is_all_that_is_known_until_the_first_of_it_runs_out() -> None:
     clock, answers = Clock(), Answers()
-    memory = Memory(answers, clock=clock)
+    memory = RememberedFindings(answers, clock=clock)
     memory.remember(envelope(), SPF, 300)
     memory.remember(envelope(), IPREV, 200)
     _, validity = memory.recall(envelope(), [SPF.key, IPREV.key])
@@ -121,7 +121,7 @@ def test_what_was_recalled_is_all_that_is_known_until_the_first_of_it_runs_out()
 
 @pytest.mark.parametrize(("finding", "left"), [(IPREV, 0.0), (replace(IPREV, result="temperror"), 300.0)])
 def test_what_is_remembered_since_ends_what_was_recalled_and_a_temperror_is_not(finding: Finding, left: float) -> None:
-    memory = Memory(Answers(), clock=Clock())
+    memory = RememberedFindings(Answers(), clock=Clock())
     memory.remember(envelope(), SPF, 300)
     _, validity = memory.recall(envelope(), [SPF.key, IPREV.key])
     memory.remember(envelope(sender="b@example.net"), finding, 300)
@@ -129,7 +129,7 @@ def test_what_is_remembered_since_ends_what_was_recalled_and_a_temperror_is_not(
 
 
 def test_the_memory_is_bounded_and_the_oldest_goes_first() -> None:
-    memory = Memory(Answers(), capacity=5000)
+    memory = RememberedFindings(Answers(), capacity=5000)
     for number in range(9):
         memory.remember(envelope(address=f"2001:db8::{number}"), IPREV, 300)
     recalled = [bool(memory.recall(envelope(address=f"2001:db8::{n}"), [IPREV.key])[0]) for n in range(9)]
@@ -140,7 +140,7 @@ def test_the_memory_is_bounded_and_the_oldest_goes_first() -> None:
 
 
 def test_a_finding_weighs_about_what_it_takes_in_memory() -> None:
-    memory = Memory(Answers())
+    memory = RememberedFindings(Answers())
     tracemalloc.start()
     for number in range(3000):
         facts = tuple((name, f"{name} {number}") for name in ("domain", "mechanism", "record"))
@@ -152,7 +152,7 @@ def test_a_finding_weighs_about_what_it_takes_in_memory() -> None:
 
 
 def test_strangers_with_much_to_say_push_out_more_than_others() -> None:
-    memory = Memory(Answers(), capacity=100_000)
+    memory = RememberedFindings(Answers(), capacity=100_000)
     for number in range(20):
         memory.remember(envelope(address=f"2001:db8::{number}"), IPREV, 300)
     for number in range(20):

@@ -15,7 +15,7 @@ from threading import Event, Lock
 from milter64.checks.all_checks import REMOTE
 from milter64.dns.public_suffixes import registered_domain
 from milter64.dns.resolver import Lookup, Resolver
-from milter64.judging.remembered_findings import Memory
+from milter64.judging.remembered_findings import RememberedFindings
 from milter64.limits.fair_shares import Claim, Turns
 from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.session import Envelope, split
@@ -38,16 +38,16 @@ class CheckRunner:
     def __init__(
         self,
         resolver: Resolver,
-        memory: Memory,
+        findings: RememberedFindings,
         on_fault: Callable[[str], None],
         on_wait: Callable[[], None],
     ) -> None:
-        """Ask `resolver`, and tell `memory` what was found; `on_wait` is called before each wait.
+        """Ask `resolver`, and tell `findings` what was found; `on_wait` is called before each wait.
 
         `on_fault` is called, while it is being handled, with where an exception of ours occurred.
         """
         self._resolver = resolver
-        self._memory = memory
+        self._findings = findings
         self._on_fault = on_fault
         self._on_wait = on_wait
         self._lock = Lock()
@@ -75,7 +75,7 @@ class CheckRunner:
         moment, or to whomever else it doesn't answer in time (as RFC 8767 has it for DNS). `at_once` any late finding
         will do where DNS has been asked and keeps silent: it is the last that was heard. For `patient`, see `ask`.
         """
-        expired, _ = self._memory.recall(envelope, keys, expired=True)
+        expired, _ = self._findings.recall(envelope, keys, expired=True)
         late = {key: finding for key, finding in expired.items() if serves(finding)}
         if not at_once and len(late) == len(keys):
             deadline = min(deadline, time.monotonic() + _MOMENT)
@@ -187,7 +187,7 @@ class CheckRunner:
         if finding.result == "temperror" and self._resolver.down:
             return replace(finding, facts=(*finding.facts, ("resolver", "down")))
         if finding.result == "pass" or not _missed(lookup):  # an answer might have made it another
-            self._memory.remember(envelope, finding, lookup.ttl, generation)
+            self._findings.remember(envelope, finding, lookup.ttl, generation)
         return finding
 
     @staticmethod

@@ -17,7 +17,7 @@ from milter64.greylist.pair import pair_key
 from milter64.judging.background_work import Answered, Backlog
 from milter64.judging.check_runner import CheckRunner, domains
 from milter64.judging.known_clients import KnownClients
-from milter64.judging.remembered_findings import Memory
+from milter64.judging.remembered_findings import RememberedFindings
 from milter64.judging.row_clock import RowClock
 from milter64.judging.settings import Settings
 from milter64.judging.transaction_state import Transaction
@@ -56,12 +56,12 @@ class Engine:
         self._exempt_host = lru_cache(_HOSTS)(partial(exemptions.host, settings.trust))
         self._store = store
         self._telemetry = telemetry
-        self._memory = Memory(resolver)
+        self._findings = RememberedFindings(resolver)
         self._checks = CheckRunner(
-            resolver, self._memory, lambda where: telemetry.exception("fault", where=where), on_wait
+            resolver, self._findings, lambda where: telemetry.exception("fault", where=where), on_wait
         )
         own_names = frozenset(filter(None, [ascii_domain(settings.own_name)]))
-        self._known_clients = KnownClients(self._policy, own_names, self._memory, self._renew, self._tally)
+        self._known_clients = KnownClients(self._policy, own_names, self._findings, self._renew, self._tally)
         self._now = RowClock(store, settings.greylist.remember)
         self._expire_at = 0.0
         self._backlog = Backlog(lambda: telemetry.exception("fault", where="learn"))
@@ -117,11 +117,11 @@ class Engine:
 
     def remembered(self, transaction: Transaction) -> Mapping[Key, float]:
         """Return for how many seconds the findings of a transaction will be recalled, those alone that will be."""
-        return self._memory.lasting(transaction.envelope, transaction.known)
+        return self._findings.lasting(transaction.envelope, transaction.known)
 
     def bounds(self) -> Mapping[str, tuple[int, int]]:
         """Return how much is in each cache and queue, and how much may be."""
-        caches = {"familiar": self._known_clients.bound, "findings": self._memory.bound}
+        caches = {"familiar": self._known_clients.bound, "findings": self._findings.bound}
         queues = {**self._checks.bounds(), "learning_queue": self._backlog.bound()}
         return {**self._telemetry.bounds(), **caches, **queues}
 

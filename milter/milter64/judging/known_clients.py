@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from milter64.checks.all_checks import LOCAL
-from milter64.judging.remembered_findings import Memory, Validity
+from milter64.judging.remembered_findings import RememberedFindings, Validity
 from milter64.limits.bounded_cache import Cache, octets
 from milter64.mail.finding import Key
 from milter64.mail.session import Envelope
@@ -31,7 +31,7 @@ class KnownClients:
         self,
         policy: Policy,
         own_names: frozenset[str],
-        memory: Memory,
+        findings: RememberedFindings,
         renew: Callable[[Envelope, Sequence[Key], float], None],
         tally: Tally | None = None,
     ) -> None:
@@ -42,7 +42,7 @@ class KnownClients:
         """
         self._policy = policy
         self._own_names = own_names
-        self._memory = memory
+        self._findings = findings
         self._renew = renew
         self._tally = tally
         self._kept: Cache[_Facts, _Kept] = Cache(_CAPACITY, _LARGEST, _weight)
@@ -56,7 +56,7 @@ class KnownClients:
         """Return what is known of a transaction without asking anybody."""
         facts = _facts(envelope)
         kept = self._kept.get(facts)
-        if kept and (left := self._memory.left(kept.validity)) > 0:
+        if kept and (left := self._findings.left(kept.validity)) > 0:
             evidence = kept.evidence
             if left <= kept.renew_with_left:
                 kept.renew_with_left = left - _RENEW_AGAIN
@@ -73,10 +73,10 @@ class KnownClients:
         said = [finding for check in LOCAL if (finding := check(envelope, self._own_names))]
         known = {finding.key: finding for finding in said}
         asked = rules.asked if envelope.readable else ()  # who can't be told has nobody's findings
-        recalled, validity = self._memory.recall(envelope, [key for key in asked if key not in known])
+        recalled, validity = self._findings.recall(envelope, [key for key in asked if key not in known])
         evidence = weigh({**known, **recalled}, rules)
         if recalled or not evidence.unanswered:  # who has never been asked about is nobody that we know
-            left = self._memory.left(validity) if recalled else 0.0
+            left = self._findings.left(validity) if recalled else 0.0
             renew_with_left = max(left * _LAST, min(_EARLY, left / 2))
             kept = _Kept(
                 evidence=evidence, recalled=tuple(recalled), validity=validity, renew_with_left=renew_with_left

@@ -46,7 +46,7 @@ class Validity:
     edition: int
 
 
-class Memory:
+class RememberedFindings:
     """Findings by their question and the facts that they rest on; thread-safe."""
 
     def __init__(
