@@ -7,7 +7,7 @@ from threading import Event, get_native_id
 import pytest
 
 from milter64.judging import background_work
-from milter64.judging.background_work import Backlog, Task
+from milter64.judging.background_work import BackgroundWork, Task
 from rig.envelopes import TRANSLATOR
 from rig.process import until
 
@@ -16,7 +16,7 @@ CLIENT, OTHER = map(TRANSLATOR.client, ("192.31.196.10", "198.51.100.7"))
 
 def test_a_task_is_done_at_the_lowest_priority_and_those_that_put_it_keep_theirs() -> None:
     priorities: list[int] = []
-    with closing(Backlog(lambda: None)) as behind:
+    with closing(BackgroundWork(lambda: None)) as behind:
         behind.put(CLIENT, [], lambda _: priorities.append(os.getpriority(os.PRIO_PROCESS, get_native_id())))
         until(lambda: priorities == [19], "the task")
     assert os.getpriority(os.PRIO_PROCESS, get_native_id()) < 19
@@ -45,7 +45,7 @@ def test_too_many_tasks_of_one_network_are_left_undone_and_others_get_theirs_don
     monkeypatch.setattr(background_work, "_THREADS", 4)
     monkeypatch.setattr(background_work, "_MOST", 8)
     held, others = Held(), list[int]()
-    with closing(Backlog(lambda: None)) as behind:
+    with closing(BackgroundWork(lambda: None)) as behind:
         for number in range(12):
             behind.put(CLIENT, [], held.task(number))
         until(lambda: len(held.begun) == 2, "what may be done at once of one network")
@@ -69,7 +69,7 @@ def test_of_one_network_no_more_are_looked_at_in_a_while_than_could_be_done(monk
     monkeypatch.setattr(background_work, "_GATHER", 1.0)
     held = Held()
     other = Event()
-    with closing(Backlog(lambda: None)) as behind:
+    with closing(BackgroundWork(lambda: None)) as behind:
         for number in range(5):
             behind.put(CLIENT, [], held.task(number))
         behind.put(OTHER, [], lambda _: other.set())
@@ -95,7 +95,7 @@ def test_tasks_of_many_that_wait_for_one_domain_leave_room_for_others_till_it_ha
 
         return task
 
-    with closing(Backlog(lambda: None)) as behind:
+    with closing(BackgroundWork(lambda: None)) as behind:
         for number in range(4):
             behind.put(TRANSLATOR.client(f"{20 + number}.0.0.1"), ["silent.example"], task(number))
         done = Event()
@@ -109,7 +109,7 @@ def test_tasks_of_many_that_wait_for_one_domain_leave_room_for_others_till_it_ha
 
 def test_a_task_whose_name_is_that_of_one_still_due_is_not_put_in_again() -> None:
     held = Held()
-    with closing(Backlog(lambda: None)) as behind:
+    with closing(BackgroundWork(lambda: None)) as behind:
         for name in ("one", "one", "other", None, None):
             behind.put(CLIENT, [], held.task(0), name)
         until(lambda: len(held.begun) == 4, "the tasks to begin")
@@ -125,7 +125,7 @@ def test_a_task_whose_name_is_that_of_one_still_due_is_not_put_in_again() -> Non
 
 def test_whoever_puts_a_task_in_waits_for_no_thread_that_does_tasks() -> None:
     done = Event()
-    with closing(Backlog(lambda: None)) as behind:
+    with closing(BackgroundWork(lambda: None)) as behind:
         with behind._lock:  # noqa: SLF001  which a thread may hold that has no CPU
             behind.put(CLIENT, [], lambda _: done.set())
         assert done.wait(60)
@@ -146,7 +146,7 @@ def test_a_thread_rests_much_longer_than_it_works_unless_all_ends(monkeypatch: p
         while time.thread_time() < enough:
             pass
 
-    with closing(Backlog(lambda: None)) as behind:
+    with closing(BackgroundWork(lambda: None)) as behind:
         for _ in range(3):
             behind.put(CLIENT, [], task)
         until(lambda: len([rest for rest in rests if rest >= 0.8]) == 3, "the rests, beside those to gather")
@@ -157,7 +157,7 @@ def test_what_is_put_in_is_sorted_while_all_threads_rest(monkeypatch: pytest.Mon
     monkeypatch.setattr(background_work, "_REST", 1e12)
     monkeypatch.setattr(background_work, "_THREADS", 1)
     done = Event()
-    with closing(Backlog(lambda: None)) as behind:
+    with closing(BackgroundWork(lambda: None)) as behind:
         behind.put(CLIENT, [], lambda _: done.set())
         assert done.wait(60)
         for what in ("the one whose turn it is", "the one behind it"):
@@ -172,7 +172,7 @@ def test_a_fault_is_told_and_ends_no_thread() -> None:
     def task(_: object) -> None:
         raise ValueError("strange")
 
-    with closing(Backlog(lambda: faults.append("fault"))) as behind:
+    with closing(BackgroundWork(lambda: faults.append("fault"))) as behind:
         for _ in range(10):
             behind.put(CLIENT, [], task)
         behind.put(CLIENT, [], lambda _: done.set())

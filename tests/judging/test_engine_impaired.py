@@ -29,7 +29,7 @@ def test_an_expired_finding_serves_a_pair_that_has_passed_at_once_and_is_renewed
     court = Court(AT_ONCE, records=dns)
     assert [court.offer("a@soft.example"), court.offer("a@soft.example")] == ["450 4.7.1", "yes"]
     behind: list[Any] = []
-    monkeypatch.setattr(court.engine._backlog, "put", lambda _client, _domains, task, _name: behind.append(task))  # noqa: SLF001  done by the test
+    monkeypatch.setattr(court.engine._background, "put", lambda _client, _domains, task, _name: behind.append(task))  # noqa: SLF001  done by the test
     dns.questions.clear()
     assert court.offer("a@soft.example") == "yes"
     assert dns.questions == []

@@ -44,7 +44,7 @@ class _Job(Claim):
         self.name = name
 
 
-class Backlog:
+class BackgroundWork:
     """Tasks, of which the clients that they are about have fair shares; every thread may put one in."""
 
     def __init__(self, on_fault: Callable[[], None]) -> None:

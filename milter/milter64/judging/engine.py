@@ -14,7 +14,7 @@ from milter64.dns.resolver import Resolver
 from milter64.greylist import attempt, row
 from milter64.greylist.client_groups import groups
 from milter64.greylist.pair import pair_key
-from milter64.judging.background_work import Answered, Backlog
+from milter64.judging.background_work import Answered, BackgroundWork
 from milter64.judging.check_runner import CheckRunner, domains
 from milter64.judging.known_clients import KnownClients
 from milter64.judging.remembered_findings import RememberedFindings
@@ -64,7 +64,7 @@ class Engine:
         self._known_clients = KnownClients(self._policy, own_names, self._findings, self._renew, self._tally)
         self._now = RowClock(store, settings.greylist.remember)
         self._expire_at = 0.0
-        self._backlog = Backlog(lambda: telemetry.exception("fault", where="learn"))
+        self._background = BackgroundWork(lambda: telemetry.exception("fault", where="learn"))
 
     def begin(self, envelope: Envelope) -> Transaction:
         """Return a new transaction, with all that is known about it without asking."""
@@ -122,13 +122,13 @@ class Engine:
     def bounds(self) -> Mapping[str, tuple[int, int]]:
         """Return how much is in each cache and queue, and how much may be."""
         caches = {"familiar": self._known_clients.bound, "findings": self._findings.bound}
-        queues = {**self._checks.bounds(), "learning_queue": self._backlog.bound()}
+        queues = {**self._checks.bounds(), "learning_queue": self._background.bound()}
         return {**self._telemetry.bounds(), **caches, **queues}
 
     def close(self) -> None:
         """Write what is left to write."""
         self._checks.close()
-        self._backlog.close()
+        self._background.close()
         self._store.close()
 
     def _exempt(self, envelope: Envelope) -> Finding | None:
@@ -281,7 +281,7 @@ class Engine:
             proven = partial(groups, envelope.session.client, envelope.sender, {**evidence.known, **found})
             self._keep(pair, self._attempt(envelope, pair, now, proven), now)
 
-        self._backlog.put(envelope.session.client, domains(envelope, evidence.unanswered), learn)
+        self._background.put(envelope.session.client, domains(envelope, evidence.unanswered), learn)
 
     def _renew(self, envelope: Envelope, keys: Sequence[Key], seconds: float) -> None:
         """Ask anew, behind everything, what has `seconds` left of being known, of a client that comes often."""
@@ -291,4 +291,4 @@ class Engine:
             self._checks.ask_in_turn(envelope, keys, deadline, seconds, answered=answered)
 
         client, helo = envelope.session.client, envelope.session.helo
-        self._backlog.put(client, domains(envelope, keys), renew, (client.address, helo, envelope.sender, *keys))
+        self._background.put(client, domains(envelope, keys), renew, (client.address, helo, envelope.sender, *keys))
