@@ -12,7 +12,7 @@ from threading import Event
 import pytest
 
 from milter64.telemetry import log_writer
-from milter64.telemetry.log_writer import Lines
+from milter64.telemetry.log_writer import LogWriter
 from rig.process import until
 
 
@@ -47,7 +47,7 @@ def fails() -> str:
 
 def test_without_a_thread_each_line_is_written_at_once_with_one_write() -> None:
     stream = Stream()
-    out = Lines(stream, lost)
+    out = LogWriter(stream, lost)
     out.put(says("one"))
     out.put(says("two"))
     assert stream.writes == ["one\n", "two\n"]
@@ -55,7 +55,7 @@ def test_without_a_thread_each_line_is_written_at_once_with_one_write() -> None:
 
 def test_a_thread_writes_all_lines_in_order_many_at_once_and_never_more_than_a_pipe_takes_whole() -> None:
     stream = Stream()
-    out = Lines(stream, lost)
+    out = LogWriter(stream, lost)
     expected = [f"{number} {'x' * 200}" for number in range(1000)]
     with out.behind():
         for line in expected:
@@ -67,7 +67,7 @@ def test_a_thread_writes_all_lines_in_order_many_at_once_and_never_more_than_a_p
 
 def test_a_line_longer_than_that_is_cut() -> None:
     stream = Stream()
-    out = Lines(stream, lost)
+    out = LogWriter(stream, lost)
     out.put(says("b" * 2 * PIPE_BUF))
     with out.behind():
         for line in ("a", "b" * 2 * PIPE_BUF, "c" * (PIPE_BUF - 1)):
@@ -78,7 +78,7 @@ def test_a_line_longer_than_that_is_cut() -> None:
 
 def test_a_line_is_written_soon_though_no_other_follows() -> None:
     stream = Stream()
-    out = Lines(stream, lost)
+    out = LogWriter(stream, lost)
     with out.behind():
         out.put(says("one"))
         until(lambda: stream.writes == ["one\n"], "the line")
@@ -87,7 +87,7 @@ def test_a_line_is_written_soon_though_no_other_follows() -> None:
 def test_a_reader_that_hangs_holds_nobody_up_and_what_it_misses_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_writer, "_MOST", 5)
     stream = Stream(hangs=True)
-    out = Lines(stream, lost)
+    out = LogWriter(stream, lost)
     with out.behind():
         out.put(says("first"))
         assert stream.begun.wait(60)  # the thread is stuck now
@@ -99,7 +99,7 @@ def test_a_reader_that_hangs_holds_nobody_up_and_what_it_misses_is_counted(monke
 
 def test_a_line_that_cannot_be_laid_out_is_lost_and_the_others_are_not() -> None:
     stream = Stream()
-    out = Lines(stream, lost)
+    out = LogWriter(stream, lost)
     with out.behind():
         out.put(fails)
         out.put(says("two"))
@@ -115,7 +115,7 @@ def test_a_full_disk_ends_neither_the_thread_nor_the_process() -> None:
             return super().write(text)
 
     stream = Full()
-    out = Lines(stream, lost)
+    out = LogWriter(stream, lost)
     with out.behind():
         out.put(says("one"))
         until(lambda: stream.writes, "the first write")
@@ -169,7 +169,7 @@ def start(character: str, writer: int) -> int:
     if child := os.fork():
         return child
     try:
-        out = Lines(open(writer, "w", closefd=False), lost)  # noqa: SIM115  a descriptor, and no path
+        out = LogWriter(open(writer, "w", closefd=False), lost)  # noqa: SIM115  a descriptor, and no path
         with out.behind():
             for number in range(200):
                 out.put(says(character * (1 + number * 613 % (3 * PIPE_BUF))))
@@ -192,7 +192,7 @@ def check_lines(read: bytes) -> None:
 def test_a_reader_that_hangs_holds_up_nobody_who_writes_at_once() -> None:
     reader, writer = os.pipe()
     with open(reader, "rb") as file, open(writer, "w") as stream:  # noqa: PTH123  descriptors, and no paths
-        out = Lines(stream, lost)
+        out = LogWriter(stream, lost)
         os.set_blocking(writer, False)
         with suppress(BlockingIOError):
             while True:
@@ -209,7 +209,7 @@ def test_a_reader_that_hangs_holds_up_nobody_who_writes_at_once() -> None:
 def test_a_thread_that_hangs_with_its_reader_holds_up_nobody_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_writer, "_PATIENCE", 0.1)
     stream = Stream(hangs=True)
-    out = Lines(stream, lost)
+    out = LogWriter(stream, lost)
     with out.behind():
         out.put(says("first"))
         assert stream.begun.wait(60)
@@ -228,7 +228,7 @@ def test_what_a_full_disk_did_not_take_begins_no_line(monkeypatch: pytest.Monkey
     monkeypatch.setattr("milter64.telemetry.log_writer.os.write", short)
     path = tmp_path / "log"
     with path.open("w") as stream:
-        out = Lines(stream, lost)
+        out = LogWriter(stream, lost)
         out.put(says("a line"))
         out.put(says("b line"))
         out.put(says("c line"))
@@ -236,7 +236,7 @@ def test_what_a_full_disk_did_not_take_begins_no_line(monkeypatch: pytest.Monkey
 
 
 def test_a_closed_standard_error_is_nobodys_trouble() -> None:
-    out = Lines(None, lost)
+    out = LogWriter(None, lost)
     out.put(says("one"))
     with out.behind():
         out.put(says("two"))

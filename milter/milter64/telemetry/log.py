@@ -22,7 +22,7 @@ from milter64.policy.decision import Verdict
 from milter64.policy.smtp_reply import Reply
 from milter64.telemetry import pseudonyms
 from milter64.telemetry.log_format import Fields, as_json, logfmt
-from milter64.telemetry.log_writer import Lines
+from milter64.telemetry.log_writer import LogWriter
 from milter64.telemetry.metrics import Tally
 from milter64.telemetry.pseudonyms import Pseudonyms, tells, tells_reason, without_mailboxes
 
@@ -55,7 +55,7 @@ class Telemetry:
         self._people: Pseudonyms | None = None
         self._least = getattr(logging, settings.level.upper())
         self._render = as_json if settings.format == "json" else logfmt
-        self._lines = Lines(sys.stderr, self._lost)
+        self._lines = LogWriter(sys.stderr, self._lost)
         if settings.privacy == "hash":
             self._people = Pseudonyms(self._key(store))
 

@@ -30,7 +30,7 @@ _MOMENT = 0.2
 """Seconds that a reader has to make room for a line that is to be written at once; once it hadn't, it has none."""
 
 
-class Lines:
+class LogWriter:
     """Writes lines; every thread may."""
 
     def __init__(self, stream: TextIO | None, lost: Callable[[int], str]) -> None:
