@@ -103,7 +103,7 @@ def test_while_dns_is_silent_an_expired_finding_serves_those_alone_who_have_pass
 
 
 def test_sessions_that_speak_up_all_at_once_do_not_wait_for_one_another_s_dns(lab: Lab) -> None:
-    # Without `relief`, libmilter hands all of them to one thread, which waits for DNS with the first.
+    # Without `LibmilterThreads`, libmilter hands all of them to one thread, which waits for DNS with the first.
     with DnsServer(RECORDS) as dns, ExitStack() as sessions:
         settings = f'{MEMORY}\n[dns]\nnameservers = ["{dns.address}"]\ntimeout = "50s"\ndeadline = "50s"\n'
         milter = lab.start(Milter64, f"{settings}\n[milter]\nworkers = 1\n")

@@ -21,7 +21,7 @@ HOLD_ON = 600.0
 """Seconds after which to call again at the latest: libmilter ends a session that has been silent for two hours."""
 
 
-class Relief:
+class LibmilterThreads:
     """To be called by whoever is about to wait; from any thread."""
 
     def __init__(self) -> None:

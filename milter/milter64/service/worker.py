@@ -20,7 +20,7 @@ import Milter
 
 from milter64.service.channel import ASK, GRACE, READY, Log
 from milter64.service.libmilter_socket import Door
-from milter64.service.libmilter_threads import HOLD_ON, Relief
+from milter64.service.libmilter_threads import HOLD_ON, LibmilterThreads
 
 Work = Callable[[int, Callable[[], None]], AbstractContextManager[Mapping[str, Callable[..., int]]]]
 """Opens in a worker what its sessions share, gives what libmilter is to call, and closes all in the end.
@@ -65,17 +65,17 @@ def run(  # noqa: PLR0913, PLR0917  all that the supervisor hands to a worker
     _catch_signals(ringer)
     _pin(cpu, log)
     try:
-        relief = Relief()
-        with work(slot, relief) as callbacks:
+        threads = LibmilterThreads()
+        with work(slot, threads) as callbacks:
             gc.collect()
             gc.freeze()  # what was there at the start stays till the end, and need not be looked through again
             gc.set_threshold(*_GARBAGE)
             door = Door(listener)  # a session of ours over the shared listener might end up in another worker
             libmilter = _start_libmilter(listener, callbacks, ringer)
-            relief.open(door.address)
+            threads.open(door.address)
             door.open(libmilter)
             channel.send(READY)
-            return _serve(channel, bell, relief, door)
+            return _serve(channel, bell, threads, door)
     except Milter.error as error:
         remedy = f"milter64 hands it sockets as {_SOCKET.format('N')}: use Debian's libmilter, or one that can do so"
         log.error("this libmilter can't take over a socket", reason=str(error), remedy=remedy)  # noqa: TRY400  our words say more
@@ -152,14 +152,14 @@ def _start_libmilter(
     return thread
 
 
-def _serve(channel: socket.socket, bell: socket.socket, relief: Relief, door: Door) -> int:
+def _serve(channel: socket.socket, bell: socket.socket, threads: LibmilterThreads, door: Door) -> int:
     """Wait for the word to end, then for the sessions, as long as the word allows."""
     sources = [channel, bell]
     deadline: float | None = None
     quiet = 0
     while deadline is None or (time.monotonic() < deadline and quiet < 2):  # noqa: PLR2004  see below
         readable = _readable([*sources, *door.visitors], (door.wait or HOLD_ON) if deadline is None else _TICK)
-        relief()
+        threads()
         if door.answered():
             _answer(channel)
         for source in readable:
