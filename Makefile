@@ -79,20 +79,22 @@ build/.deb: Makefile
 
 # The targets, each in a line for `make help`
 
-## milter64 alone, into .venv; PYTHON chooses another python3
+## milter64 alone, into .venv; PYTHON= another python3
 venv: .venv/.done
+	@echo "milter64 is in .venv/bin"
 
 ## serves on the embedded defaults, on inet:8864@localhost
 run: .venv/.done
 	.venv/bin/milter64 run
 
-## the real path for the eyes: translator, Postfix, DNS and milter64 in network namespaces; needs root
+## real mails through a real translator, for the eyes; needs root
 demo: .venv/.demo
 	.venv/bin/python tests/demo.py
 
-## the Debian package, into dist/, from what is committed
+## the Debian package, into dist/, of what is committed
 deb: build/.deb
 	packaging/build-deb dist
+	@ls dist/*.deb
 
 ## ruff, all its rules, and mypy, strict
 lint: .venv/.dev
@@ -100,38 +102,38 @@ lint: .venv/.dev
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
-## lint, and every test but those marked `slow`; needs root and network namespaces, as do all below
+## lint, and all tests but the slow ones; as root, as all below
 test: .venv/.test build/sendmail/.done lint
 	$(call tests,.venv)
 
-## the tests marked `slow`: clean Debian systems, images, long silences
+## the slow tests: clean Debian systems, images
 test-slow: .venv/.test .venv/.chroot
 	$(call tests,.venv,-m slow)
 
-## the tests of `make test` once more, on Debian 12's versions of the Python libraries
+## those of `make test` on Debian 12's Python libraries
 test-oldest: build/oldest/.done .venv/.test build/sendmail/.done
 	export PATH=$(CURDIR)/build/oldest/bin:$$PATH; $(call tests,build/oldest)
 
-## the tests of `make test` once more, in a clean Debian 13
+## those of `make test` in a clean Debian 13
 test-trixie: .venv/.test .venv/.chroot
 	.venv/bin/python -m pytest -m trixie tests/setup
 
 ## all four
 test-all: test test-slow test-oldest test-trixie
 
-## 100,000 mutations of sessions, zones and header fields; CASES and SEED choose others
+## 100,000 mutated sessions, zones and fields; CASES=, SEED=
 fuzz: .venv/.dev
 	cd tests && ../.venv/bin/python -m fuzz.fuzz
 
-## a day in an hour: 1,000,000 messages, and faults of all kinds; MESSAGES, MINUTES and SEED choose others
+## a day in an hour, with faults; MESSAGES=, MINUTES=, SEED=
 soak: .venv/.soak
 	cd tests && ../.venv/bin/python -m soak.soak
 
-## how fast it is, beside its peers and milters that do nothing; ROUNDS=3 is quicker, LOADS=hot is one load
+## how fast it is, beside its peers; ROUNDS=, LOADS=
 bench: .venv/.bench
 	cd tests && ../.venv/bin/python -m bench.bench
 
-## what a stranger can order at its worst, in CPU time per session
+## what a stranger can order at its worst, in CPU time
 bench-worst: .venv/.done
 	cd tests && ../.venv/bin/python -m bench.worst
 

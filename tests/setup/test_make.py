@@ -11,7 +11,7 @@ def test_make_help_has_a_line_for_each_target_and_plain_make_prints_the_same() -
     (phony,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     said = make("help")
     assert [line.split(maxsplit=2)[:2] for line in said] == [["make", target] for target in phony.split()]
-    assert all(len(line.split()) > 3 for line in said)
+    assert all(len(line.split()) > 3 and len(line) <= 80 for line in said)
     assert make() == said
 
 
