@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from rig.pages import ROOT, page, quoted, table
+from rig.pages import ROOT, chapter, page, quoted, table
 
 PAGE = page("architecture")
 (ORDER,) = re.findall(
@@ -18,5 +18,5 @@ def test_every_wing_is_listed_above_those_that_it_imports_from_and_no_other() ->
 
 
 @pytest.mark.parametrize("wing", WINGS)
-def test_every_wing_is_told_of(wing: str) -> None:
-    assert re.search(rf"\*\*(?:[a-z]+, )*{wing}(?:, [a-z]+)*\.?\*\*", PAGE)
+def test_every_wing_is_told_of_on_the_way_of_one_message(wing: str) -> None:
+    assert re.search(rf"\*\*(?:[a-z]+, )*{wing}(?:, [a-z]+)*\.?\*\*", chapter(PAGE, "The way of one message"))
