@@ -133,7 +133,7 @@ def test_without_a_tally_the_engine_counts_nothing() -> None:
 def test_the_engine_says_how_full_its_caches_and_queues_are() -> None:
     court = Court()
     assert court.engine.bounds() == {
-        "familiar": (0, 8 * 2**20),
+        "familiar": (0, 6 * 2**20),
         "findings": (0, 10 * 2**20),
         "learning_queue": (0, 512),
         "waiting_line": (0, 256),

@@ -29,7 +29,7 @@ SHORTEST_TTL = 1
 """Seconds for which an answer is cached at most, and at least: all questions of one verdict see the same DNS."""
 LONGEST_CHAIN = 10
 """CNAME records that are followed from one name."""
-_CAPACITY = 6 * 2**20
+_CAPACITY = 12 * 2**20
 _LARGEST = 16_384
 """Octets that the cache may take, and an answer in it: strangers' zones fill it."""
 _ANSWER = 400  # octets of an answer in the cache without its values and names

@@ -12,9 +12,9 @@ from milter64.policy.action_table import Policy
 from milter64.policy.decision import Evidence, weigh
 from milter64.telemetry.metrics import Tally
 
-_CAPACITY = 8 * 2**20
-"""Octets: some 2,000 transactions."""
-_LARGEST = _CAPACITY // 1024
+_CAPACITY = 6 * 2**20
+"""Octets: some 1,500 transactions."""
+_LARGEST = 8192
 """Twice what most take; of those about whom strangers have more to say nothing is kept."""
 _LAST = 0.1
 """The part of its time, the last, in which an answer is renewed: unbound's, which itself then asks anew (prefetch)."""

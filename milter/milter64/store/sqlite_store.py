@@ -29,9 +29,9 @@ _SPARE = 20
 _FRESH = 0.5
 """Seconds that the cache believes what it has read, and then each look that tells it that nobody has written since:
 other processes' rows are to be seen within a second."""
-_CAPACITY = 8 * 2**20
-"""Octets of the cache: some 8,000 keys, to each of which strangers may give a hundred rows."""
-_LARGEST = _CAPACITY // 128
+_CAPACITY = 6 * 2**20
+"""Octets of the cache: some 6,000 keys, to each of which strangers may give a hundred rows."""
+_LARGEST = 65_536
 _MAX_PENDING = 100_000
 """Rows that wait to be written; what comes on top is not kept."""
 _BATCH_DELAY = 0.1
