@@ -12,8 +12,8 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "milter" / "milter64"
 
 WINGS = [
-    *("address", "mail", "limits", "dns", "store", "checks", "greylist", "headers", "policy", "telemetry", "judging"),
-    *("config", "discover", "audit", "guard", "numbers", "service", "cli"),
+    *("address", "mail", "limits", "dns", "store", "checks", "greylist", "headers", "lists", "policy", "telemetry"),
+    *("judging", "config", "discover", "audit", "guard", "numbers", "service", "cli"),
 ]
 """From the ground up: a file imports from its own wing and from wings below it."""
 PURE = ("address", "mail", "greylist", "headers", "policy")

@@ -50,7 +50,7 @@ class Known:
         self.generation = 0
         self.renewed: list[tuple[set[Key], float]] = []
         self.memory = Counted(self, clock=lambda: self.now)
-        self.clients = KnownClients(POLICY, frozenset(), self.memory, self.renew, tally)
+        self.clients = KnownClients(POLICY, frozenset(), self.memory, self.renew, tally=tally)
 
     @property
     def gathered(self) -> int:

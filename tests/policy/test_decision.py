@@ -8,7 +8,7 @@ from milter64.greylist.attempt import Standing, State
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding, Findings, Key
 from milter64.policy.action_table import Rules
-from milter64.policy.decision import EXEMPT, Evidence, Need, Verdict, decide, wanted, weigh
+from milter64.policy.decision import EXEMPT, Ask, Evidence, Need, Verdict, decide, names_group, weigh
 
 QUESTIONS: tuple[Key, ...] = (("spf", "smtp.helo"), ("spf", "smtp.mailfrom"), ("iprev", "policy.iprev"))
 
@@ -46,18 +46,18 @@ PAIRS = (
 )
 
 
-def run(known: Findings, truth: Findings, pair: Pair, rules: Rules) -> tuple[Verdict, list[Need]]:
+def run(known: Findings, truth: Findings, pair: Pair, rules: Rules) -> tuple[Verdict, list[Need | type[Ask]]]:
     """Fetch what `decide` needs until it has a verdict."""
-    known, needs, reached = dict(known), [], None
-    while isinstance(step := decide(weigh(known, rules), reached), Need):
-        needs.append(step)
-        assert len(needs) <= 3
-        if step is Need.DNS:
-            asked = wanted(weigh(known, rules), reached)
-            assert asked, "DNS was needed, and nothing to ask"
-            known |= {key: truth[key] for key in asked}
+    known, needs, reached = dict(known), list[Need | type[Ask]](), None
+    while not isinstance(step := decide(weigh(known, rules), reached), Verdict):
+        assert len(needs) < 3
+        if isinstance(step, Ask):
+            needs.append(Ask)
+            assert step.keys, "DNS was needed, and nothing to ask"
+            known |= {key: truth[key] for key in step.keys}
         else:
-            reached = pair.attempt(settled=not weigh(known, rules).unanswered)
+            needs.append(step)
+            reached = pair.attempt(settled=not names_group(weigh(known, rules)))
     return step, needs
 
 
@@ -97,7 +97,7 @@ def test_being_busy_lets_nobody_in_and_refuses_nobody_for_good_whom_full_informa
         truth = {key: finding(key, action) for key, (_, action, _) in zip(QUESTIONS, case, strict=True)}
         known = {key: truth[key] for key, (_, _, is_known) in zip(QUESTIONS, case, strict=True) if is_known}
         evidence, reached = weigh(known, table, [key for key in QUESTIONS if key not in known]), None
-        while isinstance(step := decide(evidence, reached), Need):
+        while not isinstance(step := decide(evidence, reached), Verdict):
             assert (step, reached) == (Need.STANDING, None), "there is nothing left to ask"
             reached = pair.attempt(settled=True)
         full, _ = run(truth, truth, pair, table)
@@ -127,7 +127,7 @@ NEW, PASSED = PAIRS[0], PAIRS[2]
             None,
             Action.REJECT,
             PASSED,
-            [Need.STANDING, Need.DNS],
+            [Need.STANDING, Ask],
             id="retry: 550 by DNS",
         ),
         pytest.param(
@@ -139,13 +139,13 @@ NEW, PASSED = PAIRS[0], PAIRS[2]
             None,
             Action.GREYLIST,
             NEW,
-            [Need.STANDING, Need.DNS, Need.STANDING],
+            [Need.STANDING, Ask, Need.STANDING],
             id="suspect: the groups are known when it is new",
         ),
     ],
 )
 def test_nothing_is_asked_whose_answer_could_not_change_the_reply(  # noqa: PLR0917  the table's columns
-    most: Action, floor: Action, known: Action | None, truth: Action | None, pair: Pair, needs: list[Need]
+    most: Action, floor: Action, known: Action | None, truth: Action | None, pair: Pair, needs: list[Need | type[Ask]]
 ) -> None:
     table = rules({SPF: most}, floor)
     _, asked = run(
@@ -186,7 +186,7 @@ def test_what_we_are_too_busy_to_ask_is_no_opinion(
     table = rules({QUESTIONS[0]: Action.REJECT, SPF: unasked})
     reached = None
     evidence = weigh({QUESTIONS[0]: finding(QUESTIONS[0], known)}, table, [SPF])
-    while isinstance(step := decide(evidence, reached), Need):
+    while not isinstance(step := decide(evidence, reached), Verdict):
         assert step is Need.STANDING
         reached = standing(state)
     assert (step.action, step.busy) == (action, busy)
@@ -194,7 +194,7 @@ def test_what_we_are_too_busy_to_ask_is_no_opinion(
     assert not waits or step.standing == reached  # whose rows are kept
 
 
-def decided(evidence: Evidence, standing: Standing | None) -> tuple[Need | Action, bool]:
+def decided(evidence: Evidence, standing: Standing | None) -> tuple[Need | type[Ask] | Action, bool]:
     """What `decide` says, as one formula; and whether we were too busy."""
     action, most, missed = evidence.action, evidence.most, evidence.missed
     if missed > Action.GREYLIST >= action:
@@ -202,12 +202,12 @@ def decided(evidence: Evidence, standing: Standing | None) -> tuple[Need | Actio
     if action is most is not Action.GREYLIST and (action or not missed):
         return action, False
     if action is Action.TEMPFAIL or not evidence.rules.greylisting:
-        return Need.DNS, False
+        return Ask, False
     if standing is None or not (standing.settled or evidence.unanswered):
         return Need.STANDING, False
     passes = standing.state in (State.PASSED, State.UNKEPT)
     if standing.state is State.UNPROVEN or (most > Action.GREYLIST if passes else action is missed is Action.ACCEPT):
-        return Need.DNS, False
+        return Ask, False
     action = Action.ACCEPT if passes else Action.TEMPFAIL if missed else Action.GREYLIST
     return action, action is Action.TEMPFAIL
 
@@ -226,6 +226,7 @@ def test_every_combination_of_what_is_known_is_decided_as_the_formula_says() -> 
             action=action,
             because=because,
             unanswered=unanswered,
+            may=dict.fromkeys(unanswered, most),
             most=most,
             missed=missed,
         )
@@ -233,6 +234,8 @@ def test_every_combination_of_what_is_known_is_decided_as_the_formula_says() -> 
         expected, busy = decided(evidence, reached)
         if isinstance(step, Need):
             assert step is expected, case
+        elif isinstance(step, Ask):
+            assert expected is Ask, case
         else:
             assert (step.action, step.busy) == (expected, busy), case
             assert step.standing in (reached, None), case
@@ -256,7 +259,7 @@ def test_the_verdict_names_every_finding_that_decided_it_and_no_other() -> None:
 def test_without_greylisting_the_store_is_never_read() -> None:
     table = rules({SPF: Action.REJECT}).without_greylisting()
     _, asked = run({}, {SPF: finding(SPF, Action.GREYLIST)}, NEW, table)
-    assert asked == [Need.DNS]
+    assert asked == [Ask]
 
 
 @pytest.mark.parametrize(

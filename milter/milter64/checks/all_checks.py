@@ -10,7 +10,9 @@ from milter64.mail.session import Envelope
 LOCAL = (helo_name.local, unreadable_mailbox.sender)
 """Checks that take no asking."""
 
-REMOTE: Mapping[Key, Callable[[Envelope, Lookup], Finding]] = {
+Check = Callable[[Envelope, Lookup], Finding]
+
+REMOTE: Mapping[Key, Check] = {
     (spf.NAME, spf.HELO): spf.helo,
     (spf.NAME, spf.MAILFROM): spf.mailfrom,
     (iprev.NAME, iprev.PROPERTY): iprev.iprev,

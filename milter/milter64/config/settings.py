@@ -21,6 +21,7 @@ from milter64.dns.resolver import Settings as DnsSettings
 from milter64.greylist.settings import Settings as GreylistSettings
 from milter64.headers.settings import Settings as HeadersSettings
 from milter64.judging.settings import Settings as JudgingSettings
+from milter64.lists.listed import BLOCK, KINDS, LISTED
 from milter64.mail.action import Action
 from milter64.mail.finding import Key
 from milter64.policy.action_table import Policy
@@ -73,6 +74,7 @@ class Settings:
                 (unreadable_mailbox.NAME, of, unreadable_mailbox.UNREADABLE, origin): Action.REJECT
                 for of in (unreadable_mailbox.SENDER, unreadable_mailbox.RECIPIENT)
             }
+            table |= {(BLOCK, kind, LISTED, origin): Action.REJECT for kind in KINDS}
         # An enabled check is asked even if nothing follows, for the header; where a HELO name leads stands in none.
         helo_leads = not self.helo.actions.keys().isdisjoint(BY_DNS[_HELO])
         asked = {_SPF_HELO: self.spf.enabled, _SPF: self.spf.enabled, _IPREV: self.iprev.enabled, _HELO: helo_leads}
@@ -92,9 +94,16 @@ class Settings:
             trust=self.trust,
             deadline=self.dns.deadline,
             own_name=self.authserv_id,
-            headers=self.headers.any,
+            header=self._header(),
             observe=self.mode == "observe",
         )
+
+    def _header(self) -> frozenset[Key]:
+        """Return the questions that are asked for the header, whatever follows from their answers."""
+        if not self.headers.any:
+            return frozenset()
+        asked = {_SPF_HELO: self.spf.enabled, _SPF: self.spf.enabled, _IPREV: self.iprev.enabled}
+        return frozenset(key for key, is_asked in asked.items() if is_asked)
 
     def _actions(self, origin: Origin) -> Mapping[Key, Mapping[str, Action]]:
         special = self.iprev.ipv6_actions if origin is Origin.IPV6 else None

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from threading import Event, Lock
 
-from milter64.checks.all_checks import REMOTE
+from milter64.checks.all_checks import REMOTE, Check
 from milter64.dns.public_suffixes import registered_domain
 from milter64.dns.resolver import Lookup, Resolver
 from milter64.judging.remembered_findings import RememberedFindings
@@ -41,19 +41,22 @@ class CheckRunner:
         findings: RememberedFindings,
         on_fault: Callable[[str], None],
         on_wait: Callable[[], None],
+        *,
+        checks: Mapping[Key, Check] = REMOTE,
     ) -> None:
-        """Ask `resolver`, and tell `findings` what was found; `on_wait` is called before each wait.
+        """Have `checks` ask `resolver`, and tell `findings` what was found; `on_wait` is called before each wait.
 
         `on_fault` is called, while it is being handled, with where an exception of ours occurred.
         """
         self._resolver = resolver
         self._findings = findings
+        self._remote = checks
         self._on_fault = on_fault
         self._on_wait = on_wait
         self._lock = Lock()
         self._turns: Turns[_Verdict] = Turns(_MOST_WAITING, _MOST_IN_LINE)
         # A waiting verdict asks one question itself and leaves the others to the pool, whose tasks never submit to it.
-        self._pool = ThreadPoolExecutor(_MOST_WAITING * (len(REMOTE) - 1), "dns")
+        self._pool = ThreadPoolExecutor(_MOST_WAITING * (len(checks) - 1), "dns")
 
     def bounds(self) -> Mapping[str, tuple[int, int]]:
         """Return how many verdicts wait for DNS or for their turn, and how many may."""
@@ -175,7 +178,7 @@ class CheckRunner:
         """Return a check's answer, None if it could not ask what it had to for want of our own means."""
         generation = self._resolver.generation
         try:
-            finding = REMOTE[key](envelope, lookup)
+            finding = self._remote[key](envelope, lookup)
         except Exception as error:  # noqa: BLE001  our own fault is a temperror, whatever it is
             self._on_fault(f"{key[0]} {key[1]}")
             finding = self._temperror(key, f"our own fault ({type(error).__name__})")

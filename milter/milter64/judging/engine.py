@@ -10,60 +10,71 @@ from functools import lru_cache, partial
 
 from milter64.address.client import Origin
 from milter64.checks import unreadable_mailbox
+from milter64.checks.all_checks import REMOTE, Check
 from milter64.dns.resolver import Resolver
 from milter64.greylist import attempt, row
 from milter64.greylist.client_groups import groups
 from milter64.greylist.pair import pair_key
 from milter64.judging.background_work import Answered, BackgroundWork
 from milter64.judging.check_runner import CheckRunner, domains
+from milter64.judging.greylisting import Greylisting
 from milter64.judging.known_clients import KnownClients
 from milter64.judging.remembered_findings import RememberedFindings
-from milter64.judging.row_clock import RowClock
 from milter64.judging.settings import Settings
 from milter64.judging.transaction_state import Transaction
+from milter64.lists.listed import ALLOW, BLOCK, NO_LISTS, Lists
 from milter64.mail.action import Action
-from milter64.mail.finding import Finding, Key
+from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.idna_domain import ascii_domain
 from milter64.mail.session import Envelope
 from milter64.policy import exemptions
 from milter64.policy.action_table import Rules
-from milter64.policy.decision import EXEMPT, Evidence, Need, Verdict, decide, wanted, weigh
+from milter64.policy.decision import EXEMPT, RATE, Ask, Evidence, Verdict, decide, names_group, weigh
 from milter64.policy.smtp_reply import Reply, one_at_a_time, reply
-from milter64.store.interface import Store, StoreGone
+from milter64.store.interface import Store
 from milter64.telemetry.log import Telemetry
 
 _HOSTS = 4096
 """Addresses of which it is kept ready whether they are trusted."""
-_EXPIRE_EVERY = 3600.0
-"""Seconds of row time between two looks for rows that say nothing any more."""
 
 
 class Engine:
     """Judges recipients."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all that judging takes
         self,
         settings: Settings,
         resolver: Resolver,
         store: Store[row.Record],
         telemetry: Telemetry,
         on_wait: Callable[[], None] = lambda: None,
+        *,
+        checks: Mapping[Key, Check] = REMOTE,
+        lists: Lists = NO_LISTS,
     ) -> None:
-        """Take over resolver and store; `close` ends them. `on_wait` is called before a verdict waits."""
+        """Take over resolver and store; `close` ends them. `on_wait` is called before a verdict waits.
+
+        `checks` are those that take DNS, `lists` who is let in or kept out by hand.
+        """
         self._tally = telemetry.tally
         self._settings = settings
         self._policy = settings.policy
         self._exempt_host = lru_cache(_HOSTS)(partial(exemptions.host, settings.trust))
-        self._store = store
+        self._greylist = Greylisting(settings.greylist, store)
         self._telemetry = telemetry
+        self._lists = lists
         self._findings = RememberedFindings(resolver)
         self._checks = CheckRunner(
-            resolver, self._findings, lambda where: telemetry.exception("fault", where=where), on_wait
+            resolver,
+            self._findings,
+            lambda where: telemetry.exception("fault", where=where),
+            on_wait,
+            checks=checks,
         )
         own_names = frozenset(filter(None, [ascii_domain(settings.own_name)]))
-        self._known_clients = KnownClients(self._policy, own_names, self._findings, self._renew, self._tally)
-        self._now = RowClock(store, settings.greylist.remember)
-        self._expire_at = 0.0
+        self._known_clients = KnownClients(
+            self._policy, own_names, self._findings, self._renew, lists=self._lists, tally=self._tally
+        )
         self._background = BackgroundWork(lambda: telemetry.exception("fault", where="learn"))
 
     def begin(self, envelope: Envelope) -> Transaction:
@@ -94,8 +105,9 @@ class Engine:
             first = transaction.recipients[0]
             if answer := self._answer(transaction, first, self._put_off(transaction)):
                 return answer
-        if self._settings.headers and transaction.envelope.readable and not transaction.exempt:
-            self._ask(transaction, transaction.evidence.unanswered, Action.REJECT)
+        if self._settings.header and transaction.envelope.readable and not transaction.exempt:
+            owed = [key for key in transaction.evidence.unanswered if key in self._settings.header]
+            self._ask(transaction, owed, Action.REJECT)
         return None
 
     def accepted(self, transaction: Transaction, queue_id: str) -> None:
@@ -103,7 +115,7 @@ class Engine:
         self._telemetry.accepted(
             transaction.envelope,
             transaction.recipients,
-            transaction.known,
+            _told(transaction, transaction.acceptance),
             transaction.acceptance,
             queue_id=queue_id,
             seconds=transaction.seconds,
@@ -129,7 +141,7 @@ class Engine:
         """Write what is left to write."""
         self._checks.close()
         self._background.close()
-        self._store.close()
+        self._greylist.close()
 
     def _exempt(self, envelope: Envelope) -> Finding | None:
         """Return why a client is not judged: trust comes from the address on the wire, never from a decoded one.
@@ -148,16 +160,20 @@ class Engine:
 
     def _evidence(self, transaction: Transaction, recipient: str, *, readable: bool) -> Evidence:
         """Return what is known of the transaction, as it weighs for this recipient."""
-        if not transaction.exempt:
-            if not readable:
-                finding = unreadable_mailbox.recipient(recipient)
-                return weigh({**transaction.known, finding.key: finding}, transaction.evidence.rules)
-            if why := exemptions.recipient(recipient):
-                return weigh({EXEMPT: why}, transaction.evidence.rules)
-            if self._settings.greylist.skips(recipient):
-                rules = self._rules(transaction.envelope, greylisting=False)
-                return weigh(transaction.known, rules, transaction.evidence.unasked)
-        return transaction.evidence
+        evidence = transaction.evidence
+        if transaction.exempt:
+            return evidence
+        if not readable:
+            finding = unreadable_mailbox.recipient(recipient)
+            return weigh({**evidence.known, finding.key: finding}, evidence.rules, listed=evidence.listed)
+        if self._settings.greylist.skips(recipient):
+            rules = self._rules(transaction.envelope, greylisting=False)
+            return weigh(transaction.known, rules, evidence.unasked, evidence.listed)
+        exempt, listed = exemptions.recipient(recipient), self._lists.of_recipient(recipient)
+        if not exempt and not listed.findings:
+            return evidence
+        known = {**evidence.known, EXEMPT: exempt} if exempt else evidence.known
+        return weigh(known, evidence.rules, evidence.unasked, evidence.listed.beside(listed))
 
     def _put_off(self, transaction: Transaction) -> Verdict:
         """Return the verdict on the null sender's first recipient."""
@@ -189,7 +205,7 @@ class Engine:
         self._telemetry.refused(
             transaction.envelope,
             [recipient],
-            transaction.known,
+            _told(transaction, verdict),
             verdict,
             answer,
             seconds=transaction.seconds,
@@ -201,20 +217,20 @@ class Engine:
         """Decide on one recipient, fetch what that takes, and keep the rows that it moves."""
         started = time.monotonic()
         envelope, evidence = transaction.envelope, self._evidence(transaction, recipient, readable=readable)
-        pair, now = pair_key(envelope.sender, recipient), self._now()
+        pair, now = pair_key(envelope.sender, recipient), self._greylist.now()
         standing = None
-        while isinstance(step := decide(evidence, standing), Need):
-            if step is Need.DNS:
+        while not isinstance(step := decide(evidence, standing), Verdict):
+            if isinstance(step, Ask):
                 passed = standing is not None and standing.state is attempt.State.PASSED
                 worst = Action.GREYLIST if passed else Action.ACCEPT
-                self._ask(transaction, wanted(evidence, standing), worst, at_once=passed)
+                self._ask(transaction, step.keys, worst, at_once=passed)
                 evidence = self._evidence(transaction, recipient, readable=readable)
             else:
                 known, client = evidence.known, envelope.session.client
-                proven = None if evidence.unanswered else partial(groups, client, envelope.sender, known)
-                standing = self._attempt(envelope, pair, now, proven)
+                proven = None if names_group(evidence) else partial(groups, client, envelope.sender, known)
+                standing = self._greylist.standing(envelope, pair, now, proven)
         if step.standing:
-            self._keep(pair, step.standing, now)
+            self._greylist.keep(pair, step.standing, now)
             if self._tally:
                 self._tally.attempted(envelope.session.client.origin, step.standing)
             if step.action is Action.GREYLIST and not step.standing.settled:
@@ -244,30 +260,10 @@ class Engine:
         )
         unasked = (*before.unasked, *[key for key in keys if key not in findings])
         transaction.lookups |= lookups
-        transaction.evidence = weigh({**before.known, **findings}, before.rules, unasked)
+        known = {**before.known, **findings}
+        transaction.evidence = weigh(known, before.rules, unasked, self._lists.of_sender(envelope, known))
         if late:
             self._renew(envelope, late, 0.0)
-
-    def _attempt(
-        self, envelope: Envelope, pair: str, now: float, proven: Callable[[], frozenset[str]] | None
-    ) -> attempt.Standing:
-        """Return where an attempt at `now` stands with the greylist, out of order or not."""
-        settings, client = self._settings.greylist, envelope.session.client
-        try:
-            rows = self._store.read(pair)
-        except StoreGone:
-            return attempt.unkept()
-        network = f"net:{client.network(settings.ipv4_prefix, settings.ipv6_prefix)}"
-        return attempt.attempt(rows, network, proven, now, settings)
-
-    def _keep(self, pair: str, standing: attempt.Standing, now: float) -> None:
-        """Write the rows that an attempt has moved, and now and then have those forgotten that have run out."""
-        if standing.rows:
-            self._store.merge(pair, standing.rows)
-        if now >= self._expire_at and standing.state is not attempt.State.UNKEPT:
-            now = self._now()  # the store was gone, maybe, when the attempt began
-            self._expire_at = now + _EXPIRE_EVERY
-            self._store.expire(now)
 
     def _learn(self, envelope: Envelope, evidence: Evidence, pair: str, now: float) -> None:
         """Look up, behind the reply, which groups the client belongs to, and enrol them under the attempt's own time.
@@ -277,11 +273,12 @@ class Engine:
 
         def learn(answered: Answered) -> None:
             deadline = time.monotonic() + self._settings.deadline
-            found = self._checks.ask_in_turn(envelope, evidence.unanswered, deadline, answered=answered)
+            found = self._checks.ask_in_turn(envelope, keys, deadline, answered=answered)
             proven = partial(groups, envelope.session.client, envelope.sender, {**evidence.known, **found})
-            self._keep(pair, self._attempt(envelope, pair, now, proven), now)
+            self._greylist.keep(pair, self._greylist.standing(envelope, pair, now, proven), now)
 
-        self._background.put(envelope.session.client, domains(envelope, evidence.unanswered), learn)
+        keys = names_group(evidence)
+        self._background.put(envelope.session.client, domains(envelope, keys), learn)
 
     def _renew(self, envelope: Envelope, keys: Sequence[Key], seconds: float) -> None:
         """Ask anew, behind everything, what has `seconds` left of being known, of a client that comes often."""
@@ -292,3 +289,12 @@ class Engine:
 
         client, helo = envelope.session.client, envelope.session.helo
         self._background.put(client, domains(envelope, keys), renew, (client.address, helo, envelope.sender, *keys))
+
+
+def _told(transaction: Transaction, verdict: Verdict | None) -> Findings:
+    """Return what was found of a transaction, and what decided about this recipient alone."""
+    own = [finding for finding in verdict.because if finding.check in _OF_RECIPIENT] if verdict else ()
+    return {**transaction.known, **{finding.key: finding for finding in own}} if own else transaction.known
+
+
+_OF_RECIPIENT = frozenset({ALLOW, BLOCK, RATE})

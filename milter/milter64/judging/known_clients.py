@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from milter64.checks.all_checks import LOCAL
 from milter64.judging.remembered_findings import RememberedFindings, Validity
 from milter64.limits.bounded_cache import Cache, octets
+from milter64.lists.listed import NO_LISTS, Lists
 from milter64.mail.finding import Key
 from milter64.mail.session import Envelope
 from milter64.policy.action_table import Policy
@@ -27,12 +28,14 @@ _RENEW_AGAIN = 5.0
 class KnownClients:
     """Evidence of one worker's transactions by what it follows from; thread-safe."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all that evidence comes from
         self,
         policy: Policy,
         own_names: frozenset[str],
         findings: RememberedFindings,
         renew: Callable[[Envelope, Sequence[Key], float], None],
+        *,
+        lists: Lists = NO_LISTS,
         tally: Tally | None = None,
     ) -> None:
         """`own_names` are this server's, in lower case.
@@ -43,6 +46,7 @@ class KnownClients:
         self._policy = policy
         self._own_names = own_names
         self._findings = findings
+        self._lists = lists
         self._renew = renew
         self._tally = tally
         self._kept: Cache[_Facts, _Kept] = Cache(_CAPACITY, _LARGEST, _weight)
@@ -56,7 +60,7 @@ class KnownClients:
         """Return what is known of a transaction without asking anybody."""
         facts = _facts(envelope)
         kept = self._kept.get(facts)
-        if kept and (left := self._findings.left(kept.validity)) > 0:
+        if kept and kept.edition == self._lists.edition and (left := self._findings.left(kept.validity)) > 0:
             evidence = kept.evidence
             if left <= kept.renew_with_left:
                 kept.renew_with_left = left - _RENEW_AGAIN
@@ -69,17 +73,22 @@ class KnownClients:
         return evidence
 
     def _gathered(self, facts: "_Facts", envelope: Envelope) -> Evidence:
-        rules = self._policy.rules(envelope.session.client)
+        rules, edition = self._policy.rules(envelope.session.client), self._lists.edition
         said = [finding for check in LOCAL if (finding := check(envelope, self._own_names))]
         known = {finding.key: finding for finding in said}
         asked = rules.asked if envelope.readable else ()  # who can't be told has nobody's findings
         recalled, validity = self._findings.recall(envelope, [key for key in asked if key not in known])
-        evidence = weigh({**known, **recalled}, rules)
+        known |= recalled
+        evidence = weigh(known, rules, listed=self._lists.of_sender(envelope, known))
         if recalled or not evidence.unanswered:  # who has never been asked about is nobody that we know
             left = self._findings.left(validity) if recalled else 0.0
             renew_with_left = max(left * _LAST, min(_EARLY, left / 2))
             kept = _Kept(
-                evidence=evidence, recalled=tuple(recalled), validity=validity, renew_with_left=renew_with_left
+                evidence=evidence,
+                recalled=tuple(recalled),
+                validity=validity,
+                edition=edition,
+                renew_with_left=renew_with_left,
             )
             self._kept.put(facts, kept)
         return evidence
@@ -90,11 +99,15 @@ _Facts = tuple[str | bool | None, ...]
 
 @dataclass(slots=True, kw_only=True)
 class _Kept:
-    """Evidence, and the questions of which answers were recalled, to be renewed when so few seconds are left."""
+    """Evidence, and the questions of which answers were recalled, to be renewed when so few seconds are left.
+
+    It is good for as long as `validity` says, and while the lists have the `edition`.
+    """
 
     evidence: Evidence
     recalled: tuple[Key, ...]
     validity: Validity
+    edition: int
     renew_with_left: float
 
 

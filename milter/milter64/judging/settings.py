@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from milter64.greylist.settings import Settings as GreylistSettings
+from milter64.mail.finding import Key
 from milter64.policy.action_table import Policy
 from milter64.policy.exemptions import Trust
 
@@ -11,8 +12,9 @@ from milter64.policy.exemptions import Trust
 class Settings:
     """The parts of the settings that the engine uses.
 
-    `own_name` is the name that our Authentication-Results bear, empty for the mail server's own; `headers` says whether
-    messages get fields, `observe` that nobody is refused. `deadline` is the longest for a verdict, in seconds.
+    `own_name` is the name that our Authentication-Results bear, empty for the mail server's own; `header` has the
+    questions whose answers stand in a message's fields, `observe` says that nobody is refused. `deadline` is the
+    longest for a verdict, in seconds.
     """
 
     policy: Policy
@@ -20,5 +22,5 @@ class Settings:
     trust: Trust = field(default_factory=Trust)
     deadline: float = 8.0
     own_name: str = ""
-    headers: bool = True
+    header: frozenset[Key] = frozenset()
     observe: bool = False

@@ -3,14 +3,17 @@
 What may not be held against a client simply has no row in it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import or_
 
 from milter64.address.client import Client, Origin
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding, Key
+from milter64.mail.spares import Spares
 
-ACCEPT, GREYLIST, TEMPFAIL, _REJECT = Action  # a name of a module is found in a quarter of the time
+ACCEPT, GREYLIST, TEMPFAIL, REJECT = Action  # a name of a module is found in a quarter of the time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,13 +22,16 @@ class Rules:
 
     `actions` has what a (check, property, result) leads to; one that is not in it is accepted. `asked` has the
     questions that take DNS, each with the most that an answer can lead to. `floor` is what no finding at all leads to.
-    `greylisting` says whether anything leads to the greylist.
+    `greylisting` says whether anything leads to the greylist. `spares` has what a (check, property, result) spares, and
+    `relief` the questions that take DNS of which an answer may do so, each with all that.
     """
 
     actions: Mapping[tuple[str, str, str], Action]
     asked: Mapping[Key, Action]
     floor: Action
     greylisting: bool
+    spares: Mapping[tuple[str, str, str], Spares] = field(default_factory=dict)
+    relief: Mapping[Key, Spares] = field(default_factory=dict)
 
     def action(self, finding: Finding) -> Action:
         """Return what a finding leads to."""
@@ -34,13 +40,18 @@ class Rules:
             return ACCEPT  # while no nameserver answers at all, everybody would look suspect
         return action
 
+    def spared(self, finding: Finding) -> Spares:
+        """Return what a finding spares."""
+        return self.spares.get((finding.check, finding.property, finding.result), Spares.NOTHING)
+
     def without_greylisting(self) -> "Rules":
         """Return the rules for a recipient who is never greylisted."""
 
         def lifted(action: Action) -> Action:
             return ACCEPT if action is GREYLIST else action
 
-        return Rules(
+        return replace(
+            self,
             actions={key: lifted(action) for key, action in self.actions.items()},
             asked={key: lifted(action) for key, action in self.asked.items()},
             floor=lifted(self.floor),
@@ -51,23 +62,30 @@ class Rules:
 class Policy:
     """The table of actions, made ready for each kind of client."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all that makes a table of actions
         self,
         table: Mapping[tuple[str, str, str, Origin], Action],
         questions: Mapping[Key, frozenset[str]],
         *,
+        spares: Mapping[tuple[str, str, str], Spares] | None = None,
         greylisting: bool = True,
         apply_to_all: bool = False,
         judge_private: bool = False,
     ) -> None:
         """Make the rules of every origin.
 
-        `table` goes from check, property, result and origin to an action. `questions` are those that take DNS, each
-        with the results that only DNS gives. `apply_to_all` greylists every client, `judge_private` asks about
-        addresses of private use too.
+        `table` goes from check, property, result and origin to an action, `spares` from the first three to what they
+        spare. `questions` are those that take DNS, each with the results that only DNS gives. `apply_to_all` greylists
+        every client, `judge_private` asks about addresses of private use too.
         """
         self._rules: dict[tuple[Origin, bool, bool], Rules] = {}
         """By origin, whether the address is of private use, and whether the recipient is greylisted."""
+        spares = spares or {}
+        relief = {
+            key: spared
+            for key, results in questions.items()
+            if (spared := _all_of(spares.get((*key, result), Spares.NOTHING) for result in results))
+        }
         for origin in Origin:
             # All who hide behind a gateway would be one client to the greylist.
             kept = greylisting and origin is not Origin.MASKED
@@ -89,6 +107,8 @@ class Policy:
                     asked=asked,
                     floor=floor,
                     greylisting=GREYLIST in {floor, *actions.values()},
+                    spares=spares,
+                    relief=relief if judged else {},
                 )
                 self._rules[origin, private, True] = rules if kept else rules.without_greylisting()
                 self._rules[origin, private, False] = rules.without_greylisting()
@@ -99,3 +119,7 @@ class Policy:
         Of an address that isn't the client's own, or that the public DNS knows nothing about, nothing is asked.
         """
         return self._rules[client.origin, client.private, greylisting]
+
+
+def _all_of(spares: Iterable[Spares]) -> Spares:
+    return reduce(or_, spares, Spares.NOTHING)

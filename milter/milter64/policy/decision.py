@@ -1,36 +1,50 @@
 """The decision, pure: it gives a verdict or says what is still missing, and the engine fetches it.
 
 Nothing is asked whose answer could not change the reply, so "no DNS unless it matters" is a consequence and no special
-case.
+case. An answer may raise the action; and it may spare somebody what he is about to be told.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, auto
 
 from milter64.greylist.attempt import Standing, State
+from milter64.lists.listed import ALLOW, BLOCK, NOT_LISTED, SPARED, Listed
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.frozen_dataclass import frozen
-from milter64.policy.action_table import ACCEPT, GREYLIST, TEMPFAIL, Rules
+from milter64.mail.spares import Spares
+from milter64.policy.action_table import ACCEPT, GREYLIST, REJECT, TEMPFAIL, Rules
 
 
 class Need(Enum):
-    """What `policy.decide` lacks before it can give a verdict."""
+    """What `decide` lacks before it can give a verdict."""
 
     STANDING = auto()
-    DNS = auto()
+    """Where the pair stands with the greylist."""
+
+
+@frozen
+class Ask:
+    """What else it may lack: the answers of DNS to some questions."""
+
+    keys: Sequence[Key]
 
 
 EXEMPT: Key = ("exempt", "policy.exempt")
-"""The finding that takes a recipient out of all judgement: its result says who is exempt."""
+"""The finding that spares somebody everything but a block: its result says who is exempt."""
+RATE = "rate"
+"""The check of findings that a limit is used up."""
+NAMES_GROUP: frozenset[Key] = frozenset({("spf", "smtp.helo"), ("spf", "smtp.mailfrom"), ("iprev", "policy.iprev")})
+"""The questions by which a client is proven to be in groups of the greylist."""
 
 
 @frozen
 class Verdict:
     """What to do with a recipient, and all that decided it.
 
-    `because` has the findings that led to the action; none means that nothing spoke against the client, or that the
-    floor did. `standing` is set where the greylist had its say. `busy`: we were too busy to find out enough for a yes.
+    `because` has the findings that led to the action, or that spared one; none means that nothing spoke against the
+    client, or that the floor did. `standing` is set where the greylist had its say. `busy`: we were too busy to find
+    out enough for a yes, or for a no.
     """
 
     action: Action
@@ -44,8 +58,10 @@ class Evidence:
     """What is known of a transaction, weighed by the rules that count for it.
 
     `action` is the strongest that it leads to, `because` has the findings that do. `unanswered` are the questions that
-    are still open, and `most` is the strongest action that their answers could lead to. `unasked` are those that we
-    have been too busy to ask and ask no more, and `missed` is the strongest action that theirs could have led to.
+    are still open, `may` has what the answer to each question could lead to, and `most` is the strongest action that
+    may come of it all. `unasked` are those that we have been too busy to ask and ask no more, and `missed` is the
+    strongest action that theirs could have led to. `spared` is what doesn't count, and `listed` what the admin's lists
+    say.
     """
 
     known: Findings
@@ -53,48 +69,102 @@ class Evidence:
     action: Action
     because: tuple[Finding, ...]
     unanswered: tuple[Key, ...]
+    may: Mapping[Key, Action]
     most: Action
     unasked: tuple[Key, ...] = ()
     missed: Action = ACCEPT
+    spared: Spares = Spares.NOTHING
+    listed: Listed = NOT_LISTED
 
 
-def weigh(known: Findings, rules: Rules, unasked: Sequence[Key] = ()) -> Evidence:
-    """Weigh what is known. Who is exempt from everything is accepted, whatever else was found."""
-    if exempt := known.get(EXEMPT):
-        return Evidence(known=known, rules=rules, action=ACCEPT, because=(exempt,), unanswered=(), most=ACCEPT)
-    action, because = rules.floor, []
-    for finding in known.values():
-        if led_to := rules.action(finding):
-            if led_to > action:
-                action, because = led_to, [finding]
-            elif led_to is action:
-                because.append(finding)
-    unanswered = tuple([key for key in rules.asked if key not in known and key not in unasked])
+def weigh(known: Findings, rules: Rules, unasked: Sequence[Key] = (), listed: Listed = NOT_LISTED) -> Evidence:
+    """Weigh what is known. Who is exempt from everything is accepted, whatever else was found, unless he is blocked."""
+    if listed.findings:
+        known = {**known, **{finding.key: finding for finding in listed.findings}}
+    spared, sparing = _spared(known, listed, rules)
+    action, because = _strongest(known, rules, spared)
+    may = rules.asked
+    if spared or listed.may_block:
+        may = {key: REJECT if key in listed.may_block else _left(key, most, spared) for key, most in may.items()}
+    unanswered = tuple([key for key in may if key not in known and key not in unasked])
+    most = max([action, *[may[key] for key in unanswered]])
+    if action is TEMPFAIL and any(finding.check == RATE for finding in because):
+        most = action  # a flood must not make us ask whether there is more against it
     return Evidence(
         known=known,
         rules=rules,
         action=action,
-        because=tuple(because),
+        because=tuple(because or sparing),
         unanswered=unanswered,
-        most=max([action, *[rules.asked[key] for key in unanswered]]),
+        may=may,
+        most=most,
         unasked=tuple(unasked),
-        missed=max([rules.asked.get(key, ACCEPT) for key in unasked]) if unasked else ACCEPT,
+        missed=max([may.get(key, ACCEPT) for key in unasked]) if unasked else ACCEPT,
+        spared=spared,
+        listed=listed,
     )
 
 
-def wanted(evidence: Evidence, standing: Standing | None) -> Sequence[Key]:
-    """Return the questions that `Need.DNS` means: all that name groups, or those that can raise the action."""
-    if standing and standing.state is State.UNPROVEN:
-        return evidence.unanswered
-    return [key for key in evidence.unanswered if evidence.rules.asked[key] > evidence.action]
+def _spared(known: Findings, listed: Listed, rules: Rules) -> tuple[Spares, Sequence[Finding]]:
+    """Return what is spared, and the findings by which it is."""
+    if exempt := known.get(EXEMPT):
+        return Spares.ALL, [exempt]
+    spared, sparing = Spares.NOTHING, list[Finding]()
+    allowed = [(finding, SPARED[finding.result]) for finding in listed.findings if finding.check == ALLOW]
+    found = known.values() if rules.spares else ()
+    for finding, spares in (*allowed, *[(each, rules.spared(each)) for each in found]):
+        if spares:
+            spared |= spares
+            sparing.append(finding)
+    return spared, sparing
 
 
-def decide(evidence: Evidence, standing: Standing | None) -> Verdict | Need:
+def _strongest(known: Findings, rules: Rules, spared: Spares) -> tuple[Action, list[Finding]]:
+    """Return the strongest action that findings lead to, but for what is spared, and which of them do."""
+    action, because = rules.floor, list[Finding]()
+    if spared and (action is GREYLIST and Spares.GREYLIST in spared):
+        action = ACCEPT
+    for finding in known.values():
+        led_to = rules.action(finding)
+        if led_to and not (spared and _is_spared(finding, led_to, spared)):
+            if led_to > action:
+                action, because = led_to, [finding]
+            elif led_to is action:
+                because.append(finding)
+    return action, because
+
+
+def _is_spared(finding: Finding, action: Action, spared: Spares) -> bool:
+    if finding.check == BLOCK:
+        return False
+    if finding.key == _MAILFROM and finding.result == "fail" and Spares.SPF_FAIL in spared:
+        return True
+    return _left(finding.key, action, spared) is ACCEPT
+
+
+def _left(key: Key, action: Action, spared: Spares) -> Action:
+    """Return what is left of an action that an answer to a question leads to."""
+    by = {"spf": Spares.SPF, RATE: Spares.RATE}.get(key[0], Spares.OTHERS)
+    if action is GREYLIST:
+        by |= Spares.GREYLIST
+    return ACCEPT if by & spared else action
+
+
+_MAILFROM: Key = ("spf", "smtp.mailfrom")
+
+
+def names_group(evidence: Evidence) -> Sequence[Key]:
+    """Return the open questions by which the client may be proven to be in groups of the greylist."""
+    return [key for key in evidence.unanswered if key in NAMES_GROUP]
+
+
+def decide(evidence: Evidence, standing: Standing | None) -> Verdict | Need | Ask:
     """Give the verdict on a recipient, or say what it takes: the greylist's word, or DNS.
 
-    The order of judgement: who is exempt from everything, then the strongest action; if that is to greylist, the
-    pair's standing turns it into acceptance or a 450. A new pair is told to wait before DNS is asked, although DNS
-    might refuse it: that comes out on the retry.
+    The order of judgement: who is blocked, then who is exempt from everything, then what is spared, then the strongest
+    action; if that is to greylist, the pair's standing turns it into acceptance or a 450. A new pair is told to wait
+    before DNS is asked, although DNS might refuse it: that comes out on the retry. Whoever is about to be told anything
+    but yes has those questions asked that may spare him that.
 
     To be too busy to ask is no opinion: who could have been refused for the answer is put off, whatever else was found.
     One whom it could have greylisted waits as if it had, so that by retrying he passes, however busy we still are.
@@ -105,18 +175,44 @@ def decide(evidence: Evidence, standing: Standing | None) -> Verdict | Need:
     suspect = action is GREYLIST or (action is ACCEPT and missed is GREYLIST)
     all_heard = action is most
     if all_heard and not suspect:
-        return Verdict(action=action, because=evidence.because)
+        return _unless_spared(evidence, Verdict(action=action, because=evidence.because))
+    raising = [key for key in evidence.unanswered if evidence.may[key] > action]
     if action > GREYLIST or not evidence.rules.greylisting:
-        return Need.DNS
-    if standing is None or not (standing.settled or evidence.unanswered):
+        return Ask(keys=raising)
+    naming = names_group(evidence)
+    if standing is None or not (standing.settled or naming):
         return Need.STANDING
-    may_be_refused = most > GREYLIST
+    unproven, may_be_refused = standing.state is State.UNPROVEN, most > GREYLIST
     passes = standing.state in _PASSES
-    if standing.state is State.UNPROVEN or (may_be_refused if passes else not suspect):
-        return Need.DNS
+    if unproven or (may_be_refused if passes else not suspect):
+        return Ask(keys=[key for key in evidence.unanswered if key in raising or (unproven and key in naming)])
     busy = missed is GREYLIST and not passes
     action = ACCEPT if passes else TEMPFAIL if busy else GREYLIST
-    return Verdict(action=action, because=evidence.because, standing=standing, busy=busy)
+    return _unless_spared(evidence, Verdict(action=action, because=evidence.because, standing=standing, busy=busy))
 
 
 _PASSES = frozenset({State.PASSED, State.UNKEPT})
+
+
+def _unless_spared(evidence: Evidence, verdict: Verdict) -> Verdict | Ask:
+    """Return a verdict, or what is to be asked first: all whose answers may spare somebody what it says."""
+    if verdict.action is ACCEPT or verdict.busy:
+        return verdict
+    if keys := _sparing(evidence, evidence.unanswered):
+        return Ask(keys=keys)
+    if verdict.action is REJECT and _sparing(evidence, evidence.unasked):
+        return Verdict(action=TEMPFAIL, because=verdict.because, busy=True)
+    return verdict
+
+
+def _sparing(evidence: Evidence, keys: Iterable[Key]) -> Sequence[Key]:
+    """Return those questions whose answers may spare somebody the action."""
+    relief, listed = evidence.rules.relief, evidence.listed.may_spare
+    if not relief and not listed:
+        return ()
+    offered = {key: relief.get(key, Spares.NOTHING) | listed.get(key, Spares.NOTHING) for key in keys}
+
+    def spares(offer: Spares) -> bool:
+        return _strongest(evidence.known, evidence.rules, evidence.spared | offer)[0] < evidence.action
+
+    return [key for key, offer in offered.items() if offer and spares(offer)]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from milter64.lists.listed import BLOCK
 from milter64.mail.action import Action
 from milter64.mail.clean_text import clean
 from milter64.mail.finding import Finding
@@ -92,6 +93,8 @@ def _names(findings: tuple[Finding, ...]) -> str:
 
 
 def _sentence(finding: Finding) -> str:
+    if finding.check == BLOCK:
+        return f"Blocked here: {finding.property} {clean(finding.reason, _DETAIL)}"
     sentence = f"{_TITLES.get(finding.check, finding.check)} {finding.result}: {clean(finding.reason, _DETAIL)}"
     if explanation := finding.fact("explanation"):
         sentence += f"; {finding.fact('domain')} explains: {clean(explanation, _DETAIL)}"

@@ -191,7 +191,11 @@ class Telemetry:
         fields["from"] = self._person(envelope.sender)
         fields["to"] = ",".join([self._person(recipient) for recipient in recipients])
         for key, finding in known.items():
-            fields[_FIELDS.get(key) or finding.check] = finding.result
+            name, said = _FIELDS.get(key) or finding.check, finding.result
+            if name in _SEVERAL:
+                said = f"{finding.property} {said}"
+                said = f"{fields[name]}, {said}" if name in fields else said
+            fields[name] = said
         if verdict:
             if verdict.because:
                 silent = [finding for finding in verdict.because if people and tells_reason(finding, mailboxes)]
@@ -222,6 +226,10 @@ def _why(finding: Finding, *, silent: bool) -> str:
 
 _FIELDS = {("spf", "smtp.helo"): "spf_helo", ("spf", "smtp.mailfrom"): "spf", ("helo", "smtp.helo"): "helo_check"}
 """What a finding is called in a log line, where its check's name says too little."""
+
+
+_SEVERAL = frozenset({"allow", "block", "dnsbl", "dnswl", "rate"})
+"""The checks of which there may be several findings: their field names each."""
 
 
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
