@@ -9,6 +9,7 @@ from milter64.greylist.pair import pair_key
 from milter64.greylist.row import Record, RecordKind
 from milter64.judging.engine import Engine
 from milter64.judging.transaction_state import Transaction
+from milter64.lists.listed import NO_LISTS, Lists
 from milter64.store.interface import StoreGone
 from milter64.store.memory_store import MemoryStore
 from milter64.telemetry.metrics import Tally
@@ -58,6 +59,7 @@ class Court:
         records: Records | None = None,
         gone: bool = False,
         tally: Tally | None = None,
+        lists: Lists = NO_LISTS,
     ) -> None:
         self.settings, problems = parse(settings)
         assert not problems
@@ -65,7 +67,13 @@ class Court:
         self.told = Told()
         self.told.tally = tally
         self.store = (Gone if gone else MemoryStore)(RecordKind(self.settings.greylist))
-        self.engine = Engine(self.settings.judging(), self.dns, self.store, self.told)  # type: ignore[arg-type]  # fakes
+        self.engine = Engine(
+            self.settings.judging(),
+            self.dns,  # type: ignore[arg-type]  # a fake
+            self.store,
+            self.told,  # type: ignore[arg-type]  # likewise
+            lists=lists,
+        )
 
     def begin(
         self,
