@@ -205,7 +205,7 @@ def decided(evidence: Evidence, standing: Standing | None) -> tuple[Need | type[
         return Ask, False
     if standing is None or not (standing.settled or evidence.unanswered):
         return Need.STANDING, False
-    passes = standing.state in (State.PASSED, State.UNKEPT)
+    passes = standing.state in (State.PASSED, State.WAVED, State.UNKEPT)
     if standing.state is State.UNPROVEN or (most > Action.GREYLIST if passes else action is missed is Action.ACCEPT):
         return Ask, False
     action = Action.ACCEPT if passes else Action.TEMPFAIL if missed else Action.GREYLIST

@@ -30,13 +30,7 @@ def show(report: Report, screen: Screen) -> None:
         columns = ("check", "property", "result", "reason")
         found = [(*(row[column] for column in columns), _seconds(row["remembered"])) for row in report["findings"]]
         screen.table(found, (*columns, "remembered for"), indent=2)
-    if report["greylist"] or report["rows"]:
-        screen.title("Greylist")
-    if standing := report["greylist"]:
-        screen.table([(standing["state"], standing["group"], _wait(standing["seconds"]))], indent=2)
-    if report["rows"]:
-        kept = [(row["group"], _ago(row["since"]), _ago(row["passed"])) for row in report["rows"]]
-        screen.table(kept, ("remembered", "since", "passed last"), indent=2)
+    _greylist(report, screen)
     screen.title("Verdict")
     colour = {"accept": "green", "greylist": "yellow", "tempfail": "yellow", "reject": "red"}[report["verdict"]]
     screen.line(f"  {screen.paint(report['verdict'], colour)}")
@@ -52,8 +46,25 @@ def show(report: Report, screen: Screen) -> None:
         screen.line(screen.paint(f"  {trouble}", "red"))
 
 
+def _greylist(report: Report, screen: Screen) -> None:
+    if report["greylist"] or report["rows"] or report["groups"]:
+        screen.title("Greylist")
+    if standing := report["greylist"]:
+        screen.table([(standing["state"], standing["group"], _wait(standing["seconds"]))], indent=2)
+    if report["rows"]:
+        kept = [(row["group"], _ago(row["since"]), _ago(row["passed"])) for row in report["rows"]]
+        screen.table(kept, ("remembered", "since", "passed last"), indent=2)
+    if report["groups"]:
+        earned = [(row["group"], str(row["recipients"]), _ago(row["since"]), _waved(row)) for row in report["groups"]]
+        screen.table(earned, ("passed so far", "recipients", "since", ""), indent=2)
+
+
 def _wait(seconds: int) -> str:
     return f"{seconds} s to wait" if seconds else ""
+
+
+def _waved(row: Report) -> str:
+    return "waved through" if row["waved"] else "not often enough to be waved through"
 
 
 def _seconds(seconds: int | None) -> str:

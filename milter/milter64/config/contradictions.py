@@ -6,6 +6,7 @@ from milter64.address.networks import Networks, pack
 from milter64.config.settings import Settings
 from milter64.config.toml_reader import Problem, show
 from milter64.dns.query import nameserver
+from milter64.greylist.wave_through import PLACES
 from milter64.mail.session import split
 from milter64.store import store_url
 
@@ -21,6 +22,8 @@ def open_to_others(settings: Settings) -> Iterator[Problem]:
         )
 
 
+_MOST_RECIPIENTS = PLACES // 2
+"""Beyond that too many of them would share their places."""
 _LOOPBACK = Networks(("127.0.0.0/8", "::1/128"))
 
 
@@ -35,6 +38,12 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
             grey.retry_window > grey.delay,
             "ends before greylist.delay does, so that no retry could pass",
             "make it longer than the delay",
+        ),
+        (
+            "greylist.wave_through",
+            0 <= grey.wave_through <= _MOST_RECIPIENTS,
+            "more than are told apart, or fewer than none",
+            f"write 0 to {_MOST_RECIPIENTS}",
         ),
         ("greylist.ipv4_prefix", 0 <= grey.ipv4_prefix <= 32, "no prefix length of IPv4", "write 0 to 32"),  # noqa: PLR2004  as it says
         ("greylist.ipv6_prefix", 0 <= grey.ipv6_prefix <= 128, "no prefix length of IPv6", "write 0 to 128"),  # noqa: PLR2004  as it says

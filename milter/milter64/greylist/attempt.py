@@ -31,6 +31,8 @@ class State(StrEnum):
     PASSED = "passed"
     UNPROVEN = "unproven"
     """Rows exist that may be the client's; its groups must be known first."""
+    WAVED = "waved"
+    """It would wait, but for a group that has passed so often that it needn't."""
     UNKEPT = "unkept"
     """The store is out of order, and nobody is greylisted meanwhile."""
 
@@ -41,7 +43,8 @@ class Standing:
 
     `seconds` are left to wait, 0 unless it waits. `settled` says that to learn the client's groups would change
     nothing: they were all known, or could add nothing. `group` is the one that answered. `waited` is how many seconds
-    the pair took to its first passing, None unless this is it.
+    the pair took to its first passing, None unless this is it. `may_wave` says that the sender's domain would be waved
+    through if it passed SPF.
     """
 
     state: State
@@ -49,6 +52,7 @@ class Standing:
     waited: float | None = None
     settled: bool = False
     group: str = ""
+    may_wave: bool = False
     rows: Mapping[str, Record]
 
 

@@ -17,6 +17,8 @@ class Settings:
     remember: float = 36 * 86400.0
     ipv4_prefix: int = 24
     ipv6_prefix: int = 64
+    wave_through: int = 10
+    wave_over: float = 7 * 86400.0
     skip_recipients: tuple[str, ...] = ()
     store: str = "sqlite:/var/lib/milter64/greylist.sqlite"
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 
 from milter64.address.client import Origin
-from milter64.checks import unreadable_mailbox
 from milter64.checks.all_checks import REMOTE, Check
 from milter64.dns.resolver import Resolver
 from milter64.greylist import attempt, row
@@ -19,6 +18,7 @@ from milter64.judging.background_work import Answered, BackgroundWork
 from milter64.judging.check_runner import CheckRunner, domains
 from milter64.judging.greylisting import Greylisting
 from milter64.judging.known_clients import KnownClients
+from milter64.judging.recipient_evidence import recipient_evidence
 from milter64.judging.remembered_findings import RememberedFindings
 from milter64.judging.settings import Settings
 from milter64.judging.transaction_state import Transaction
@@ -112,6 +112,8 @@ class Engine:
 
     def accepted(self, transaction: Transaction, queue_id: str) -> None:
         """Log that the mail server has the message."""
+        if transaction.passed:
+            self._greylist.credit(transaction.envelope, transaction.known, transaction.passed)
         self._telemetry.accepted(
             transaction.envelope,
             transaction.recipients,
@@ -160,20 +162,11 @@ class Engine:
 
     def _evidence(self, transaction: Transaction, recipient: str, *, readable: bool) -> Evidence:
         """Return what is known of the transaction, as it weighs for this recipient."""
-        evidence = transaction.evidence
-        if transaction.exempt:
-            return evidence
-        if not readable:
-            finding = unreadable_mailbox.recipient(recipient)
-            return weigh({**evidence.known, finding.key: finding}, evidence.rules, listed=evidence.listed)
-        if self._settings.greylist.skips(recipient):
+        if self._settings.greylist.skips(recipient) and readable and not transaction.exempt:
+            evidence = transaction.evidence
             rules = self._rules(transaction.envelope, greylisting=False)
             return weigh(transaction.known, rules, evidence.unasked, evidence.listed)
-        exempt, listed = exemptions.recipient(recipient), self._lists.of_recipient(recipient)
-        if not exempt and not listed.findings:
-            return evidence
-        known = {**evidence.known, EXEMPT: exempt} if exempt else evidence.known
-        return weigh(known, evidence.rules, evidence.unasked, evidence.listed.beside(listed))
+        return recipient_evidence(transaction, recipient, self._lists, readable=readable)
 
     def _put_off(self, transaction: Transaction) -> Verdict:
         """Return the verdict on the null sender's first recipient."""
@@ -197,11 +190,15 @@ class Engine:
         if answer := reply(verdict, transaction.envelope):
             return self._refuse(transaction, recipient, verdict, answer)
         transaction.acceptance = verdict
+        if verdict.standing and (verdict.standing.rows or verdict.standing.state is attempt.State.WAVED):
+            transaction.passed.append(recipient)
         return None
 
     def _refuse(self, transaction: Transaction, recipient: str, verdict: Verdict, answer: Reply) -> Reply | None:
         """Log a refusal and return its reply, unless we only observe."""
         observe = self._settings.observe
+        if verdict.blames:
+            self._greylist.discredit(transaction.envelope, transaction.known)
         self._telemetry.refused(
             transaction.envelope,
             [recipient],

@@ -1,16 +1,24 @@
 """The greylist of one worker: its store, its clock, and what an attempt makes of the rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 
 from milter64.greylist.attempt import Standing, State, attempt, unkept
+from milter64.greylist.client_groups import groups
 from milter64.greylist.row import Record
 from milter64.greylist.settings import Settings
+from milter64.greylist.wave_through import Rows, credit, discredit, earned, exact_network, sender_group
 from milter64.judging.row_clock import RowClock
+from milter64.mail.finding import Findings
 from milter64.mail.session import Envelope
 from milter64.store.interface import Store, StoreGone
 
 _EXPIRE_EVERY = 3600.0
 """Seconds of row time between two looks for rows that say nothing any more."""
+
+_WAITS = frozenset({State.NEW, State.WAITING, State.UNPROVEN})
 
 
 class Greylisting:
@@ -29,12 +37,28 @@ class Greylisting:
     ) -> Standing:
         """Return where an attempt at `now` stands with the greylist, out of order or not."""
         settings, client = self._settings, envelope.session.client
+        network = f"net:{client.network(settings.ipv4_prefix, settings.ipv6_prefix)}"
         try:
-            rows = self._store.read(pair)
+            standing = attempt(self._store.read(pair), network, proven, now, settings)
+            if standing.state in _WAITS and settings.wave_through:
+                return self._waved(standing, envelope, proven)
         except StoreGone:
             return unkept()
-        network = f"net:{client.network(settings.ipv4_prefix, settings.ipv6_prefix)}"
-        return attempt(rows, network, proven, now, settings)
+        return standing
+
+    def _waved(self, standing: Standing, envelope: Envelope, proven: Callable[[], frozenset[str]] | None) -> Standing:
+        """Return where an attempt stands that would have to wait, if one of its groups needn't."""
+        exact, domain = exact_network(envelope.session.client), sender_group(envelope.sender)
+        if self._earned(exact):
+            return Standing(state=State.WAVED, settled=True, group=exact, rows={})
+        if not self._earned(domain):
+            return standing
+        if proven is None:
+            return replace(standing, may_wave=True)
+        return Standing(state=State.WAVED, settled=True, group=domain, rows={}) if domain in proven() else standing
+
+    def _earned(self, group: str) -> bool:
+        return bool(group) and earned(self._store.read(group))
 
     def keep(self, pair: str, standing: Standing, now: float) -> None:
         """Write the rows that an attempt has moved, and now and then have those forgotten that have run out."""
@@ -44,6 +68,25 @@ class Greylisting:
             now = self.now()  # the store was gone, maybe, when the attempt began
             self._expire_at = now + _EXPIRE_EVERY
             self._store.expire(now)
+
+    def credit(self, envelope: Envelope, known: Findings, recipients: Iterable[str]) -> None:
+        """Note that a message to recipients has passed, for the groups that earn something by it."""
+        for recipient in recipients:
+            self._note(envelope, known, partial(credit, recipient=recipient, settings=self._settings))
+
+    def discredit(self, envelope: Envelope, known: Findings) -> None:
+        """Note that a client has behaved badly."""
+        self._note(envelope, known, discredit)
+
+    def _note(self, envelope: Envelope, known: Findings, news: Callable[..., Rows]) -> None:
+        if not self._settings.wave_through:
+            return
+        domain = sender_group(envelope.sender)
+        proven = [domain] if domain in groups(envelope.session.client, envelope.sender, known) else []
+        with suppress(StoreGone):  # nobody is greylisted meanwhile
+            for group in filter(None, (exact_network(envelope.session.client), *proven)):
+                if rows := news(self._store.read(group), now=self.now()):
+                    self._store.merge(group, rows)
 
     def close(self) -> None:
         """Write what is left to write."""

@@ -16,6 +16,7 @@ class Transaction:
         "evidence",
         "exempt",
         "lookups",
+        "passed",
         "put_off",
         "recipients",
         "seconds",
@@ -33,6 +34,8 @@ class Transaction:
         """On the null sender's first recipient, where another one asked for it before end of message."""
         self.recipients: list[str] = []
         """Those that the client was not told to give up."""
+        self.passed: list[str] = []
+        """Those whom the greylist let it reach, unless it had done so lately."""
         self.verdicts: list[Verdict] = []
         self.acceptance: Verdict | None = None
         """The last of them that accepts."""

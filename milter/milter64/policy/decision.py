@@ -52,6 +52,17 @@ class Verdict:
     standing: Standing | None = None
     busy: bool = False
 
+    @property
+    def blames(self) -> bool:
+        """Whether the client has behaved badly: it goes too far, or is refused for more than the recipient."""
+        return any(
+            finding.check == RATE if self.action is not REJECT else finding.key not in _OF_RECIPIENT
+            for finding in self.because
+        )
+
+
+_OF_RECIPIENT: frozenset[Key] = frozenset({(BLOCK, "recipient"), ("path", "smtp.rcptto")})
+
 
 @frozen
 class Evidence:
@@ -191,14 +202,15 @@ def decide(evidence: Evidence, standing: Standing | None) -> Verdict | Need | As
     return _unless_spared(evidence, Verdict(action=action, because=evidence.because, standing=standing, busy=busy))
 
 
-_PASSES = frozenset({State.PASSED, State.UNKEPT})
+_PASSES = frozenset({State.PASSED, State.WAVED, State.UNKEPT})
 
 
 def _unless_spared(evidence: Evidence, verdict: Verdict) -> Verdict | Ask:
     """Return a verdict, or what is to be asked first: all whose answers may spare somebody what it says."""
     if verdict.action is ACCEPT or verdict.busy:
         return verdict
-    if keys := _sparing(evidence, evidence.unanswered):
+    may_wave = verdict.standing is not None and verdict.standing.may_wave
+    if keys := (names_group(evidence) if may_wave else ()) or _sparing(evidence, evidence.unanswered):
         return Ask(keys=keys)
     if verdict.action is REJECT and _sparing(evidence, evidence.unasked):
         return Verdict(action=TEMPFAIL, because=verdict.because, busy=True)

@@ -1,0 +1,22 @@
+"""What is known of a transaction, as it weighs for one of its recipients."""
+
+from milter64.checks import unreadable_mailbox
+from milter64.judging.transaction_state import Transaction
+from milter64.lists.listed import Lists
+from milter64.policy import exemptions
+from milter64.policy.decision import EXEMPT, Evidence, weigh
+
+
+def recipient_evidence(transaction: Transaction, recipient: str, lists: Lists, *, readable: bool) -> Evidence:
+    """Return the evidence; of a recipient who is not `readable` we have what the client wrote."""
+    evidence = transaction.evidence
+    if transaction.exempt:
+        return evidence
+    if not readable:
+        finding = unreadable_mailbox.recipient(recipient)
+        return weigh({**evidence.known, finding.key: finding}, evidence.rules, listed=evidence.listed)
+    exempt, listed = exemptions.recipient(recipient), lists.of_recipient(recipient)
+    if not exempt and not listed.findings:
+        return evidence
+    known = {**evidence.known, EXEMPT: exempt} if exempt else evidence.known
+    return weigh(known, evidence.rules, evidence.unasked, evidence.listed.beside(listed))

@@ -1,0 +1,140 @@
+"""What a group earns by passing often, and how it is lost."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from milter64.greylist.row import Record, RecordKind
+from milter64.greylist.settings import Settings
+from milter64.greylist.wave_through import (
+    PLACES,
+    Rows,
+    counted,
+    credit,
+    discredit,
+    earned,
+    exact_network,
+    sender_group,
+)
+from rig.envelopes import TRANSLATOR
+
+DAY = 86400.0
+T0 = 1_000_000.0
+SETTINGS = Settings(wave_through=3, wave_over=2 * DAY)
+KIND = RecordKind(Settings())
+
+
+def merged(*copies: Rows) -> Rows:
+    rows: dict[str, Record] = {}
+    for copy in copies:
+        for group, row in copy.items():
+            rows[group] = KIND.merge(rows[group], row) if group in rows else row
+    return rows
+
+
+def passings(*days_and_recipients: tuple[float, str]) -> Rows:
+    rows: Rows = {}
+    for day, recipient in days_and_recipients:
+        rows = merged(rows, credit(rows, recipient, T0 + day * DAY, SETTINGS))
+    return rows
+
+
+A, B, C = "ann@lab.example", "bob@lab.example", "carla@lab.example"
+
+
+@pytest.mark.parametrize(
+    ("rows", "wave"),
+    [
+        (passings(), False),
+        (passings((0, A), (1, B), (2, C)), True),
+        (passings((0, A), (0, B), (0, C), (2, A)), True),
+        (passings((0, A), (1, B), (1.9, C)), False),
+        (passings((0, A), (2, B)), False),
+        (passings((0, A), (1, A), (2, A)), False),
+        (passings((0, A), (1, "Ann@lab.example"), (2, "ann+list@lab.example")), False),
+    ],
+    ids=["nobody", "three over two days", "seen again", "too soon", "too few", "one alone", "one by three names"],
+)
+def test_it_takes_so_many_recipients_over_so_much_time(rows: Rows, *, wave: bool) -> None:
+    assert earned(rows) is wave
+
+
+def test_bad_behaviour_costs_all_that_was_earned_and_it_can_be_earned_again() -> None:
+    rows = passings((0, A), (1, B), (2, C))
+    rows = merged(rows, discredit(rows, T0 + 2 * DAY))
+    assert not earned(rows)
+    for day, recipient in ((2.1, A), (3, B), (3.5, C)):
+        rows = merged(rows, credit(rows, recipient, T0 + day * DAY, SETTINGS))
+        assert not earned(rows)
+    rows = merged(rows, credit(rows, A, T0 + 4.2 * DAY, SETTINGS))
+    assert earned(rows)
+
+
+def test_who_has_nothing_to_lose_costs_no_row() -> None:
+    assert discredit({}, T0) == {}
+    rows = passings((0, A))
+    rows = merged(rows, discredit(rows, T0))
+    assert discredit(rows, T0 + 1) == {}
+
+
+def test_a_recipient_is_noted_once_an_hour() -> None:
+    rows = passings((0, A))
+    assert credit(rows, A, T0 + 3599, SETTINGS) == {}
+    assert credit(rows, A, T0 + 3601, SETTINGS) != {}
+
+
+@given(st.lists(st.text(max_size=40)))
+def test_a_group_has_few_rows_that_name_nobody(recipients: list[str]) -> None:
+    rows = merged(*(credit({}, recipient, T0, SETTINGS) for recipient in recipients))
+    assert len(rows) <= PLACES + 1
+    assert all(place.removeprefix("to:").isdecimal() or place == "earned" for place in rows)
+
+
+NEWS = st.tuples(st.sampled_from(["credit", "lost"]), st.sampled_from([A, B, C]), st.floats(0, 9))
+
+
+@given(st.lists(NEWS, max_size=12), st.randoms())
+def test_hosts_that_hear_of_each_other_late_end_with_the_same_rows(
+    news: list[tuple[str, str, float]], random: Random
+) -> None:
+    copies: list[Rows] = []
+    rows: Rows = {}
+    for what, recipient, day in news:
+        copy = (
+            credit(rows, recipient, T0 + day * DAY, SETTINGS) if what == "credit" else discredit(rows, T0 + day * DAY)
+        )
+        copies.append(copy)
+        rows = merged(rows, copy)
+    shuffled = list(copies)
+    random.shuffle(shuffled)
+    assert merged(*shuffled, *copies) == rows
+    assert counted(merged(*shuffled)) == counted(rows)
+
+
+@pytest.mark.parametrize(
+    ("wire", "group"),
+    [
+        ("64:ff9b::c01f:c40a", "net:192.31.196.10/32"),
+        ("192.31.196.10", "net:192.31.196.10/32"),
+        ("2001:db8:1:2:3::4", "net:2001:db8:1:2::/64"),
+        ("64:ff9b:1::1", ""),
+        (None, ""),
+    ],
+)
+def test_the_exact_network_is_one_address_of_ipv4_or_a_64(wire: str | None, group: str) -> None:
+    assert exact_network(TRANSLATOR.client(wire)) == group
+
+
+@pytest.mark.parametrize(
+    ("sender", "group"),
+    [
+        ("a@Example.org", "spf:example.org"),
+        ("", ""),
+        ("postmaster", ""),
+        ("a@bücher.example", "spf:xn--bcher-kva.example"),
+    ],
+)
+def test_a_senders_group_is_its_domain(sender: str, group: str) -> None:
+    assert sender_group(sender) == group

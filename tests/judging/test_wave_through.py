@@ -1,0 +1,152 @@
+"""Who has passed often isn't made to wait any more: played through the engine, by all the ways of one sender."""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import pytest
+
+from rig.court import PATIENT, Court
+from rig.records import Records, zone
+
+POOL = [f"192.31.196.{number}" for number in range(100, 115)]
+ZONE = zone(f"""
+    pool.example TXT v=spf1 ip4:192.31.196.96/27 ip6:2001:db8:5::/64 -all
+    open.example TXT v=spf1 +all
+    wide.example TXT v=spf1 ip4:192.0.0.0/8 -all
+    soft.example TXT v=spf1 ip4:{POOL[0]} ~all
+    *.pool.example A 192.31.196.1
+""")
+EVERYBODY = PATIENT + 'apply = "all"\nwave_through = 3\nwave_over = "2d"\n'
+DAY = 86400.0
+
+
+class Days:
+    """A court whose time a test decides."""
+
+    def __init__(self, settings: str = EVERYBODY) -> None:
+        self.court = Court(settings, records=Records(ZONE))
+        self.now = 1_800_000_000.0
+        self.court.engine._greylist.now = lambda: self.now  # type: ignore[assignment]  # noqa: SLF001  its clock
+        self._ids = count()
+
+    def send(self, address: str, sender: str, recipient: str) -> str:
+        """Offer a message, and take note of its acceptance as the mail server would."""
+        transaction = self.court.begin(address, sender, "host.pool.example")
+        answer = self.court.judge(transaction, recipient)
+        if answer == "yes" and (answer := self.court.end(transaction)) == "yes":
+            self.court.engine.accepted(transaction, f"Q{next(self._ids)}")
+        return answer
+
+    def pass_greylist(self, address: str, sender: str, recipient: str) -> None:
+        assert self.send(address, sender, recipient) == "450 4.7.1"
+        self.now += 120
+        assert self.send(address, sender, recipient) == "yes"
+
+    def earn(self, addresses: Iterator[str], sender: Callable[[int], str]) -> None:
+        """Pass for three recipients over two days, as a newcomer to each of them."""
+        for number in range(3):
+            self.pass_greylist(next(addresses), sender(number), f"member{number}@lab.example")
+            self.now += 1.1 * DAY
+
+
+def same(address: str) -> Iterator[str]:
+    while True:
+        yield address
+
+
+def pool() -> Iterator[str]:
+    yield from POOL
+
+
+def dual_stack() -> Iterator[str]:
+    yield from ("2001:db8:5::1", POOL[3], "64:ff9b::c01f:c468", "2001:db8:5::9", POOL[7])
+
+
+SENDERS: dict[str, Callable[[int], str]] = {
+    "plain": lambda _: "news@pool.example",
+    "VERP": lambda number: f"bounces-{number * 7919}-member{number}=lab.example@pool.example",
+    "BATV prvs": lambda number: f"prvs={number}123abcdef=news@pool.example",
+    "BATV btv1": lambda number: f"btv1==0{number}3456789==news@pool.example",
+    "BATV msprvs1": lambda number: f"msprvs1=1784{number}Xyz=news@pool.example",
+    "SRS0": lambda number: f"SRS0=aB{number}d=7Q=elsewhere.example=joe{number}@pool.example",
+    "SRS1": lambda number: f"SRS1=xY{number}z=other.example==aBcd=7Q=elsewhere.example=joe{number}@pool.example",
+}
+
+
+@pytest.mark.parametrize("sender", SENDERS.values(), ids=SENDERS)
+@pytest.mark.parametrize(
+    "addresses",
+    [lambda: same(POOL[0]), lambda: same("64:ff9b::c01f:c468"), pool, dual_stack],
+    ids=["one host", "through NAT64", "a pool that repeats none", "dual stack"],
+)
+def test_a_sender_who_has_passed_often_need_not_wait_for_a_new_recipient(
+    addresses: Callable[[], Iterator[str]], sender: Callable[[int], str]
+) -> None:
+    days, from_where = Days(), addresses()
+    days.earn(from_where, sender)
+    assert days.send(next(from_where), sender(8), "newcomer@lab.example") == "yes"
+
+
+def test_before_it_has_earned_it_each_new_recipient_costs_a_wait() -> None:
+    days = Days()
+    days.pass_greylist(POOL[0], "news@pool.example", "member0@lab.example")
+    days.pass_greylist(POOL[0], "news@pool.example", "member1@lab.example")
+    days.now += 3 * DAY
+    days.pass_greylist(POOL[0], "news@pool.example", "newcomer@lab.example")
+
+
+@pytest.mark.parametrize(
+    ("sender", "stranger"),
+    [
+        ("news@open.example", "2001:db8:9::1"),  # +all: whoever it is, it passes
+        ("news@wide.example", "192.31.7.7"),  # a network that is wider than a sender's own
+        ("news@none.example", "2001:db8:9::1"),  # no SPF: the address alone
+        ("", "2001:db8:9::1"),
+    ],
+)
+def test_nothing_that_strangers_share_earns_anything(sender: str, stranger: str) -> None:
+    days = Days()
+    days.earn(same(POOL[0]), lambda _: sender)
+    assert days.send(stranger, sender, "newcomer@lab.example") == "450 4.7.1"
+    assert days.send(POOL[0], "other@elsewhere.example", "newcomer@lab.example") == "yes", "its own address does"
+    assert days.send("192.31.196.101", "other@elsewhere.example", "newcomer@lab.example") == "450 4.7.1"
+
+
+def test_a_forger_of_the_domain_is_not_waved_through() -> None:
+    days = Days()
+    days.earn(pool(), lambda _: "news@pool.example")
+    assert days.send("2001:db8:9::1", "news@pool.example", "newcomer@lab.example") == "550 5.7.23"
+
+
+def test_it_is_forgotten_after_silence() -> None:
+    days = Days()
+    days.earn(pool(), lambda _: "news@pool.example")
+    days.now += 37 * DAY
+    days.court.engine._greylist._store.expire(days.now)  # noqa: SLF001  as the service does every hour
+    assert days.send(POOL[9], "news@pool.example", "newcomer@lab.example") == "450 4.7.1"
+
+
+def test_it_lasts_while_it_is_used() -> None:
+    days = Days()
+    days.earn(pool(), lambda _: "news@pool.example")
+    for number in range(4):
+        days.now += 30 * DAY
+        days.court.engine._greylist._store.expire(days.now)  # noqa: SLF001  as above
+        for recipient in "abc":
+            assert days.send(POOL[number], "news@pool.example", f"{recipient}{number}@lab.example") == "yes"
+
+
+def test_bad_behaviour_ends_it() -> None:
+    days = Days(EVERYBODY + '[spf]\nactions = { fail = "reject", softfail = "reject" }\n')
+    days.earn(same(POOL[0]), lambda _: "news@pool.example")
+    assert days.send(POOL[0], "x@pool.example", "newcomer@lab.example") == "yes"
+    assert days.send(POOL[0], "liar@open.example", "newcomer@lab.example") == "yes", "by its address"
+    assert days.send(POOL[0], "liar@nothing.pool.example", "newcomer@lab.example") == "yes"
+    assert days.send(POOL[1], "liar@soft.example", "newcomer@lab.example") == "450 4.7.1"
+    days.now += 120
+    assert days.send(POOL[1], "liar@soft.example", "newcomer@lab.example") == "550 5.7.23"
+    assert days.send(POOL[0], "y@pool.example", "other@lab.example") == "yes", "another's deed"
+    days.court.dns.change(zone("liar.example TXT v=spf1 -all"))
+    assert days.send(POOL[0], "liar@liar.example", "newcomer@lab.example") == "550 5.7.23"
+    assert days.send(POOL[0], "z@elsewhere.example", "third@lab.example") == "450 4.7.1", "its address has lost it"
+    assert days.send(POOL[0], "z@pool.example", "third@lab.example") == "yes", "its domain has not: it is not his"
