@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 
 from milter64.greylist.attempt import Standing, State, attempt, unkept
 from milter64.greylist.client_groups import groups
@@ -17,6 +17,10 @@ from milter64.store.interface import Store, StoreGone
 
 _EXPIRE_EVERY = 3600.0
 """Seconds of row time between two looks for rows that say nothing any more."""
+_GROUPS = 4096
+"""Groups of which it is known whether they are waved through, for"""
+_MOMENT = 10.0
+"""so many seconds: most are not, and come again."""
 
 _WAITS = frozenset({State.NEW, State.WAITING, State.UNPROVEN})
 
@@ -31,6 +35,7 @@ class Greylisting:
         self.now = RowClock(store, settings.remember)
         """The time by which rows go."""
         self._expire_at = 0.0
+        self._earned = lru_cache(_GROUPS)(self._has_earned)
 
     def standing(
         self, envelope: Envelope, pair: str, now: float, proven: Callable[[], frozenset[str]] | None
@@ -41,23 +46,25 @@ class Greylisting:
         try:
             standing = attempt(self._store.read(pair), network, proven, now, settings)
             if standing.state in _WAITS and settings.wave_through:
-                return self._waved(standing, envelope, proven)
+                return self._waved(standing, envelope, now, proven)
         except StoreGone:
             return unkept()
         return standing
 
-    def _waved(self, standing: Standing, envelope: Envelope, proven: Callable[[], frozenset[str]] | None) -> Standing:
+    def _waved(
+        self, standing: Standing, envelope: Envelope, now: float, proven: Callable[[], frozenset[str]] | None
+    ) -> Standing:
         """Return where an attempt stands that would have to wait, if one of its groups needn't."""
-        exact, domain = exact_network(envelope.session.client), sender_group(envelope.sender)
-        if self._earned(exact):
+        exact, domain, moment = exact_network(envelope.session.client), sender_group(envelope.sender), now // _MOMENT
+        if self._earned(exact, moment):
             return Standing(state=State.WAVED, settled=True, group=exact, rows={})
-        if not self._earned(domain):
+        if not self._earned(domain, moment):
             return standing
         if proven is None:
             return replace(standing, may_wave=True)
         return Standing(state=State.WAVED, settled=True, group=domain, rows={}) if domain in proven() else standing
 
-    def _earned(self, group: str) -> bool:
+    def _has_earned(self, group: str, _moment: float) -> bool:
         return bool(group) and earned(self._store.read(group))
 
     def keep(self, pair: str, standing: Standing, now: float) -> None:
@@ -87,6 +94,7 @@ class Greylisting:
             for group in filter(None, (exact_network(envelope.session.client), *proven)):
                 if rows := news(self._store.read(group), now=self.now()):
                     self._store.merge(group, rows)
+                    self._earned.cache_clear()
 
     def close(self) -> None:
         """Write what is left to write."""

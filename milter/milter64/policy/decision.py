@@ -15,6 +15,8 @@ from milter64.mail.frozen_dataclass import frozen
 from milter64.mail.spares import Spares
 from milter64.policy.action_table import ACCEPT, GREYLIST, REJECT, TEMPFAIL, Rules
 
+NOTHING = Spares.NOTHING  # as with the actions
+
 
 class Need(Enum):
     """What `decide` lacks before it can give a verdict."""
@@ -84,7 +86,7 @@ class Evidence:
     most: Action
     unasked: tuple[Key, ...] = ()
     missed: Action = ACCEPT
-    spared: Spares = Spares.NOTHING
+    spared: Spares = NOTHING
     listed: Listed = NOT_LISTED
 
 
@@ -92,10 +94,12 @@ def weigh(known: Findings, rules: Rules, unasked: Sequence[Key] = (), listed: Li
     """Weigh what is known. Who is exempt from everything is accepted, whatever else was found, unless he is blocked."""
     if listed.findings:
         known = {**known, **{finding.key: finding for finding in listed.findings}}
-    spared, sparing = _spared(known, listed, rules)
+    spared, sparing = NOTHING, list[Finding]()
+    if rules.spares or listed.findings or EXEMPT in known:
+        spared, sparing = _spared(known, listed, rules)
     action, because = _strongest(known, rules, spared)
     may = rules.asked
-    if spared or listed.may_block:
+    if spared is not NOTHING or listed.may_block:
         may = {key: REJECT if key in listed.may_block else _left(key, most, spared) for key, most in may.items()}
     unanswered = tuple([key for key in may if key not in known and key not in unasked])
     most = max([action, *[may[key] for key in unanswered]])
@@ -116,11 +120,11 @@ def weigh(known: Findings, rules: Rules, unasked: Sequence[Key] = (), listed: Li
     )
 
 
-def _spared(known: Findings, listed: Listed, rules: Rules) -> tuple[Spares, Sequence[Finding]]:
+def _spared(known: Findings, listed: Listed, rules: Rules) -> tuple[Spares, list[Finding]]:
     """Return what is spared, and the findings by which it is."""
     if exempt := known.get(EXEMPT):
         return Spares.ALL, [exempt]
-    spared, sparing = Spares.NOTHING, list[Finding]()
+    spared, sparing = NOTHING, list[Finding]()
     allowed = [(finding, SPARED[finding.result]) for finding in listed.findings if finding.check == ALLOW]
     found = known.values() if rules.spares else ()
     for finding, spares in (*allowed, *[(each, rules.spared(each)) for each in found]):
@@ -133,11 +137,11 @@ def _spared(known: Findings, listed: Listed, rules: Rules) -> tuple[Spares, Sequ
 def _strongest(known: Findings, rules: Rules, spared: Spares) -> tuple[Action, list[Finding]]:
     """Return the strongest action that findings lead to, but for what is spared, and which of them do."""
     action, because = rules.floor, list[Finding]()
-    if spared and (action is GREYLIST and Spares.GREYLIST in spared):
+    if action is GREYLIST and Spares.GREYLIST in spared:
         action = ACCEPT
     for finding in known.values():
         led_to = rules.action(finding)
-        if led_to and not (spared and _is_spared(finding, led_to, spared)):
+        if led_to and (spared is NOTHING or not _is_spared(finding, led_to, spared)):
             if led_to > action:
                 action, because = led_to, [finding]
             elif led_to is action:
@@ -187,16 +191,15 @@ def decide(evidence: Evidence, standing: Standing | None) -> Verdict | Need | As
     all_heard = action is most
     if all_heard and not suspect:
         return _unless_spared(evidence, Verdict(action=action, because=evidence.because))
-    raising = [key for key in evidence.unanswered if evidence.may[key] > action]
     if action > GREYLIST or not evidence.rules.greylisting:
-        return Ask(keys=raising)
-    naming = names_group(evidence)
-    if standing is None or not (standing.settled or naming):
+        return Ask(keys=[key for key in evidence.unanswered if evidence.may[key] > action])
+    if standing is None or not (standing.settled or names_group(evidence)):
         return Need.STANDING
     unproven, may_be_refused = standing.state is State.UNPROVEN, most > GREYLIST
     passes = standing.state in _PASSES
     if unproven or (may_be_refused if passes else not suspect):
-        return Ask(keys=[key for key in evidence.unanswered if key in raising or (unproven and key in naming)])
+        named = names_group(evidence) if unproven else ()
+        return Ask(keys=[key for key in evidence.unanswered if evidence.may[key] > action or key in named])
     busy = missed is GREYLIST and not passes
     action = ACCEPT if passes else TEMPFAIL if busy else GREYLIST
     return _unless_spared(evidence, Verdict(action=action, because=evidence.because, standing=standing, busy=busy))
@@ -222,7 +225,7 @@ def _sparing(evidence: Evidence, keys: Iterable[Key]) -> Sequence[Key]:
     relief, listed = evidence.rules.relief, evidence.listed.may_spare
     if not relief and not listed:
         return ()
-    offered = {key: relief.get(key, Spares.NOTHING) | listed.get(key, Spares.NOTHING) for key in keys}
+    offered = {key: relief.get(key, NOTHING) | listed.get(key, NOTHING) for key in keys}
 
     def spares(offer: Spares) -> bool:
         return _strongest(evidence.known, evidence.rules, evidence.spared | offer)[0] < evidence.action
