@@ -59,7 +59,7 @@ def mailfrom(envelope: Envelope, lookup: Lookup) -> Finding:
 
 def _judge(identity: str, local: str, domain: str, envelope: Envelope, lookup: Lookup) -> Finding:
     session = envelope.session
-    name = _domain_name(domain)
+    name = domain_name(domain)
     if not session.client.address:
         return Finding(check=NAME, property=identity, result="none", reason="the client has no IP address")
     if not name:
@@ -86,7 +86,7 @@ _DOMAIN_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)+(?![0-9]+\Z){_LABEL}
 """Several labels, the last not a number, of what an address may hold without quotes (RFC 5322 3.2.3)."""
 
 
-def _domain_name(text: str) -> str:
+def domain_name(text: str) -> str:
     """Return a name as DNS knows it, or "" for an address literal, a single label, and what else is none (4.3)."""
     name = ascii_domain(text)
     return name if _DOMAIN_NAME.fullmatch(name) else ""
