@@ -15,8 +15,10 @@ from milter64.config.listen_address import Endpoint
 from milter64.config.load_file import ConfigError, load, parse
 from milter64.config.settings import Settings
 from milter64.config.toml_reader import keys
+from milter64.config.toml_writer import written
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding
+from milter64.mail.spares import Spares
 
 SAMPLE = Path(__file__).parents[2] / "packaging" / "milter64.toml"
 
@@ -226,6 +228,19 @@ def test_what_is_disabled_is_not_asked() -> None:
         ("spf", "smtp.helo"),
         ("spf", "smtp.mailfrom"),
     }
+
+
+@pytest.mark.parametrize("more", ["", "spf.enabled = false\n"])
+@pytest.mark.parametrize("fail", ["reject", "dmarc"])
+def test_a_policy_of_dmarc_is_asked_for_relief_alone_and_where_a_fail_is_left_to_it(fail: str, more: str) -> None:
+    settings = read(f'{more}spf.actions.fail = "{fail}"')
+    assert (f'actions = {{ fail = "{fail}" }}' in written(settings)) is True
+    rules, dmarc = settings.policy().rules(Translator().client("192.31.196.10")), ("dmarc", "smtp.mailfrom")
+    assert rules.action(Finding(check="spf", property="smtp.mailfrom", result="fail")) is Action.REJECT
+    relief = {dmarc: Spares.SPF_FAIL} if (fail, more) == ("dmarc", "") else {}
+    assert rules.relief == relief
+    assert {key: action for key, action in rules.asked.items() if key == dmarc} == dict.fromkeys(relief, Action.ACCEPT)
+    assert not Settings().policy().rules(Translator().client("172.17.0.1")).relief
 
 
 @pytest.mark.parametrize(("result", "asked"), [("fail", True), ("malformed", False)])

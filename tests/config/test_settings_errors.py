@@ -74,6 +74,27 @@ WRONG = {
         '"refuse" is not possible',
         'possible are "accept", "greylist", "tempfail", "reject"',
     ),
+    "DMARC for what isn't a fail": (
+        '[spf]\nactions = { fail = "dmarc", softfail = "dmarc" }',
+        "spf.actions.softfail",
+        2,
+        '"dmarc" is possible for fail alone',
+        "write another action",
+    ),
+    "DMARC for HELO": (
+        '[spf]\nhelo_actions = { fail = "dmarc" }',
+        "spf.helo_actions.fail",
+        2,
+        '"dmarc" is not possible',
+        'possible are "accept", "greylist", "tempfail", "reject"',
+    ),
+    "DMARC misspelled": (
+        '[spf]\nactions = { fail = "dmark" }',
+        "spf.actions.fail",
+        2,
+        '"dmark" is not possible',
+        'did you mean "dmarc"?',
+    ),
     "no prefix": ('[translation]\nprefixes = ["64:ff9b::/95"]', "translation.prefixes", 2, "/95", "64:ff9b::/96"),
     "no mapping": ('[translation]\nexplicit = ["x"]', "translation.explicit", 2, '"x" is no mapping', "ipv4 = "),
     "half a mapping": (

@@ -13,6 +13,7 @@ SPF = Finding(check="spf", property="smtp.mailfrom", result="pass")
 SPF_LOCAL = replace(SPF, facts=(("local-part", "yes"),))
 HELO = Finding(check="spf", property="smtp.helo", result="pass")
 IPREV = Finding(check="iprev", property="policy.iprev", result="pass")
+DMARC = Finding(check="dmarc", property="smtp.mailfrom", result="policy")
 
 
 class Answers:
@@ -56,6 +57,10 @@ class Clock:
         (HELO, envelope(helo="other.example.org"), False),
         (IPREV, envelope(helo="other.example.org", sender="x@example.net"), True),
         (IPREV, envelope(address="2001:db8::26"), False),
+        (DMARC, envelope(address="2001:db8::26", helo="other.example.org", sender="b@Example.org"), True),
+        (DMARC, envelope(sender="a@sub.example.org"), False),
+        (DMARC, envelope(helo="example.org", sender=""), True),
+        (DMARC, envelope(helo="mail.example.org", sender=""), False),
         (replace(SPF, result="temperror"), envelope(), False),
     ],
 )

@@ -1,6 +1,7 @@
 """Who is spared what: the allow list, the lists of DNS that speak for somebody, and those behind us who decide."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import combinations, product
 
 import pytest
@@ -102,6 +103,27 @@ def test_an_acceptance_names_what_spared_the_client_all_else() -> None:
     listed = Listed(findings=(allow("all"),))
     verdict = decide(weigh(found({**HARMLESS, SPF: "fail"}), RULES, (), listed), None)
     assert verdict == Verdict(action=Action.ACCEPT, because=(allow("all"),))
+
+
+@pytest.mark.parametrize(
+    ("results", "because"),
+    [
+        ({DMARC: "policy", SPF: "fail"}, [DMARC]),
+        ({DMARC: "policy"}, []),
+        ({DMARC: "policy", SPF: "fail", DNSWL: "pass", IPREV: "fail"}, [DNSWL, DMARC]),
+        ({DMARC: "policy", DNSWL: "pass", IPREV: "fail"}, [DNSWL]),
+        ({DMARC: "policy", SPF: "fail", HELO: "fail"}, [HELO]),
+    ],
+)
+def test_what_has_nothing_to_spare_somebody_is_not_named(results: dict[Key, str], because: list[Key]) -> None:
+    verdict = decide(weigh(found({**HARMLESS, **results}), RULES), NEW)
+    assert isinstance(verdict, Verdict)
+    assert [finding.key for finding in verdict.because] == because
+
+
+def test_an_acceptance_by_default_names_who_spared_the_client_his_wait() -> None:
+    verdict = decide(weigh(found({**HARMLESS, DNSWL: "pass"}), replace(RULES, floor=Action.GREYLIST)), NEW)
+    assert verdict == Verdict(action=Action.ACCEPT, because=tuple(found({DNSWL: "pass"}).values()))
 
 
 def asked(known: Mapping[Key, str], listed: Listed, standing: Standing | None = NEW) -> object:

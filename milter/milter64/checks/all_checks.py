@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from milter64.checks import helo_name, iprev, spf, unreadable_mailbox
+from milter64.checks import dmarc_policy, helo_name, iprev, spf, unreadable_mailbox
 from milter64.dns.resolver import Lookup
 from milter64.mail.finding import Finding, Key
 from milter64.mail.session import Envelope
@@ -17,5 +17,6 @@ REMOTE: Mapping[Key, Check] = {
     (spf.NAME, spf.MAILFROM): spf.mailfrom,
     (iprev.NAME, iprev.PROPERTY): iprev.iprev,
     (helo_name.NAME, helo_name.PROPERTY): helo_name.forward,
+    (dmarc_policy.NAME, dmarc_policy.PROPERTY): dmarc_policy.dmarc_policy,
 }
 """Checks that take DNS, by the question that they answer."""

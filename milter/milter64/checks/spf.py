@@ -6,6 +6,7 @@ The client is the decoded address: what a translator made of it is no sender's c
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from milter64.checks.spf_check_host import CheckHost, Directive
 from milter64.dns.resolver import Lookup
@@ -20,13 +21,20 @@ HELO = "smtp.helo"
 MAILFROM = "smtp.mailfrom"
 
 
+class LeftTo(Enum):
+    """Who is to decide in our stead about MAIL FROM's `fail`."""
+
+    DMARC = auto()
+    """Whoever checks DMARC behind us, where the sender's domain has a DMARC policy; elsewhere it is refused."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Section [spf]: whether to ask, and what to do about each result for either identity."""
 
     enabled: bool = True
     helo_actions: Mapping[str, Action] = field(default_factory=lambda: {"fail": Action.REJECT})
-    actions: Mapping[str, Action] = field(
+    actions: Mapping[str, Action | LeftTo] = field(
         default_factory=lambda: {
             "fail": Action.REJECT,
             "softfail": Action.GREYLIST,
@@ -34,6 +42,11 @@ class Settings:
             "permerror": Action.GREYLIST,
         }
     )
+
+    @property
+    def left_to_dmarc(self) -> bool:
+        """Whether a fail is left to whoever checks DMARC."""
+        return self.enabled and self.actions.get("fail") is LeftTo.DMARC
 
 
 def helo(envelope: Envelope, lookup: Lookup) -> Finding:

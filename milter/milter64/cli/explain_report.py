@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import dns.name
 
 from milter64.address.client import Client, Origin
-from milter64.checks import helo_name, iprev, spf
+from milter64.checks import dmarc_policy, helo_name, iprev, spf
 from milter64.cli.explain_layout import Report
 from milter64.config.settings import Settings
 from milter64.dns.resolver import Question
@@ -145,7 +145,9 @@ def _rules(settings: Settings, transaction: Transaction) -> Iterator[str]:
     client, verdict = transaction.envelope.session.client, transaction.verdicts[-1]
     rules = settings.policy().rules(client)
     for finding in verdict.because:
-        if table := _TABLES.get(finding.key):
+        if finding.check == dmarc_policy.NAME:
+            yield f'spf.actions.fail = "dmarc": {finding.reason}'
+        elif table := _TABLES.get(finding.key):
             if finding.check == iprev.NAME and client.origin is Origin.IPV6 and settings.iprev.ipv6_actions is not None:
                 table = "iprev.ipv6_actions"
             yield f'{table}.{finding.result} = "{rules.action(finding).name.lower()}"'

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from milter64.address.networks import Networks, pack
+from milter64.checks.spf import LeftTo
 from milter64.config.settings import Settings
 from milter64.config.toml_reader import Problem, show
 from milter64.dns.query import nameserver
@@ -50,6 +51,10 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
     ):
         if not holds:
             yield Problem(key=key, what=what, remedy=remedy)
+    for result, action in settings.spf.actions.items():
+        if action is LeftTo.DMARC and result != "fail":
+            remedy = "write another action; DMARC can be left no more than a fail"
+            yield Problem(key=f"spf.actions.{result}", what='"dmarc" is possible for fail alone', remedy=remedy)
     for server in settings.dns.nameservers:
         try:
             nameserver(server)

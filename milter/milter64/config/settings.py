@@ -11,9 +11,10 @@ from milter64.address import translation_prefix
 from milter64.address.client import Origin
 from milter64.address.translation_prefix import Prefix
 from milter64.address.translator import Translator
-from milter64.checks import helo_name, iprev, spf, unreadable_mailbox
+from milter64.checks import dmarc_policy, helo_name, iprev, spf, unreadable_mailbox
 from milter64.checks.helo_name import Settings as HeloSettings
 from milter64.checks.iprev import Settings as IprevSettings
+from milter64.checks.spf import LeftTo
 from milter64.checks.spf import Settings as SpfSettings
 from milter64.config.listen_address import MetricsSettings
 from milter64.config.listen_address import Settings as MilterSettings
@@ -24,6 +25,7 @@ from milter64.judging.settings import Settings as JudgingSettings
 from milter64.lists.listed import BLOCK, KINDS, LISTED
 from milter64.mail.action import Action
 from milter64.mail.finding import Key
+from milter64.mail.spares import Spares
 from milter64.policy.action_table import Policy
 from milter64.policy.exemptions import Trust
 from milter64.telemetry.log import Settings as LogSettings
@@ -75,16 +77,24 @@ class Settings:
                 for of in (unreadable_mailbox.SENDER, unreadable_mailbox.RECIPIENT)
             }
             table |= {(BLOCK, kind, LISTED, origin): Action.REJECT for kind in KINDS}
+            table |= {(*_DMARC, dmarc_policy.TEMPERROR, origin): Action.TEMPFAIL}
         # An enabled check is asked even if nothing follows, for the header; where a HELO name leads stands in none.
         helo_leads = not self.helo.actions.keys().isdisjoint(BY_DNS[_HELO])
         asked = {_SPF_HELO: self.spf.enabled, _SPF: self.spf.enabled, _IPREV: self.iprev.enabled, _HELO: helo_leads}
+        asked |= {_DMARC: self.spf.left_to_dmarc}
         return Policy(
             table,
             {key: BY_DNS[key] for key, is_asked in asked.items() if is_asked},
+            spares=self._spares(),
             greylisting=self.greylist.enabled,
             apply_to_all=self.greylist.apply == "all",
             judge_private=self.trust.judge_private,
         )
+
+    def _spares(self) -> Mapping[tuple[str, str, str], Spares]:
+        """Return what a check's result spares: nothing where the check isn't used, which keeps the rest quick."""
+        left = (dmarc_policy.POLICY, dmarc_policy.TEMPERROR) if self.spf.left_to_dmarc else ()
+        return {(*_DMARC, result): Spares.SPF_FAIL for result in left}
 
     def judging(self) -> JudgingSettings:
         """Return what the engine needs to know."""
@@ -110,7 +120,8 @@ class Settings:
         return {
             _HELO: self.helo.actions,
             _SPF_HELO: self.spf.helo_actions,
-            _SPF: self.spf.actions,
+            # What is left to DMARC is refused, unless the sender's domain turns out to have a policy.
+            _SPF: {of: Action.REJECT if to is LeftTo.DMARC else to for of, to in self.spf.actions.items()},
             _IPREV: self.iprev.actions if special is None else special,
         }
 
@@ -119,6 +130,7 @@ _SPF_HELO: Key = (spf.NAME, spf.HELO)
 _SPF: Key = (spf.NAME, spf.MAILFROM)
 _IPREV: Key = (iprev.NAME, iprev.PROPERTY)
 _HELO: Key = (helo_name.NAME, helo_name.PROPERTY)
+_DMARC: Key = (dmarc_policy.NAME, dmarc_policy.PROPERTY)
 
 SPF_RESULTS = frozenset({"none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"})
 """RFC 7208 2.6."""
@@ -129,5 +141,6 @@ BY_DNS: Mapping[Key, frozenset[str]] = {
     _SPF: SPF_RESULTS,
     _IPREV: IPREV_RESULTS,
     _HELO: frozenset({"pass", "fail", "temperror"}),
+    _DMARC: frozenset({dmarc_policy.POLICY, dmarc_policy.NONE, dmarc_policy.TEMPERROR}),
 }
 """The questions that take DNS, each with the results that only DNS gives."""

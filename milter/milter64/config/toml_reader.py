@@ -169,7 +169,7 @@ class _Builder:
                 made.append(self._read(hint, element, key))
         return tuple(made)
 
-    def _read_words(self, hint: type[Enum], value: object, key: str) -> Mapping[str, object]:
+    def _read_words(self, hint: Any, value: object, key: str) -> Mapping[str, object]:  # noqa: ANN401  as above
         made = {}
         for word, element in _expect(dict, value, "a table").items():
             if word not in self._words[key]:
@@ -203,8 +203,9 @@ def _scalar(hint: Any, value: object) -> object:  # noqa: ANN401  annotations ar
         return seconds(value)
     if get_origin(hint) is Literal:
         return _one_of(get_args(hint), value)
-    if issubclass(hint, Enum):
-        return hint[_one_of([name.lower() for name in hint.__members__], value).upper()]
+    if enums := [each for each in get_args(hint) or (hint,) if issubclass(each, Enum)]:
+        members = {name.lower(): member for enum in enums for name, member in enum.__members__.items()}
+        return members[_one_of(members, value)]
     return _expect(hint, value, _DESCRIPTIONS[hint])
 
 

@@ -249,7 +249,7 @@ class Engine:
         envelope, before = transaction.envelope, transaction.evidence
 
         def serves(finding: Finding) -> bool:
-            return before.rules.action(finding) <= worst
+            return before.rules.serves(finding, worst)
 
         patient = worst is not Action.REJECT  # what the header alone lacks is no reason to wait in a line
         findings, lookups, late = self._checks.answers(

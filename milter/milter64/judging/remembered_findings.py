@@ -1,9 +1,10 @@
 """What is remembered of earlier answers, and until when it is good: nobody else knows, or tells anybody to forget.
 
 A finding is never applied to a neighbour: iprev is kept for the exact decoded address; SPF for the exact address, HELO
-and sender domain, or the whole sender where the record used its local part. It is kept for as long as the DNS records
-that it rests on, an hour at most; a temperror never. All of an earlier generation of answers counts for nothing.
-Who keeps something made of findings asks, each time that he uses it, how long they are still all that is known.
+and sender domain, or the whole sender where the record used its local part; DMARC for the sender domain. It is kept for
+as long as the DNS records that it rests on, an hour at most; a temperror never. All of an earlier generation of answers
+counts for nothing. Who keeps something made of findings asks, each time that he uses it, how long they are still all
+that is known.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -133,6 +134,7 @@ def _number(envelope: Envelope) -> int:
 
 
 _MAILFROM: Key = ("spf", "smtp.mailfrom")
+_DMARC: Key = ("dmarc", "smtp.mailfrom")
 
 
 def _facts(envelope: Envelope, key: Key) -> tuple[str, ...]:
@@ -141,6 +143,8 @@ def _facts(envelope: Envelope, key: Key) -> tuple[str, ...]:
     address = session.client.address
     if key == _MAILFROM:
         return *key, address, (session.helo or "").lower(), split(envelope.identity)[1]
+    if key == _DMARC:
+        return *key, split(envelope.identity)[1]
     if key[1] == "smtp.helo":
         return *key, address, (session.helo or "").lower()
     return *key, address

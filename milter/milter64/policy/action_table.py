@@ -44,6 +44,10 @@ class Rules:
         """Return what a finding spares."""
         return self.spares.get((finding.check, finding.property, finding.result), Spares.NOTHING)
 
+    def serves(self, finding: Finding, worst: Action) -> bool:
+        """Whether a finding leads to no more than `worst`, and spares all that an answer to its question may."""
+        return self.action(finding) <= worst and self.relief.get(finding.key, Spares.NOTHING) in self.spared(finding)
+
     def without_greylisting(self) -> "Rules":
         """Return the rules for a recipient who is never greylisted."""
 
@@ -75,8 +79,9 @@ class Policy:
         """Make the rules of every origin.
 
         `table` goes from check, property, result and origin to an action, `spares` from the first three to what they
-        spare. `questions` are those that take DNS, each with the results that only DNS gives. `apply_to_all` greylists
-        every client, `judge_private` asks about addresses of private use too.
+        spare. `questions` are those that take DNS, each with the results that only DNS gives. For a result that spares
+        anything no question is asked but to spare it. `apply_to_all` greylists every client, `judge_private` asks about
+        addresses of private use too.
         """
         self._rules: dict[tuple[Origin, bool, bool], Rules] = {}
         """By origin, whether the address is of private use, and whether the recipient is greylisted."""
@@ -97,8 +102,9 @@ class Policy:
                     for (check, property_, result, row_origin), action in table.items()
                     if row_origin is origin and (judged or result not in questions.get((check, property_), ()))
                 }
+                raising = {key: action for key, action in actions.items() if key not in spares}
                 asked = {
-                    key: max((actions.get((*key, result), ACCEPT) for result in results), default=ACCEPT)
+                    key: max((raising.get((*key, result), ACCEPT) for result in results), default=ACCEPT)
                     for key, results in questions.items()
                     if judged
                 }

@@ -121,17 +121,28 @@ def weigh(known: Findings, rules: Rules, unasked: Sequence[Key] = (), listed: Li
 
 
 def _spared(known: Findings, listed: Listed, rules: Rules) -> tuple[Spares, list[Finding]]:
-    """Return what is spared, and the findings by which it is."""
+    """Return what is spared, and the findings by which it is; of DNS's those alone without which something counted."""
     if exempt := known.get(EXEMPT):
         return Spares.ALL, [exempt]
     spared, sparing = NOTHING, list[Finding]()
-    allowed = [(finding, SPARED[finding.result]) for finding in listed.findings if finding.check == ALLOW]
-    found = known.values() if rules.spares else ()
-    for finding, spares in (*allowed, *[(each, rules.spared(each)) for each in found]):
-        if spares:
-            spared |= spares
+    for finding in listed.findings:
+        if finding.check == ALLOW:
+            spared |= SPARED[finding.result]
             sparing.append(finding)
+    for finding in known.values() if rules.spares else ():
+        if spares := rules.spared(finding):
+            spared |= spares
+            if _would_count(known, rules, spares):
+                sparing.append(finding)
     return spared, sparing
+
+
+def _would_count(known: Findings, rules: Rules, spares: Spares) -> bool:
+    """Whether anything would count that is spared."""
+    if rules.floor is GREYLIST and Spares.GREYLIST in spares:
+        return True
+    led_to = [(finding, rules.action(finding)) for finding in known.values()]
+    return any(action and _is_spared(finding, action, spares) for finding, action in led_to)
 
 
 def _strongest(known: Findings, rules: Rules, spared: Spares) -> tuple[Action, list[Finding]]:

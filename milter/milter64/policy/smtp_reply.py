@@ -75,7 +75,7 @@ NOT_READY = Reply(code="451", status="4.7.0", text="The session's beginning was 
 def _subject(finding: Finding) -> str:
     """Return the last two parts of the enhanced status code (RFC 7372 3)."""
     match finding.check:
-        case "spf":
+        case "spf" | "dmarc":  # what DMARC has to do with it is whether a fail of SPF counts
             return "7.24" if finding.result in _SPF_TROUBLE else "7.23"
         case "iprev":
             return "7.25"
@@ -85,7 +85,7 @@ def _subject(finding: Finding) -> str:
             return "7.1"
 
 
-_TITLES = {"spf": "SPF", "iprev": "Reverse DNS", "helo": "HELO", "path": "Address"}
+_TITLES = {"spf": "SPF", "iprev": "Reverse DNS", "helo": "HELO", "path": "Address", "dmarc": "DMARC"}
 
 
 def _names(findings: tuple[Finding, ...]) -> str:
