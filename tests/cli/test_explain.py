@@ -3,8 +3,10 @@ import re
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,11 +15,12 @@ from milter64.discover import recorded_prefixes
 from milter64.discover.dns64_prefix import NAME
 from milter64.greylist.pair import pair_key
 from milter64.greylist.row import Record, RecordKind
+from milter64.greylist.wave_through import credit
 from milter64.store.store_url import open_store
 from rig.dnsserver import DnsServer, Fault
 from rig.lab import Lab
 from rig.nsd import Nsd
-from rig.process import Process
+from rig.process import Process, until
 from rig.unbound import Unbound
 from rig.world import HONEST as HONEST_ADDRESS
 from rig.world import RECORDS, ZONES, behind
@@ -186,6 +189,33 @@ def test_what_the_greylist_remembers_is_told_with_its_age(configuration: Path, t
     lines = [line.strip() for line in explain(configuration, *SOFT).splitlines()]
     assert [line for line in lines if re.match(r"net:192.31.196.0/24 .* \(3:00:\d\d ago\) .* \(0:01:\d\d ago\)$", line)]
     assert [line for line in lines if re.match(r"spf:soft.example .* \(2 days, 0:00:\d\d ago\)  -$", line)]
+
+
+def test_how_far_a_sender_is_from_being_waved_through_is_told(configuration: Path, tmp_path: Path) -> None:
+    settings = replace(Settings().greylist, wave_through=3)
+    seen = time.time() - 8 * 86400
+    with closing(open_store(f"sqlite:{tmp_path}/greylist.sqlite", RecordKind(settings), print)) as store:
+        for days, name in ((0, "ann"), (1, "bob")):
+            group = "net:192.31.196.40/32"
+            store.merge(group, credit(store.read(group), f"{name}@lab.example", seen + days * 86400, settings))
+
+        def told() -> tuple[Any, str]:
+            return json.loads(explain(configuration, *SOFT, "--json")), explain(configuration, *SOFT)
+
+        report, text = told()
+        [row] = report["groups"]
+        assert (row["group"], row["recipients"], row["waved"]) == (group, 2, False)
+        assert re.search(r"net:192.31.196.40/32 +2 +.*ago\)  not often enough to be waved through", text)
+        assert report["verdict"] == "greylist"
+        store.merge(group, credit(store.read(group), "carla@lab.example", time.time(), settings))
+        until(lambda: told()[0]["groups"][0]["waved"], "the row to be written")
+        report, text = told()
+        assert (report["verdict"], report["greylist"]["state"], report["greylist"]["group"]) == (
+            "accept",
+            "waved",
+            group,
+        )
+        assert "waved through" in text
 
 
 INSIDE = "2001:db8:64::c01f:c428"
