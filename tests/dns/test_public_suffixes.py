@@ -72,3 +72,23 @@ def test_the_longest_rule_decides(lists: tuple[Path, Path], name: str, domain: s
 def test_the_list_at_hand_is_of_this_decade() -> None:
     assert suffix_list().published.year >= 2023
     assert len(suffix_list().suffixes) > 8000
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        ("com", True),
+        ("c.com", False),
+        ("hosting.com", True),
+        ("a.hosting.com", False),
+        ("ck", True),
+        ("c.ck", True),
+        ("www.ck", False),
+        ("a.c.ck", False),
+        ("example", True),
+        ("a.example", False),
+    ],
+)
+def test_below_a_suffix_anybody_may_have_a_name(lists: tuple[Path, Path], name: str, *, is_one: bool) -> None:
+    lists[0].write_text(NEW)
+    assert public_suffixes.suffix_list().is_suffix(name) is is_one

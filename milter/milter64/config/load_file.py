@@ -9,10 +9,13 @@ from milter64.address.networks import Networks, parse_network
 from milter64.address.translation_prefix import Prefix
 from milter64.config.contradictions import contradictions
 from milter64.config.settings import _HELO, BY_DNS, IPREV_RESULTS, SPF_RESULTS, Settings
-from milter64.config.toml_reader import Problem, Reader, Wrong, build, placed, read, show
+from milter64.config.toml_reader import Problem, Reader, Wrong, build, placed, show
+from milter64.limits.regular_file import read
 from milter64.mail.clean_text import clean
 
 DEFAULT = Path("/etc/milter64/milter64.toml")
+_LARGEST = 1 << 24
+"""Bytes of a file."""
 
 
 class ConfigError(ValueError):
@@ -39,7 +42,7 @@ def load(path: Path | None = None) -> Settings:
     """
     file = path or DEFAULT
     try:
-        raw = read(file)
+        raw = read(file, _LARGEST)
     except OSError as error:
         if path is None and isinstance(error, FileNotFoundError):
             return Settings()

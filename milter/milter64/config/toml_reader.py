@@ -6,25 +6,19 @@ field's metadata have "read", that function makes its value.
 """
 
 import dataclasses
-import os
 import re
-import stat
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import Enum
-from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeGuard, TypeVar, get_args, get_origin, get_type_hints
 
 from milter64.config.toml_lines import DEEPEST, LONG_KEY, deepest_line, depth, lines
 
 Made = TypeVar("Made")
-
-_LARGEST = 1 << 24
-"""Bytes of a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,24 +41,6 @@ class Wrong(ValueError):  # noqa: N818  a value is wrong, the program is not
 
 Reader = Callable[[object], object]
 """Makes a value of what tomllib gives, or raises Wrong."""
-
-
-def read(file: Path) -> bytes:
-    """Return what is in a file, and not in a pipe or a device, which might keep us waiting for ever, or never end.
-
-    Raises:
-        OSError: it can't be read, is none, or is too large.
-    """
-    with open(file, "rb", opener=_at_once) as opened:
-        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-            raise OSError(0, "no regular file")
-        if len(raw := opened.read(_LARGEST + 1)) > _LARGEST:
-            raise OSError(0, f"more than {_LARGEST} bytes")
-    return raw
-
-
-def _at_once(file: str, flags: int) -> int:
-    return os.open(file, flags | os.O_NONBLOCK)
 
 
 def build(

@@ -54,6 +54,11 @@ class SuffixList:
             domain, name = name, below
         return name
 
+    def is_suffix(self, name: str) -> bool:
+        """Whether anyone may register a name below `name`, one as DNS knows it."""
+        _, _, below = name.partition(".")
+        return not below or name in self.suffixes or (below in self.wildcards and name not in self.exceptions)
+
 
 @cache
 def suffix_list() -> SuffixList:
