@@ -1,0 +1,213 @@
+"""The lists in force: what the configuration, files and commands say of a client, a sender, a recipient."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial, reduce
+from math import inf
+from operator import or_
+from threading import Event, Lock, Thread
+
+from milter64.lists import keys
+from milter64.lists.entry import USUAL, Entry
+from milter64.lists.index import Index
+from milter64.lists.list_file import ListFile, Overtaken
+from milter64.lists.list_text import ListText
+from milter64.lists.listed import ALLOW, BLOCK, LISTED, NOT_LISTED, SPARED, Listed
+from milter64.mail.clean_text import clean
+from milter64.mail.finding import Finding, Findings, Key
+from milter64.mail.frozen_dataclass import frozen
+from milter64.mail.session import Envelope
+from milter64.mail.spares import Spares
+
+_IPREV: Key = ("iprev", "policy.iprev")
+_SPF: Key = ("spf", "smtp.mailfrom")
+_LOOK_EVERY = 0.25
+"""Seconds between two looks at a file: it counts when two have found it the same."""
+_BREATH = 0.0002
+"""Seconds in which sessions have the GIL, between two times that lines are read."""
+_LONGEST = 150
+"""Characters of a comment that the log shows."""
+
+
+class Written:
+    """Entries that are in the configuration, at `place`."""
+
+    def __init__(self, place: str, index: Index) -> None:
+        """Take an index of them."""
+        self.place = place
+        self.in_force = ListText(before=index)
+
+
+Source = Written | ListFile
+"""Where entries are."""
+
+
+@frozen
+class _View:
+    """What there is in a list, so that nobody looks for more: `names_spare` is all that entries of names do."""
+
+    masks: keys.Masks
+    names: bool
+    names_spare: Spares
+    senders: bool
+    recipients: bool
+
+
+class AdminLists:
+    """The block list and the allow list; every thread may look things up, and one for each file renews it."""
+
+    def __init__(
+        self, block: Sequence[Source], allow: Sequence[Source], clock: Callable[[], float] = time.time
+    ) -> None:
+        """Take where the entries of each are; `clock` tells the time by which they run out, in seconds since 1970."""
+        self._sources: Mapping[str, Sequence[Source]] = {BLOCK: block, ALLOW: allow}
+        self._clock = clock
+        self._lock = Lock()  # for those who change what follows
+        self.edition = 0
+        self._views: Mapping[str, _View] = {}
+        self._next_end = inf
+        self._changed()
+
+    def of_sender(self, envelope: Envelope, known: Findings) -> Listed:
+        """Return what the lists say of a client and a sender; of the findings in `known` those count that prove it."""
+        views = self._views
+        if not views:
+            return NOT_LISTED
+        found: list[Finding] = []
+        may_block, may_spare = set[Key](), dict[Key, Spares]()
+        iprev, spf = known.get(_IPREV), known.get(_SPF)
+        for check, view in views.items():
+            found += self._found(check, keys.of_client(envelope.session.client, view.masks))
+            if view.names and not iprev:
+                may_block |= {_IPREV} if check == BLOCK else set()
+                may_spare |= {_IPREV: view.names_spare} if check == ALLOW else {}
+            elif view.names and iprev and iprev.result == "pass":
+                found += self._found(check, keys.of_name(iprev.fact("name") or ""))
+            if view.senders and envelope.readable and not envelope.null and _may_pass(check, spf):
+                named = self._found(check, keys.of_sender(envelope.sender))
+                if spf:
+                    found += named
+                elif named:
+                    may_block |= {_SPF} if check == BLOCK else set()
+                    may_spare |= {_SPF: _all_of(each.result for each in named)} if check == ALLOW else {}
+        return Listed(findings=tuple(found), may_block=frozenset(may_block), may_spare=may_spare)
+
+    def of_recipient(self, recipient: str) -> Listed:
+        """Return what they say of a recipient."""
+        found: list[Finding] = []
+        for check, view in self._views.items():
+            if view.recipients:
+                found += self._found(check, keys.of_recipient(recipient))
+        return Listed(findings=tuple(found)) if found else NOT_LISTED
+
+    @contextmanager
+    def watching(self, on_fault: Callable[[], None]) -> Iterator[None]:
+        """Have files count as soon as they change, and entries run out in their second, meanwhile.
+
+        `on_fault` is called while an exception is being handled that nobody has thought of.
+        """
+        stop = Event()
+        files = [each for sources in self._sources.values() for each in sources if isinstance(each, ListFile)]
+        ticks = [partial(self._look, each, partial(_rest, stop)) for each in files]
+        threads = [
+            Thread(target=_every, args=(stop, tick, self._pause, on_fault), name="lists", daemon=True)
+            for tick in (self._end, *ticks)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+
+    def _found(self, check: str, names: keys.Keys) -> list[Finding]:
+        """Return findings of the entries of a list that have one of the keys; of several alike the first."""
+        now, sources = self._clock(), self._sources[check]
+        found: dict[tuple[str, str], Finding] = {}
+        for kind, key in names:
+            for source in sources:
+                if (entry_and_line := source.in_force.find(key)) and entry_and_line[0].counts(now):
+                    finding = _finding(check, kind, *entry_and_line, source)
+                    found.setdefault((kind, finding.result), finding)
+        return list(found.values())
+
+    def _look(self, file: ListFile, rest: Callable[[], None]) -> None:
+        if file.look(rest):
+            self._changed()
+
+    def _end(self) -> None:
+        if self._clock() >= self._next_end:
+            self._changed()
+
+    def _pause(self) -> float:
+        return max(0.0, min(_LOOK_EVERY, self._next_end - self._clock()))
+
+    def _changed(self) -> None:
+        """Take note that other entries are in force."""
+        with self._lock:
+            now = self._clock()
+            indexes = {
+                check: [index for source in sources for index in source.in_force.indexes]
+                for check, sources in self._sources.items()
+            }
+            views = {check: _view(each, now) for check, each in indexes.items()}
+            self._views = {check: view for check, view in views.items() if view}
+            self._next_end = min(
+                (end for each in indexes.values() for index in each for end in index.ends if end > now), default=inf
+            )
+            self.edition += 1
+
+
+def _view(indexes: Iterable[Index], now: float) -> _View | None:
+    shapes = {shape for index in indexes for shape, until in index.shapes.items() if until > now}
+    if not shapes:
+        return None
+    lengths = {size: sorted({shape[3] for shape in shapes if shape[2] == size}, reverse=True) for size in (4, 16)}
+    kinds = {shape[0] for shape in shapes}
+    return _View(
+        masks={
+            size: [(length, (1 << size * 8) - (1 << size * 8 - length)) for length in each]
+            for size, each in lengths.items()
+        },
+        names="name" in kinds,
+        names_spare=_all_of(spares or USUAL for kind, spares, _, _ in shapes if kind == "name"),
+        senders=not kinds.isdisjoint(("domain", "sender")),
+        recipients="recipient" in kinds,
+    )
+
+
+def _all_of(results: Iterable[str]) -> Spares:
+    return reduce(or_, (SPARED[result] for result in results), Spares.NOTHING)
+
+
+def _may_pass(check: str, spf: Finding | None) -> bool:
+    """Whether a sender is proven, or may be; that all the world may send is no proof of who it is."""
+    return not spf or (spf.result == "pass" and not (check == ALLOW and spf.fact("broad") == "all"))
+
+
+def _finding(check: str, kind: str, entry: Entry, line: int, source: Source) -> Finding:
+    place = f"{source.place}:{line}" if isinstance(source, ListFile) else source.place
+    aside = f"{clean(entry.because, _LONGEST)}, {place}" if entry.because else place
+    return Finding(
+        check=check,
+        property=kind,
+        result=LISTED if check == BLOCK else entry.spares or USUAL,
+        reason=clean(entry.written),
+        facts=(("aside", aside),),
+    )
+
+
+def _every(stop: Event, tick: Callable[[], None], pause: Callable[[], float], on_fault: Callable[[], None]) -> None:
+    while not stop.wait(pause()):
+        try:
+            tick()
+        except Exception:  # noqa: BLE001  what counted before counts on, and the next look may fare better
+            on_fault()
+
+
+def _rest(stop: Event) -> None:
+    if stop.wait(_BREATH):
+        raise Overtaken

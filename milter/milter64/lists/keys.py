@@ -1,0 +1,67 @@
+"""The keys of entries that name somebody: his networks, his name and those above it, his address and its domains."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from milter64.address.client import Client, Origin
+from milter64.address.networks import NON_GLOBAL_IPV4, PRIVATE, Networks
+from milter64.mail.session import split
+
+Keys = Iterator[tuple[str, bytes]]
+"""Each with the kind of the entries that have it, from the narrowest to the widest."""
+Masks = Mapping[int, Sequence[tuple[int, int]]]
+"""By the octets of an address, the prefix lengths of networks, each with the mask that makes such a network's first."""
+
+_DOCUMENTATION = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")
+_ON_THE_WIRE_ALONE = Networks({*PRIVATE, *NON_GLOBAL_IPV4}.difference(_DOCUMENTATION))
+"""Addresses that say who somebody is on the wire alone: behind a translator, others have them too, or claim to."""
+
+
+def network_key(first: bytes, length: int) -> bytes:
+    """Return the key of a network, by its first address."""
+    return b"\0%c%b" % (length, first)
+
+
+def of_client(client: Client, masks: Masks) -> Keys:
+    """Yield the keys of the networks of such lengths that a client is in, by each of its addresses."""
+    for packed in addresses(client):
+        number, size = int.from_bytes(packed), len(packed)
+        for length, mask in masks[size]:
+            yield "network", network_key((number & mask).to_bytes(size), length)
+
+
+def addresses(client: Client) -> tuple[bytes, ...]:
+    """Return the addresses of a client that say who it is: the one on the wire, and the one that it stands for."""
+    wire, packed = client.wire_packed, client.packed
+    if packed == wire:
+        return (wire,) if wire else ()
+    if client.origin is Origin.MAPPED:  # IPv4 on the wire too
+        return (packed,)
+    return (wire,) if packed in _ON_THE_WIRE_ALONE else (wire, packed)
+
+
+def of_name(name: str) -> Keys:
+    """Yield the keys of the names of a host: its own and those above it."""
+    if "\\" not in name:  # or a dot may be part of a label
+        for domain in _upwards(name.lower().rstrip(".")):
+            yield "name", f".{domain}".encode()
+
+
+def of_sender(sender: str) -> Keys:
+    """Yield the keys of a sender: the address, its domain, and those above."""
+    local, domain = split(sender)
+    yield "sender", f"{local.lower()}@{domain}".encode(errors="surrogatepass")
+    yield "domain", f"@{domain}".encode(errors="surrogatepass")
+    for above in _upwards(domain):
+        yield "domain", f"@.{above}".encode(errors="surrogatepass")
+
+
+def of_recipient(recipient: str) -> Keys:
+    """Yield the keys of a recipient: the address, its domain, and those above."""
+    for _, key in of_sender(recipient):
+        yield "recipient", b"to:" + key
+
+
+def _upwards(domain: str) -> Iterator[str]:
+    while domain:
+        yield domain
+        domain = domain.partition(".")[2]

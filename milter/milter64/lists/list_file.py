@@ -1,0 +1,128 @@
+"""A list's file, which counts as soon as it has changed; what can't be used of it is told, once."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from milter64.limits import regular_file
+from milter64.lists.index import Index, Read
+from milter64.lists.list_text import ListText, Rest
+from milter64.mail.clean_text import clean
+
+OCTETS, LINES = 1 << 24, 400_000
+"""Of a file at most."""
+_TOLD = 10
+"""Wrong lines that are told at a time."""
+_NOW = 1.0
+"""Seconds in which a file may have changed again without its time showing it."""
+
+Stamp = tuple[object, ...]
+Warn = Callable[[str], None]
+_BOM = b"\xef\xbb\xbf"
+
+
+class Overtaken(Exception):  # noqa: N818  nothing is wrong
+    """What is read is of no use any more."""
+
+
+class ListFile:
+    """A file of entries, read by one thread at a time; `in_force` is what counts."""
+
+    def __init__(self, path: Path, read: Read, warn: Warn, *, ours: bool = False) -> None:
+        """Read it. One that is `ours`, which commands write, may be absent, and is no symbolic link."""
+        self.path = path
+        self.place = clean(str(path))
+        self._read = read
+        self._warn = warn
+        self._ours = ours
+        self.in_force = ListText(before=Index(b"", read))
+        self._stamp: Stamp = ()
+        self._seen: Stamp = self._look()
+        self._renew(self._seen, _go_on)
+        if self._is_fresh(self._seen):
+            self._stamp = ()
+
+    def look(self, rest: Rest) -> bool:
+        """Have the file's entries count as they are now, and return whether anything has changed.
+
+        It is read when two looks have found it the same: who writes a file need not do it in one step.
+        """
+        stamp = self._look()
+        if stamp not in (self._stamp, self._seen):
+            self._seen = stamp
+            return False
+        try:
+            if stamp == self._stamp:
+                return bool(self.in_force.fresh) and self._at_leisure(rest)
+            return self._renew(stamp, rest)
+        except Overtaken:
+            return False
+
+    def _look(self) -> Stamp:
+        try:
+            found = self.path.stat(follow_symlinks=not self._ours)
+        except OSError as error:
+            return (error.errno,)
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+    @staticmethod
+    def _is_fresh(stamp: Stamp) -> bool:
+        """Whether it was changed a moment ago, so that it may be half written."""
+        at = stamp[-1]
+        return len(stamp) > 1 and isinstance(at, int) and abs(time.time_ns() - at) < _NOW * 1e9
+
+    def _renew(self, stamp: Stamp, rest: Rest) -> bool:
+        """Read the file, and return whether anything has changed."""
+        try:
+            text = read_list(self.path, ours=self._ours)
+        except OSError as error:
+            self._warn(f"{self.place}: {error.strerror}: what counted before counts on")
+            text = self.in_force.text
+        changed = text != self.in_force.text
+        if changed:
+            self.in_force = self.in_force.changed_to(text, self._read, rest)
+            self._tell_wrong_lines()
+        self._stamp = stamp
+        return changed
+
+    def _at_leisure(self, rest: Rest) -> bool:
+        """Read the whole, of which a part was read at once."""
+
+        def unless_overtaken() -> None:
+            rest()
+            if self._look() != self._stamp:
+                raise Overtaken
+
+        self.in_force = ListText(before=Index(self.in_force.text, self._read, unless_overtaken))
+        return True
+
+    def _tell_wrong_lines(self) -> None:
+        """Tell of lines that don't count; of a part that was read at once, of those in it alone."""
+        text = self.in_force
+        index = text.fresh or text.before
+        skipped = text.before.number(text.start) - 1 if text.fresh else 0
+        for wrong in index.wrong[:_TOLD]:
+            self._warn(f"{self.place}:{skipped + wrong.number}: {clean(wrong.what)}; {clean(wrong.remedy)}")
+        if (more := index.wrong_lines - _TOLD) > 0:
+            self._warn(f"{self.place}: {more} more such lines; milter64 check-config tells them")
+
+
+def read_list(path: Path, *, ours: bool = False) -> bytes:
+    """Return what is in a list's file; one that is `ours` may be absent, and is no symbolic link.
+
+    Raises:
+        OSError: it can't be read, or is too large.
+    """
+    try:
+        text = regular_file.read(path, OCTETS, follow=not ours).removeprefix(_BOM)
+    except FileNotFoundError:
+        if ours:
+            return b""
+        raise
+    if text.count(b"\n") > LINES:
+        raise OSError(0, f"more than {LINES} lines")
+    return text
+
+
+def _go_on() -> None:
+    """Don't rest."""

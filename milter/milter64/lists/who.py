@@ -1,0 +1,101 @@
+"""Whom an entry names: the grammar of WHO, the same in files, in the configuration and on the command line.
+
+- `192.0.2.0/24`, `2001:db8::/32`, `192.0.2.1`: the addresses in a network
+- `partner.example`, `.partner.example`: hosts of that name or one below, by confirmed reverse DNS
+- `@partner.example`: senders at that domain, by SPF pass; `@.partner.example`: at those below too
+- `user@partner.example`: a sender, by SPF pass
+- `to:user@here.example`, `to:@here.example`, `to:@.here.example`: recipients
+"""
+
+import re
+
+from milter64.address.networks import pack, unpack
+from milter64.lists.keys import network_key
+from milter64.lists.mistakes import Mistake, Mistakes
+from milter64.mail import sender_and_recipient
+from milter64.mail.frozen_dataclass import frozen
+from milter64.mail.idna_domain import ascii_domain
+from milter64.mail.session import split
+
+
+@frozen
+class Who:
+    """Whom an entry names; `kind` is one of `listed.KINDS`, `key` is the same however it is written.
+
+    `shape` has the octets of a network's address and the length of its prefix.
+    """
+
+    kind: str
+    key: bytes
+    shape: tuple[int, int] = (0, 0)
+
+
+_TO = "to:"
+_NAME = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_-]{1,63}\.)*(?![0-9]+\Z)[a-z0-9_-]{1,63}")
+_NUMBERS = re.compile(r"[0-9.*-]+(?:/.*)?")
+_LENGTH = re.compile(r"[0-9]{1,3}")
+
+
+def parse(text: str, mistakes: Mistakes) -> Who:
+    """Read WHO.
+
+    Raises:
+        Mistake: it is none, or can't be meant.
+    """
+    if text.startswith(_TO):
+        return Who(kind="recipient", key=f"{_TO}{_mailbox(text.removeprefix(_TO), text)}".encode())
+    if text.startswith("@"):
+        domain = _mailbox(text, text)
+        mistakes.domain(domain.lstrip("@."))
+        return Who(kind="domain", key=domain.encode())
+    if "@" in text:
+        mistakes.sender()
+        return Who(kind="sender", key=_mailbox(text, text).encode())
+    if ":" in text or "/" in text or _NUMBERS.fullmatch(text):
+        packed, length = _network(text)
+        mistakes.network(packed, length)
+        return Who(kind="network", key=network_key(packed, length), shape=(len(packed), length))
+    name = _domain(text.removeprefix("."), text)
+    mistakes.name(name)
+    return Who(kind="name", key=f".{name}".encode())
+
+
+def _network(text: str) -> tuple[bytes, int]:
+    address, slash, written = text.partition("/")
+    try:
+        packed = pack(address)
+    except ValueError:
+        raise Mistake(f"{text} is no network", "write 192.0.2.0/24, 2001:db8::/32 or a single address") from None
+    bits = len(packed) * 8
+    length = bits
+    if slash and (not _LENGTH.fullmatch(written) or (length := int(written)) > bits):
+        raise Mistake(f"{text} has no prefix length of 0 to {bits}", f"write such as {address}/{bits}")
+    number = int.from_bytes(packed)
+    if number & (1 << bits - length) - 1:
+        first = unpack((number >> bits - length << bits - length).to_bytes(len(packed)))
+        raise Mistake(
+            f"{text} has bits set behind its length", f"write {first}/{length}, or {address} for this one alone"
+        )
+    return packed, length
+
+
+def _domain(text: str, whole: str) -> str:
+    name = ascii_domain(text)
+    if not _NAME.fullmatch(name):
+        example = (
+            f"write .{text.lstrip('*.')}" if text.startswith("*.") else "write a name such as mail.partner.example"
+        )
+        raise Mistake(f"{whole} is no name of a host or a domain", example)
+    return name
+
+
+def _mailbox(text: str, whole: str) -> str:
+    """Return a mailbox or the domain of one as it is compared: in lower case."""
+    if text.startswith("@"):
+        below = "." if text.startswith("@.") else ""
+        return f"@{below}{_domain(text[1 + len(below) :], whole)}"
+    mailbox = sender_and_recipient.read(f"<{text}>".encode(errors="surrogatepass"), None)
+    if not mailbox or "@" not in mailbox:
+        raise Mistake(f"{whole} is no address", "write user@partner.example, or @partner.example for a whole domain")
+    local, domain = split(mailbox)
+    return f"{local.lower()}@{_domain(domain, whole)}"

@@ -1,0 +1,88 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from milter64.lists.entry import LONGEST, Entry, moment, read_line, shown_time
+from milter64.lists.mistakes import Mistake, Mistakes
+
+MISTAKES = Mistakes()
+
+
+def read(line: str | bytes, *, blocks: bool = False) -> Entry | None:
+    return read_line(line.encode() if isinstance(line, str) else line, MISTAKES, blocks=blocks)
+
+
+@pytest.mark.parametrize(
+    ("line", "written", "spares", "until", "because"),
+    [
+        ("192.0.2.0/24", "192.0.2.0/24", "", None, ""),
+        ("  192.0.2.0/24\r", "192.0.2.0/24", "", None, ""),
+        ("192.0.2.0/24 # ticket 12, by joe", "192.0.2.0/24", "", None, "ticket 12, by joe"),
+        ("192.0.2.0/24\t#ticket #12", "192.0.2.0/24", "", None, "ticket #12"),
+        ("@partner.example spares=all", "@partner.example", "all", None, ""),
+        ("a.example until=1970-01-02 spares=spf # für sie", "a.example", "spf", 86400, "für sie"),
+        ("a.example until=1970-01-01T01:00+01:00", "a.example", "", 0, ""),
+        ("a.example until=1970-01-01T00:01:01Z", "a.example", "", 61, ""),
+        ("a#b@partner.example", "a#b@partner.example", "", None, ""),
+    ],
+)
+def test_a_line_is_read(line: str, written: str, spares: str, until: float | None, because: str) -> None:
+    entry = read(line)
+    assert entry
+    assert (entry.written, entry.spares, entry.until, entry.because) == (written, spares, until, because)
+
+
+@pytest.mark.parametrize("line", ["", "  ", "\r", "# 192.0.2.0/24", " \t# spares"])
+def test_a_line_may_have_none(line: str) -> None:
+    assert read(line) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("192.0.2.0/24 ticket 12", "12 is not understood"),
+        ("192.0.2.0/24 spare=all", "spare is not understood"),
+        ("192.0.2.0/24 spares=everything", "everything can't be spared"),
+        ("192.0.2.0/24 spares=", "nothing can't be spared"),
+        ("192.0.2.0/24 until=tomorrow", "tomorrow is no time"),
+        ("192.0.2.0/24 until=2027-02-30", "2027-02-30 is no time"),
+        ("192.0.2.0/24 until=2027-01-31T12:00", "2027-01-31T12:00 is no time"),
+        ("192.0.2.0/24 until=20270131", "20270131 is no time"),
+        ("192.0.2.0/24 until=", "nothing is no time"),
+        ("192.0.2.0/24#ticket", "has no prefix length"),
+        ("192.0.2.0/24 # a\x1b[2Jb", "holds the character U\\+001B"),
+        ("192.0.2.0/24\u200b", "holds the character U\\+200B"),
+        (b"192.0.2.0/24 # f\xfcr", "byte 0xfc is not UTF-8"),
+        ("192.0.2.0/24 #" + "x" * LONGEST, "more than 1000 octets"),
+    ],
+)
+def test_a_line_may_be_wrong(line: str | bytes, what: str) -> None:
+    with pytest.raises(Mistake, match=what) as refusal:
+        read(line)
+    assert refusal.value.remedy
+
+
+def test_who_is_blocked_is_spared_nothing() -> None:
+    with pytest.raises(Mistake, match="who is blocked is spared nothing"):
+        read("192.0.2.0/24 spares=all", blocks=True)
+
+
+@given(
+    st.sampled_from(["192.0.2.0/24", "@partner.example", "to:you@here.example"]),
+    st.sampled_from(["", " spares=spf"]),
+    st.none() | st.integers(0, 253402300799),
+    st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_categories=["C", "Z"]), max_size=30),
+)
+def test_an_entry_is_what_its_line_is_read_as(who: str, spares: str, until: int | None, because: str) -> None:
+    line = f"{who}{spares}{'' if until is None else f' until={shown_time(until)}'}{f' # {because}' if because else ''}"
+    entry = read(line)
+    assert entry
+    assert (entry.line, entry.until) == (line, until)
+    assert read(entry.line) == entry
+
+
+def test_an_entry_counts_until_the_second_in_which_it_runs_out() -> None:
+    entry = read("192.0.2.0/24 until=2027-01-31T12:00Z")
+    assert entry
+    end = moment("2027-01-31T12:00:00Z")
+    assert [entry.counts(end - 0.001), entry.counts(end), entry.counts(end + 1)] == [True, False, False]

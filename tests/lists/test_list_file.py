@@ -1,0 +1,200 @@
+"""Files count as soon as they change, and what is wrong with them is told once."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from milter64.lists import list_file
+from milter64.lists.admin_lists import AdminLists
+from milter64.lists.index import reader
+from milter64.lists.list_file import ListFile, Overtaken
+from milter64.lists.listed import Listed
+from milter64.lists.mistakes import Mistakes
+from rig.envelopes import envelope
+from rig.process import until
+
+READ = reader(Mistakes(), blocks=True)
+LONG = "".join(f"n{number}.example.org # {'x' * 40}\n" for number in range(2000))
+
+
+class Watched:
+    """A file in a list, and what was warned of."""
+
+    def __init__(self, path: Path, *, ours: bool = False) -> None:
+        self.warned: list[str] = []
+        self.path = path
+        self.file = ListFile(path, READ, self.warned.append, ours=ours)
+
+    @property
+    def names(self) -> str:
+        """All that counts of these."""
+        return " ".join(name for name in ("a", "b", "c") if self.file.in_force.find(f".{name}.example.org".encode()))
+
+    def look(self) -> str:
+        self.file.look(lambda: None)
+        return self.names
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "block"
+    path.write_text("a.example.org\n")
+    return path
+
+
+def test_what_is_in_a_file_counts_at_once_and_what_has_changed_when_two_looks_have_found_it_the_same(
+    path: Path,
+) -> None:
+    listed = Watched(path)
+    assert listed.names == "a"
+    path.write_text("b.example.org\n")
+    assert [listed.look(), listed.look()] == ["a", "b"]
+    fresh = path.with_name("fresh")
+    fresh.write_text("c.example.org\n")
+    fresh.replace(path)
+    assert [listed.look(), listed.look(), listed.look()] == ["b", "c", "c"]
+    assert listed.warned == []
+
+
+def test_a_file_that_is_being_written_counts_when_it_rests(path: Path) -> None:
+    listed = Watched(path)
+    for text in ("b", "b.exam", "b.example.org\nc.example.org"):
+        path.write_text(text)
+        assert listed.look() == "a"
+    assert listed.look() == "b c"
+
+
+@pytest.mark.parametrize(("seconds_ago", "reads_again"), [(0, True), (2, False)])
+def test_a_file_that_was_changed_a_moment_before_it_was_read_is_read_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch, *, seconds_ago: int, reads_again: bool
+) -> None:
+    changed = time.time_ns() - seconds_ago * 10**9
+    monkeypatch.setattr(ListFile, "_look", lambda _self: (1, 1, 1, changed, changed))  # within one tick of the clock
+    listed = Watched(path)
+    path.write_text("b.example.org\n")
+    assert listed.look() == ("b" if reads_again else "a")
+    path.write_text("c.example.org\n")
+    assert listed.look() == ("b" if reads_again else "a")
+
+
+def test_a_file_that_is_gone_or_cant_be_read_keeps_what_counted_and_is_told_of_once(path: Path) -> None:
+    listed = Watched(path)
+    path.unlink()
+    assert [listed.look() for _ in range(5)] == ["a"] * 5
+    path.mkdir()
+    assert [listed.look() for _ in range(5)] == ["a"] * 5
+    path.rmdir()
+    path.write_text("b.example.org\n")
+    assert [listed.look(), listed.look()] == ["a", "b"]
+    assert listed.warned == [
+        f"{path}: No such file or directory: what counted before counts on",
+        f"{path}: Is a directory: what counted before counts on",
+    ]
+
+
+def test_a_pipe_keeps_nobody_waiting_and_a_giant_is_not_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_file, "LINES", 2)
+    monkeypatch.setattr(list_file, "OCTETS", 60)
+    listed = Watched(path)
+    path.unlink()
+    os.mkfifo(path)
+    assert [listed.look() for _ in range(3)][-1] == "a"
+    path.unlink()
+    path.write_text("b.example.org\n" * 3)
+    assert [listed.look() for _ in range(3)][-1] == "a"
+    path.write_text("b.example.org\n" * 5)
+    assert [listed.look() for _ in range(3)][-1] == "a"
+    assert [warning.removeprefix(f"{path}: ") for warning in listed.warned] == [
+        "no regular file: what counted before counts on",
+        "more than 2 lines: what counted before counts on",
+        "more than 60 bytes: what counted before counts on",
+    ]
+
+
+def test_a_file_of_ours_may_be_absent_and_is_no_link(path: Path) -> None:
+    listed = Watched(path, ours=True)
+    path.unlink()
+    assert [listed.look(), listed.look()] == ["a", ""]
+    path.with_name("theirs").write_text("b.example.org\n")
+    path.symlink_to("theirs")
+    assert [listed.look(), listed.look()] == ["", ""]
+    assert listed.warned == [f"{path}: Too many levels of symbolic links: what counted before counts on"]
+
+
+def test_a_wrong_line_is_left_out_and_told_of_and_the_rest_counts(path: Path) -> None:
+    path.write_text("\ufeffa.example.org\r\n.com\n\nb.example.org\nc.example.org c\n")
+    listed = Watched(path)
+    assert listed.names == "a b"
+    assert listed.warned == [
+        f"{path}:2: below com anybody may have a name; write a name of theirs, such as partner.com",
+        f"{path}:5: c is not understood; put a # before a comment",
+    ]
+    path.write_text("wrong\n" * 30 + "c.example.org")
+    assert [listed.look(), listed.look()] == ["a b", "c"]
+    assert listed.warned[-1] == f"{path}: 20 more such lines; milter64 check-config tells them"
+    assert len(listed.warned) == 13
+
+
+def test_of_a_long_file_what_is_new_counts_first_and_the_whole_is_read_at_leisure(path: Path) -> None:
+    path.write_text(f"a.example.org\n{LONG}")
+    listed = Watched(path)
+    path.write_text(f"a.example.org\n{LONG}wrong\nb.example.org\n")
+    assert [listed.look(), listed.look()] == ["a", "a b"]
+    assert listed.file.in_force.fresh
+    assert listed.warned == [
+        f"{path}:2002: below wrong anybody may have a name; write a name of theirs, such as partner.wrong"
+    ]
+    assert listed.look() == "a b"
+    assert not listed.file.in_force.fresh
+    assert len(listed.warned) == 1
+
+
+def test_who_reads_at_leisure_is_overtaken_by_a_change(path: Path) -> None:
+    path.write_text(LONG)
+    listed = Watched(path)
+    path.write_text(f"{LONG}b.example.org\n")
+    assert [listed.look(), listed.look()] == ["", "b"]
+
+    def change() -> None:
+        path.write_text(f"{LONG}c.example.org\n")
+
+    assert not listed.file.look(change)
+    assert listed.names == "b"
+    assert [listed.look(), listed.look()] == ["b", "c"]
+
+
+def test_who_stops_in_the_middle_leaves_what_counted(path: Path) -> None:
+    listed = Watched(path)
+    path.write_text("b.example.org\n" * 1000)
+    listed.look()
+
+    def stop() -> None:
+        raise Overtaken
+
+    assert not listed.file.look(stop)
+    assert listed.names == "a"
+    assert listed.look() == "b"
+
+
+def of(lists: AdminLists) -> Listed:
+    return lists.of_sender(envelope("192.31.196.10", "mail.example", "joe@partner.example"), {})
+
+
+def test_files_are_watched_and_entries_run_out_and_the_edition_tells(path: Path) -> None:
+    faults: list[str] = []
+    now = [0.0]
+    listed = Watched(path)
+    lists = AdminLists([listed.file], [], clock=lambda: now[0])
+    with lists.watching(lambda: faults.append("fault")):
+        edition = lists.edition
+        path.write_text("192.31.196.10 until=1970-01-01T00:01:40Z # for now\n")
+        until(lambda: of(lists).findings, "a network to be listed")
+        assert of(lists).findings[0].facts == (("aside", f"for now, {path}:1"),)
+        assert lists.edition > edition
+        edition = lists.edition
+        now[0] = 100.0
+        until(lambda: lists.edition > edition, "an entry to run out")
+        assert of(lists) == Listed()
+    assert faults == []
