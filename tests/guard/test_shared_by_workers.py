@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,26 +11,10 @@ from milter64.guard.masking_gateway import MANY
 from milter64.guard.shared_by_workers import HOUR, SharedNotes
 from rig.direct import Message
 from rig.dnsserver import DnsServer
+from rig.forked import forked
 from rig.lab import Lab
 from rig.service import Milter64
 from rig.watched import Watched
-
-
-def forked(number: int, work: Callable[[], bytes]) -> list[bytes]:
-    """Return what so many processes make of `work` at the same time."""
-    ends = []
-    for _ in range(number):
-        out, into = os.pipe()
-        if not os.fork():
-            os.write(into, work())
-            os._exit(0)
-        os.close(into)
-        ends.append(out)
-    found = [os.read(end, 100) for end in ends]
-    for end in ends:
-        os.close(end)
-        os.wait()
-    return found
 
 
 def test_of_several_processes_one_says_a_line() -> None:

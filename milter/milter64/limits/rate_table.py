@@ -1,0 +1,181 @@
+"""Counters of how much each network has taken lately, in memory that forked workers share.
+
+A counter is a moment, as GCRA, the generic cell rate algorithm, has it (ITU-T I.371 annex A): when all that was taken
+will be made up for. What is taken puts it off by an interval, and it may lie no more than a period ahead; so "60/1h"
+allows 60 at once, and then one a minute.
+
+Strangers choose how many counters there are, so the table has room for so many and no more. Nobody can tell which part
+of it a network's counters are in, and there its neighbours do most of the crowding: see `RateTable.segment`. Where room
+is lacking, the limit gives way that has most counters there, and of its counters the one that is nearest to running
+out. So those who have taken much are not forgotten for many who have taken little, nor a wide network for all the
+narrow ones in it.
+
+The table outlives reloads, and is used by those with other limits than before: a counter's interval stands beside it.
+"""
+
+import fcntl
+import mmap
+import os
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from math import ceil
+from threading import Lock
+
+from milter64.mail.frozen_dataclass import frozen
+
+_WAYS = 16
+"""Counters in a set. Where a counter may be is one set; all of its names, then all moments, then all intervals."""
+_WORD = 8
+_COLUMN = _WAYS * _WORD
+_SET = 3 * _COLUMN
+_SEGMENT = 32 * 1024
+"""Octets. The first one of the table has the number of counters in each of the others."""
+_SETS = _SEGMENT // _SET
+_ROOM = 16 * 2**20
+_KEY = 16
+_SLACK = 0.001
+"""The part of an interval by which a moment may be wrong: a period isn't quite so many intervals to a computer."""
+_PAUSES = [0.0001 * 2**n for n in range(10)]
+"""Seconds between tries to lock a segment, a tenth of a second in all."""
+
+
+def _uptime() -> float:
+    """Return seconds by a clock that nobody can step."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@frozen
+class Counter:
+    """A counter, and the limit that is to be kept by it: one each `interval`, or a `period`'s worth at once.
+
+    `limit` is the limit's number, below 255; `name` and `begins` are what `RateTable.place` says. `takes` is False for
+    a counter that is only looked at.
+    """
+
+    limit: int
+    name: bytes
+    begins: int
+    interval: float
+    period: float
+    takes: bool = True
+
+
+class RateTable:
+    """The counters. Every thread of every process that was forked since may call everything."""
+
+    def __init__(self, room: int = _ROOM, clock: Callable[[], float] = _uptime) -> None:
+        """Begin with none, and never take more than `room`, in octets.
+
+        Raises:
+            OSError: the system has no room for them.
+        """
+        self._clock = clock
+        self._key = os.urandom(_KEY)
+        self._file = os.memfd_create("rates")
+        weakref.finalize(self, os.close, self._file)
+        os.ftruncate(self._file, room)  # what was never written takes no memory
+        self._octets = mmap.mmap(self._file, room)
+        self._moments = memoryview(self._octets).cast("d")
+        self._segments = room // _SEGMENT - 1
+        self._in_use = memoryview(self._octets)[: 4 * (1 + self._segments)].cast("I")
+        self._lock = Lock()  # a lock on a file is the process's, not the thread's
+
+    def segment(self, block: bytes) -> int:
+        """Return the segment that is for a block of addresses, and for some others."""
+        return 1 + int.from_bytes(self._digest(block)) % self._segments
+
+    def place(self, segment: int, limit: int, network: bytes) -> tuple[bytes, int]:
+        """Return the name of a network's counter for a limit, and where its set begins."""
+        digest = self._digest(network)
+        return bytes((1 + limit,)) + digest[1:], segment * _SEGMENT + int.from_bytes(digest) % _SETS * _SET
+
+    def take(self, counters: Sequence[Counter]) -> tuple[Counter, int] | None:
+        """Count one more by all counters, which are of one segment.
+
+        If any of them is used up, count nothing, and return the one that must be waited for longest, with the seconds,
+        which are never 0.
+        """
+        segment = counters[0].begins // _SEGMENT
+        with self._lock:
+            if not self._locked(segment):
+                return None  # a limit is no reason to keep anybody waiting
+            try:
+                return self._take(counters, segment)
+            finally:
+                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, segment)
+
+    @property
+    def bound(self) -> tuple[int, int]:
+        """How many counters there are, with those that have run out and not given way yet, and how many may be."""
+        return sum(self._in_use), self._segments * _SETS * _WAYS
+
+    def _digest(self, text: bytes) -> bytes:
+        return blake2b(text, key=self._key, digest_size=_WORD).digest()
+
+    def _locked(self, segment: int) -> bool:
+        """Lock a segment, unless somebody keeps it for long, such as a process that was stopped."""
+        for pause in _PAUSES:
+            try:
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, segment)
+            except OSError:
+                time.sleep(pause)
+            else:
+                return True
+        return False
+
+    def _take(self, counters: Sequence[Counter], segment: int) -> tuple[Counter, int] | None:
+        now = self._clock()
+        moments, worst, longest = self._moments, None, 0.0
+        found: list[tuple[Counter, int, float]] = []
+        lacking: list[tuple[Counter, float]] = []
+        for counter in counters:
+            place, moment = self._find(counter), now
+            if place and (until := moments[place]) > now:
+                moment = until
+                if (before := moments[place + _WAYS]) != counter.interval:
+                    moment = now + (until - now) / before * counter.interval
+                moment = min(moment, now + counter.period)  # as much as anybody can have taken
+            moment += counter.interval
+            wait = moment - now - counter.period
+            if wait > counter.interval * _SLACK and wait > longest:
+                worst, longest = counter, wait
+            if counter.takes:
+                found.append((counter, place, moment)) if place else lacking.append((counter, moment))
+        if worst:
+            return worst, max(1, ceil(longest))
+        for counter, place, moment in found:
+            self._write(counter, place, moment)
+        for counter, moment in lacking:  # only now, as one of those found may have to give way
+            self._write(counter, self._make_room(counter, segment, now), moment)
+        return None
+
+    def _find(self, counter: Counter) -> int:
+        """Return where a counter's moment is, 0 if it has none."""
+        first, end = counter.begins, counter.begins + _COLUMN
+        at = self._octets.find(counter.name, first, end)
+        while at >= 0 and at % _WORD:  # the end of one name, and the beginning of the next
+            at = self._octets.find(counter.name, at + 1, end)
+        return (at + _COLUMN) // _WORD if at >= 0 else 0
+
+    def _make_room(self, counter: Counter, segment: int, now: float) -> int:
+        """Return where there is room for a counter's moment, after giving it the counter's name."""
+        first = (counter.begins + _COLUMN) // _WORD
+        moments = self._moments[first : first + _WAYS].tolist()
+        if min(moments) > now:
+            limits = self._octets[counter.begins : counter.begins + _COLUMN : _WORD]
+            most = max(limits, key=limits.count)
+            way = min((way for way in range(_WAYS) if limits[way] == most), key=moments.__getitem__)
+        else:
+            way = moments.index(min(moments))
+        name = counter.begins + way * _WORD
+        self._in_use[segment] += not self._octets[name]
+        self._moments[first + way] = 0.0  # one who is killed from here on leaves a counter that has run out
+        self._octets[name : name + _WORD] = counter.name
+        return first + way
+
+    def _write(self, counter: Counter, place: int, moment: float) -> None:
+        """Put a counter's moment off; who is killed over it has counted for nothing."""
+        self._moments[place + _WAYS] = counter.interval
+        self._moments[place] = moment

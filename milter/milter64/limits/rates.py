@@ -1,0 +1,147 @@
+"""How many sessions, recipients and refused recipients each network may have in a time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+from milter64.address.client import Client
+from milter64.limits.rate_table import Counter, RateTable
+from milter64.mail.finding import Finding
+from milter64.mail.frozen_dataclass import frozen
+
+RATE = "rate"
+"""The check of findings that a limit is used up."""
+SESSIONS, RECIPIENTS, REFUSED = KINDS = ("sessions", "recipients", "refused_recipients")
+LEVELS: Mapping[str, tuple[int, int]] = {
+    "ipv4/32": (4, 32),
+    "ipv4/24": (4, 24),
+    "ipv6/128": (16, 128),
+    "ipv6/64": (16, 64),
+    "ipv6/56": (16, 56),
+    "ipv6/48": (16, 48),
+    "ipv6/32": (16, 32),
+}
+"""The networks that a client may be counted by, each with the octets of an address, and the prefix length.
+
+A limit's number is its kind's and its level's place: counters go by it that outlive reloads.
+"""
+_BLOCKS = {4: 2, 16: 4}
+"""Octets of the block of addresses, a /16 or /32, whose counters are together, by the octets of an address."""
+_CLIENTS = 1024
+"""Clients whose counters' places are kept ready: those that come often."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """So many in so many seconds; all of them may come at once."""
+
+    count: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The table [rate]: how much a network may have, by level."""
+
+    sessions: Mapping[str, Rate] = field(default_factory=dict)
+    recipients: Mapping[str, Rate] = field(default_factory=dict)
+    refused_recipients: Mapping[str, Rate] = field(default_factory=dict)
+
+    @property
+    def limits(self) -> Mapping[str, Mapping[str, Rate]]:
+        """The limits of each kind."""
+        return {SESSIONS: self.sessions, RECIPIENTS: self.recipients, REFUSED: self.refused_recipients}
+
+    def __bool__(self) -> bool:
+        return any(self.limits.values())
+
+
+@frozen
+class _Counters:
+    """What a session counts by, what a recipient does, and one who is refused."""
+
+    session: Sequence[Counter]
+    recipient: Sequence[Counter]
+    refused: Sequence[Counter]
+
+
+class Rates:
+    """The limits, kept by all processes that share a table; thread-safe."""
+
+    def __init__(self, settings: Settings, table: RateTable) -> None:
+        self._limits = settings.limits
+        self._table = table
+        self._counters = lru_cache(_CLIENTS)(self._made)
+
+    @property
+    def bound(self) -> tuple[int, int]:
+        """How many counters there are in the table, and how many may be."""
+        return self._table.bound
+
+    def session(self, client: Client) -> Finding | None:
+        """Count a session, or return that it is one too many."""
+        return self._take(client, self._counters(*_counted(client)).session)
+
+    def recipient(self, client: Client) -> Finding | None:
+        """Count a recipient, or return that it is one too many, or that too many were refused."""
+        return self._take(client, self._counters(*_counted(client)).recipient)
+
+    def refused(self, client: Client) -> None:
+        """Count a recipient that was refused for good."""
+        self._take(client, self._counters(*_counted(client)).refused)
+
+    def _take(self, client: Client, counters: Sequence[Counter]) -> Finding | None:
+        if not counters or not (used_up := self._table.take(counters)):
+            return None
+        counter, seconds = used_up
+        kind, level = divmod(counter.limit, len(LEVELS))
+        return _excess(client, KINDS[kind], list(LEVELS)[level], seconds)
+
+    def _made(self, packed: bytes, levels: Sequence[str]) -> _Counters:
+        block = packed[: _BLOCKS[len(packed)]] if len(levels) > 1 else packed
+        segment = self._table.segment(block)
+
+        def counters(kind: int) -> list[Counter]:
+            rates = self._limits[KINDS[kind]]
+            return [self._counter(segment, kind, level, packed, rates[level]) for level in levels if level in rates]
+
+        session, recipient, refused = map(counters, range(len(KINDS)))
+        looked_at = [replace(counter, takes=False) for counter in refused]
+        return _Counters(session=session, recipient=[*recipient, *looked_at], refused=refused)
+
+    def _counter(self, segment: int, kind: int, level: str, packed: bytes, rate: Rate) -> Counter:
+        limit = kind * len(LEVELS) + list(LEVELS).index(level)
+        _, length = LEVELS[level]
+        name, begins = self._table.place(segment, limit, packed[: length // 8])
+        interval = rate.seconds / rate.count
+        return Counter(limit=limit, name=name, begins=begins, interval=interval, period=rate.seconds)
+
+
+def levels(client: Client) -> Sequence[str]:
+    """Return the levels that a client counts by: those of its family, the narrowest first.
+
+    Where the address isn't the client's own, it is that level alone, as others' may be beside it; without an address
+    there is none.
+    """
+    return _counted(client)[1]
+
+
+def _counted(client: Client) -> tuple[bytes, Sequence[str]]:
+    """Return the address that a client counts by, and the levels."""
+    if client.origin.identifies:
+        return client.packed, _BY_OCTETS[len(client.packed)]
+    return client.wire_packed, _BY_OCTETS[len(client.wire_packed)][:1]
+
+
+_BY_OCTETS: Mapping[int, Sequence[str]] = {
+    octets: tuple(level for level, (size, _) in LEVELS.items() if size == octets) for octets in (0, 4, 16)
+}
+
+
+def _excess(client: Client, kind: str, level: str, seconds: int) -> Finding:
+    """Return that a limit is used up."""
+    _, length = LEVELS[level]
+    network = client.network(length, length)
+    reason = f"too many {kind.replace('_', ' ')} from {network}"
+    facts = (("seconds", str(seconds)), ("network", network))
+    return Finding(check=RATE, property=kind, result=level, reason=reason, facts=facts)
