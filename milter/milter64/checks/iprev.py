@@ -71,9 +71,12 @@ def _finding(result: str, reason: str, *facts: tuple[str, str]) -> Finding:
 
 def reverse_name(packed: bytes) -> str:
     """Return the owner of the PTR records of an address of 4 or 16 bytes (RFC 1035 3.5, RFC 3596 2.5)."""
-    if len(packed) == 4:  # noqa: PLR2004  an IPv4 address's length
-        return ".".join(map(str, reversed(packed))) + ".in-addr.arpa"
-    return ".".join(reversed(packed.hex())) + ".ip6.arpa"
+    return f"{reversed_text(packed)}.{'in-addr' if len(packed) == 4 else 'ip6'}.arpa"  # noqa: PLR2004  an IPv4 address
+
+
+def reversed_text(packed: bytes) -> str:
+    """Return the labels of an address in a name: its numbers, or its nibbles, the last first."""
+    return ".".join(map(str, reversed(packed)) if len(packed) == 4 else reversed(packed.hex()))  # noqa: PLR2004  as above
 
 
 def address_type(packed: bytes) -> str:

@@ -105,8 +105,8 @@ class Lookup:
         self._told = 0
         self.out_of_means = False
 
-    def ask(self, name: str, rdtype: str, until: float | None = None) -> Answer:
-        """Return what DNS says about a name.
+    def ask(self, name: str, rdtype: str, until: float | None = None, shown: str = "") -> Answer:
+        """Return what DNS says about a name; in `questions` it is called `shown`, if there is a secret in it.
 
         Raises:
             Unanswered: there is no usable answer before the deadline, or before `until` if that is earlier.
@@ -121,15 +121,17 @@ class Lookup:
             raise
         finally:
             seconds = time.monotonic() - began
-            told = self._cut(answer) if answer else None
-            self.questions.append(Question(name=name, rdtype=rdtype, answer=told, error=error, seconds=seconds))
+            told = self._cut(answer, shown) if answer else None
+            called = shown or name
+            self.questions.append(Question(name=called, rdtype=rdtype, answer=told, error=error, seconds=seconds))
         self.ttl = answer.ttl if self.ttl is None else min(self.ttl, answer.ttl)
         return answer
 
-    def _cut(self, answer: Answer) -> Answer:
-        """Return an answer as it is told of."""
+    def _cut(self, answer: Answer, shown: str) -> Answer:
+        """Return an answer as it is told of, to a question that is `shown` as another."""
         self._told += sum([len(value) if isinstance(value, bytes) else _OTHER for value in answer.values])
-        return answer if self._told <= _MOST_TOLD else replace(answer, values=())
+        values = answer.values if self._told <= _MOST_TOLD else ()
+        return replace(answer, name=shown or answer.name, values=values)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,0 +1,139 @@
+"""DNS lists (RFC 5782): does one of them list the client, or a domain that he has named?
+
+An IPv4 client is asked about by his decoded address, whatever his address on the wire: the lists know nothing of
+translators. A list that can't be believed, or that doesn't answer, counts for nothing.
+"""
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from milter64.checks.all_checks import Check
+from milter64.checks.dns_list_health import Health, Nameservice, Trouble, unanswered
+from milter64.checks.dns_list_kinds import IPV4, IPV6, NAMES, Kind
+from milter64.checks.dns_list_settings import About, Settings, wrong_answer
+from milter64.checks.iprev import iprev, reversed_text
+from milter64.dns.nameservers import Unanswered
+from milter64.dns.resolver import Lookup
+from milter64.mail.clean_text import clean
+from milter64.mail.finding import Finding, Key
+from milter64.mail.frozen_dataclass import frozen
+from milter64.mail.idna_domain import ascii_domain
+from milter64.mail.session import Envelope, split
+
+Report = Callable[[str, str], None]
+"""Told a list's name, and why it counts for nothing or, when it counts again, ""."""
+
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+(?![0-9]+\Z){_LABEL}")
+"""A name of several labels, which an address is not (RFC 5321 4.1.2)."""
+_LONGEST = 253
+"""Characters of a name in DNS."""
+
+
+def checks(lists: Sequence[Settings], resolver: Nameservice, timeout: float, report: Report) -> Mapping[Key, Check]:
+    """Return the checks of some lists, by the question that each of them answers.
+
+    `resolver` and `timeout` are as for `Health`.
+    """
+    made: dict[Key, Check] = {}
+    for each in lists:
+        assert each.zone
+        zone = each.zone.text
+
+        def health(kind: Kind, each: Settings = each, zone: str = zone) -> Health:
+            def say(why: str) -> None:
+                report(each.shown, f"{kind.name}: {why}" if why else "")
+
+            return Health(zone, kind, resolver, timeout, say)
+
+        healths = {kind: health(kind) for kind in (IPV4, IPV6, NAMES)}
+        made |= {each.key(about): _Check(each, about, healths, timeout) for about in each.about}
+    return made
+
+
+@frozen
+class _Subject:
+    """What a list is asked about, as a text and as it stands in a name, and what it must have entries of."""
+
+    text: str
+    label: str
+    kind: Kind
+
+
+class _Check:
+    """One list, asked about one thing."""
+
+    def __init__(self, settings: Settings, about: About, healths: Mapping[Kind, Health], timeout: float) -> None:
+        assert settings.zone
+        self._settings = settings
+        self._zone = settings.zone.text
+        self._about: About = about
+        self._healths = healths
+        self._timeout = timeout
+
+    def __call__(self, envelope: Envelope, lookup: Lookup) -> Finding:
+        """Return `listed`, or `pass` where the list accepts, `none`, `temperror` or `permerror`.
+
+        Facts: the A records that count as "answer" each; as "text" what those are told who are refused.
+        """
+        subject = self._subject(envelope, lookup)
+        if isinstance(subject, Trouble):
+            return self._finding(subject.result, subject.reason)
+        until = time.monotonic() + self._timeout
+        values = self._values(subject, lookup, until)
+        if isinstance(values, Trouble):
+            # It may be mended at any time, and asks for no question to know.
+            lookup.ttl = 0
+            return self._finding(values.result, values.reason)
+        shown = f"{self._settings.shown} {{}} {subject.text}"
+        if not values:
+            return self._finding("none", shown.format("does not list"))
+        facts = [("answer", value) for value in values]
+        if self._settings.text:
+            facts.append(("text", clean(self._settings.text.replace("{address}", subject.text))))
+        return self._finding(self._settings.positive, shown.format("lists"), *facts)
+
+    def _values(self, subject: _Subject, lookup: Lookup, until: float) -> tuple[str, ...] | Trouble:
+        """Return the A records that count, none where the list has nothing."""
+        name, health = f"{subject.label}.{self._zone}", self._healths[subject.kind]
+        if len(name) > _LONGEST:
+            return ()
+        if trouble := health.admit(min(until, lookup.deadline)):
+            return trouble
+        try:
+            values = lookup.ask(name, "A", until, f"{subject.label}.{self._settings.shown}").values
+        except Unanswered as error:
+            return health.failed(error) if until <= lookup.deadline else unanswered(error)
+        health.answered()
+        if why := wrong_answer(values):
+            return health.condemn(why)
+        counting = self._settings.counting(values)
+        return (counting and health.confirm(min(until, lookup.deadline))) or counting
+
+    def _subject(self, envelope: Envelope, lookup: Lookup) -> _Subject | Trouble:
+        client = envelope.session.client
+        match self._about:
+            case "client":
+                kind = IPV4 if len(client.packed) == 4 else IPV6  # noqa: PLR2004  an IPv4 address's length
+                return _Subject(text=client.address, label=reversed_text(client.packed), kind=kind)
+            case "sender":
+                return _domain(split(envelope.sender)[1], "the sender has no domain of several labels")
+            case "helo":
+                return _domain(envelope.session.helo or "", "the HELO name is none of several labels")
+            case "name":
+                found = iprev(envelope, lookup)
+                if found.result == "temperror":
+                    return Trouble(result="temperror", reason=found.reason)
+                return _domain(found.fact("name") or "", "the client has no confirmed name")
+
+    def _finding(self, result: str, reason: str, *facts: tuple[str, str]) -> Finding:
+        check, about = self._settings.key(self._about)
+        return Finding(check=check, property=about, result=result, reason=clean(reason), facts=facts)
+
+
+def _domain(text: str, why: str) -> _Subject | Trouble:
+    name = ascii_domain(text)
+    if not _DOMAIN.fullmatch(name):
+        return Trouble(result="none", reason=why)
+    return _Subject(text=name, label=name, kind=NAMES)
