@@ -133,15 +133,23 @@ def test_the_samples_lines_without_their_comment_signs_are_the_default() -> None
 def test_the_sample_names_every_key_and_no_other() -> None:
     table, named = "", []
     for line in SAMPLE.read_text().splitlines():
-        if header := re.fullmatch(r"\[(\w+)\]", line):
-            table = f"{header[1]}."
+        if header := re.fullmatch(r"\[(\w+)\]|# \[\[(\w+)\]\]", line):
+            table = f"{header[1] or header[2]}."
         elif key := re.match(r"# ?(\w+) = ", line):
             named.append(table + key[1])
     assert named == list(keys(Settings))
 
 
-def test_only_a_key_without_a_default_is_no_setting_in_the_sample() -> None:
-    assert re.findall(r"^# (\w+) = ", SAMPLE.read_text(), flags=re.MULTILINE) == ["ipv6_actions", "listen"]
+def test_only_a_key_without_a_default_or_of_a_table_that_there_may_be_several_of_is_no_setting_in_the_sample() -> None:
+    several = [key.partition(".")[2] for key in keys(Settings) if key.startswith("dnslist.")]
+    named = re.findall(r"^# (\w+) = ", SAMPLE.read_text(), flags=re.MULTILINE)
+    assert sorted(named) == sorted(["ipv6_actions", "listen", *several])
+
+
+def test_each_table_of_which_there_may_be_several_is_valid_as_it_stands_in_the_sample() -> None:
+    text = re.sub(r"^# (?=\[\[|\w+ = )", "", SAMPLE.read_text(), flags=re.MULTILINE)
+    (found,) = read(text).dnslist
+    assert (found.shown, found.action, found.about) == ("zen", Action.REJECT, ("client",))
 
 
 # Files

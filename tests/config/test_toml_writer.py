@@ -39,6 +39,15 @@ listen = "[::1]:9864"
 [greylist]
 delay = "1500ms"
 skip_recipients = ["example.org", "joe@example.net"]
+[[dnslist]]
+zone = "s3cr3tk3y.zen.example.org"
+answers = ["127.0.0.2-11", "127.0.1.0/24"]
+text = "see {address}"
+[[dnslist]]
+zone = "wl.example.net"
+name = "wl"
+action = "accept"
+about = ["client", "name"]
 """
 
 
@@ -68,6 +77,7 @@ def test_what_is_written_is_read_again_as_the_same_settings(text: str) -> None:
 def test_every_key_that_has_a_value_is_written() -> None:
     assert list(paths(tomllib.loads(written(made(FULL))))) == list(keys(Settings))
     left_out = set(keys(Settings)) - set(paths(tomllib.loads(written(Settings()))))
+    left_out -= {key for key in left_out if key.startswith("dnslist.")}  # there is none by default
     hints = {key: get_type_hints(type(section(key)))[key.rpartition(".")[2]] for key in left_out}
     assert all(type(None) in hint.__args__ for hint in hints.values()), hints
 
@@ -83,8 +93,9 @@ def paths(table: dict[str, object], path: str = "") -> list[str]:
     """Return the keys of a file in the order of the settings; what the settings take whole is not entered."""
     known = list(keys(Settings))
     found = []
-    for name, value in table.items():
+    for name, each in table.items():
         key = f"{path}{name}"
+        value = each[0] if isinstance(each, list) and key not in known else each
         found += [key] if key in known else paths(value, f"{key}.") if isinstance(value, dict) else [key]
     return found
 

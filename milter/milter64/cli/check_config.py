@@ -10,6 +10,7 @@ from pathlib import Path
 from milter64.cli.terminal_layout import Screen
 from milter64.config.contradictions import open_to_others
 from milter64.config.load_file import DEFAULT, ConfigError, load
+from milter64.config.settings import Settings
 from milter64.config.toml_writer import written
 from milter64.dns.public_suffixes import suffix_list
 from milter64.mail.clean_text import clean
@@ -37,11 +38,18 @@ def _age() -> str:
     return f"# Public suffix list: {suffixes.published}, {days} days old ({suffixes.path})"
 
 
+def _caution(settings: Settings) -> str:
+    """Return a warning of what is printed with it, if there is one to give; as a comment."""
+    keys = any(each.zone and each.zone.public != each.zone.text for each in settings.dnslist)
+    return "# There may be keys in the zones of DNS lists: show this to nobody.\n" if keys else ""
+
+
 def main(arguments: argparse.Namespace) -> int:
     """Say what is wrong with a file, or that nothing is, and what is to be minded; or print what counts."""
     path = arguments.file or arguments.config
     if arguments.print:
-        Screen().line(f"{written(load(path))}\n{_age()}")
+        settings = load(path)
+        Screen().line(f"{written(settings)}\n{_caution(settings)}{_age()}")
         return os.EX_OK
     screen, error, warnings = Screen(), None, []
     try:

@@ -1,8 +1,13 @@
 """What is wrong with values that are well written, or seldom meant."""
 
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import get_args
 
 from milter64.address.networks import Networks, pack
+from milter64.checks.dns_list_settings import ACCEPTING, PROVEN, About
+from milter64.checks.dns_list_settings import Settings as DnsList
 from milter64.checks.spf import LeftTo
 from milter64.config.settings import Settings
 from milter64.config.toml_reader import Problem, show
@@ -75,6 +80,34 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
             remedy='write milter.workers = 1, or "sqlite:/path"',
         )
     yield from _store_problem(grey.store)
+    yield from _list_problems(settings.dnslist)
+
+
+def _list_problems(lists: Sequence[DnsList]) -> Iterator[Problem]:
+    """Return what is wrong with DNS lists; of what only its admin may read nothing is shown."""
+    names = Counter(each.shown for each in lists)
+    for number, each in enumerate(lists, 1):
+        path = f"dnslist[{number}]"
+        claimed = sorted(set(each.about) - PROVEN) if each.check == ACCEPTING else []
+        for key, holds, what, remedy in (
+            ("zone", each.zone, "missing", 'write the zone that is asked, such as "zen.spamhaus.org"'),
+            ("name", not each.name or _NAME.fullmatch(each.name), "not possible", "write letters, digits, . _ and -"),
+            ("name", names[each.shown] == 1, f"another list is called {each.shown}", "give each a name of its own"),
+            ("answers", each.answers, "none would ever count", 'write some, such as ["127.0.0.2-11"]'),
+            ("about", each.about, "nothing would be asked", f'write "{_ABOUT}"'),
+            (
+                "about",
+                not claimed,
+                f"anybody can claim what {' and '.join(claimed)} would be accepted by",
+                'write "client" or "name", or another action',
+            ),
+        ):
+            if not holds:
+                yield Problem(key=f"{path}.{key}", what=what, remedy=remedy)
+
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ABOUT = '" or "'.join(get_args(About))
 
 
 def _store_problem(url: str) -> Iterator[Problem]:

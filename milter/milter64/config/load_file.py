@@ -7,6 +7,7 @@ from pathlib import Path
 from milter64.address import translation_prefix
 from milter64.address.networks import Networks, parse_network
 from milter64.address.translation_prefix import Prefix
+from milter64.checks.dns_list_settings import Answers, Zone
 from milter64.config.contradictions import contradictions
 from milter64.config.settings import _HELO, BY_DNS, IPREV_RESULTS, SPF_RESULTS, Settings
 from milter64.config.toml_reader import Problem, Reader, Wrong, build, placed, show
@@ -135,4 +136,25 @@ def _is_network(text: str) -> bool:
     return True
 
 
-_READERS: Mapping[type, Reader] = {Prefix: _prefix, translation_prefix.Mapping: _mapping, Networks: _networks}
+def _zone(value: object) -> Zone:
+    try:
+        return Zone(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise Wrong(str(error), 'write a zone such as "zen.spamhaus.org"') from error
+
+
+def _answers(value: object) -> Answers:
+    try:
+        return Answers(str(value))
+    except ValueError as error:
+        remedy = 'write "127.0.0.2", "127.0.0.2-11" or "127.0.1.0/24"'
+        raise Wrong(f"{show(value)} are no answers of a DNS list", remedy) from error
+
+
+_READERS: Mapping[type, Reader] = {
+    Prefix: _prefix,
+    translation_prefix.Mapping: _mapping,
+    Networks: _networks,
+    Zone: _zone,
+    Answers: _answers,
+}

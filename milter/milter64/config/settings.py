@@ -12,6 +12,8 @@ from milter64.address.client import Origin
 from milter64.address.translation_prefix import Prefix
 from milter64.address.translator import Translator
 from milter64.checks import dmarc_policy, helo_name, iprev, spf, unreadable_mailbox
+from milter64.checks import dns_list_settings as dns_list
+from milter64.checks.dns_list_settings import Settings as DnsListSettings
 from milter64.checks.helo_name import Settings as HeloSettings
 from milter64.checks.iprev import Settings as IprevSettings
 from milter64.checks.spf import LeftTo
@@ -41,7 +43,7 @@ class Translation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The whole file, one field a table."""
+    """The whole file, one field a table, or an array of tables."""
 
     mode: Literal["enforce", "observe"] = "enforce"
     milter: MilterSettings = field(default_factory=MilterSettings)
@@ -51,6 +53,7 @@ class Settings:
     helo: HeloSettings = field(default_factory=HeloSettings)
     iprev: IprevSettings = field(default_factory=IprevSettings)
     spf: SpfSettings = field(default_factory=SpfSettings)
+    dnslist: tuple[DnsListSettings, ...] = ()
     greylist: GreylistSettings = field(default_factory=GreylistSettings)
     headers: HeadersSettings = field(default_factory=HeadersSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
@@ -69,6 +72,7 @@ class Settings:
     def policy(self) -> Policy:
         """Return the table of what each finding leads to, and the questions that are asked."""
         table: dict[tuple[str, str, str, Origin], Action] = {}
+        lists = [(each, each.key(about)) for each in self.dnslist for about in each.about]
         for origin in Origin:
             for key, actions in self._actions(origin).items():
                 table |= {(*key, result, origin): action for result, action in actions.items()}
@@ -78,13 +82,15 @@ class Settings:
             }
             table |= {(BLOCK, kind, LISTED, origin): Action.REJECT for kind in KINDS}
             table |= {(*_DMARC, dmarc_policy.TEMPERROR, origin): Action.TEMPFAIL}
+            table |= {(*key, each.positive, origin): each.action for each, key in lists}
         # An enabled check is asked even if nothing follows, for the header; where a HELO name leads stands in none.
         helo_leads = not self.helo.actions.keys().isdisjoint(BY_DNS[_HELO])
         asked = {_SPF_HELO: self.spf.enabled, _SPF: self.spf.enabled, _IPREV: self.iprev.enabled, _HELO: helo_leads}
         asked |= {_DMARC: self.spf.left_to_dmarc}
         return Policy(
             table,
-            {key: BY_DNS[key] for key, is_asked in asked.items() if is_asked},
+            {key: BY_DNS[key] for key, is_asked in asked.items() if is_asked}
+            | {key: dns_list.RESULTS | {each.positive} for each, key in lists},
             spares=self._spares(),
             greylisting=self.greylist.enabled,
             apply_to_all=self.greylist.apply == "all",
@@ -94,7 +100,10 @@ class Settings:
     def _spares(self) -> Mapping[tuple[str, str, str], Spares]:
         """Return what a check's result spares: nothing where the check isn't used, which keeps the rest quick."""
         left = (dmarc_policy.POLICY, dmarc_policy.TEMPERROR) if self.spf.left_to_dmarc else ()
-        return {(*_DMARC, result): Spares.SPF_FAIL for result in left}
+        white = [each.key(about) for each in self.dnslist if each.check == dns_list.ACCEPTING for about in each.about]
+        return {(*_DMARC, result): Spares.SPF_FAIL for result in left} | {
+            (*key, dns_list.PASS): Spares.GREYLIST for key in white
+        }
 
     def judging(self) -> JudgingSettings:
         """Return what the engine needs to know."""
@@ -113,7 +122,9 @@ class Settings:
         if not self.headers.any:
             return frozenset()
         asked = {_SPF_HELO: self.spf.enabled, _SPF: self.spf.enabled, _IPREV: self.iprev.enabled}
-        return frozenset(key for key, is_asked in asked.items() if is_asked)
+        # RFC 8904 is about addresses alone.
+        lists = [each for each in self.dnslist if each.check == dns_list.ACCEPTING and "client" in each.about]
+        return frozenset(key for key, is_asked in asked.items() if is_asked) | {each.key("client") for each in lists}
 
     def _actions(self, origin: Origin) -> Mapping[Key, Mapping[str, Action]]:
         special = self.iprev.ipv6_actions if origin is Origin.IPV6 else None

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 
 DEEPEST = 20
@@ -52,15 +53,21 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
 
 
 def lines(text: str) -> dict[str, int]:
-    """Return where each key of a valid text stands: {"spf.actions.fail": 12}; what is inside an array has no entry.
+    """Return where each key of a valid text stands: {"spf.actions.fail": 12, "dnslist[2].zone": 20}.
 
-    tomllib says nothing of lines: so each statement is found, and parsed, by itself.
+    What is inside an array's brackets has no entry. tomllib says nothing of lines: so each statement is found, and
+    parsed, by itself.
     """
     found: dict[str, int] = {}
     table: tuple[str, ...] = ()
+    arrays = Counter[str]()
     for line, statement in _statements(text):
         paths = list(_paths(tomllib.loads(statement)))
         is_header = statement.lstrip().startswith("[")
+        if statement.lstrip().startswith("[["):
+            *above, last = paths[-1]
+            arrays[name := ".".join(paths[-1])] += 1
+            paths.append((*above, f"{last}[{arrays[name]}]"))
         for path in paths:
             found.setdefault(".".join(path if is_header else table + path), line)
         if is_header:

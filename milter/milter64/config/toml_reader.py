@@ -2,7 +2,7 @@
 
 A dataclass is its table's description: a field's name is the key, its annotation what may stand there, its default what
 counts when nothing does. A float is seconds, written "90s", "5m", "48h" or "36d". An unknown key is an error. Where a
-field's metadata have "read", that function makes its value.
+field's metadata have "read", that function makes its value; where they have "secret", a wrong value is not shown.
 """
 
 import dataclasses
@@ -71,8 +71,9 @@ def build(
 def keys(section: type, path: str = "") -> Iterator[str]:
     """Return the dotted names of all keys that a dataclass describes, tables apart."""
     for name, hint in get_type_hints(section).items():
-        if _is_section(hint) and "read" not in _field(section, name).metadata:
-            yield from keys(hint, f"{path}{name}.")
+        inner = tables(hint) or hint
+        if _is_section(inner) and "read" not in _field(section, name).metadata:
+            yield from keys(inner, f"{path}{name}.")
         else:
             yield f"{path}{name}"
 
@@ -82,7 +83,8 @@ def placed(problems: Iterable[Problem], text: str) -> list[Problem]:
     where = lines(text)
 
     def line(key: str) -> int | None:
-        return where.get(key) or (line(key.rpartition(".")[0]) if key else None)
+        above, dot, _ = key.rpartition(".")
+        return where.get(key) or (line(above) if dot else where.get(key.partition("[")[0]))
 
     found = [dataclasses.replace(problem, line=line(problem.key)) for problem in problems]
     return sorted(found, key=lambda problem: problem.line or 0)
@@ -105,18 +107,20 @@ class _Builder:
             if name not in hints:
                 self._unknown(key, name, hints)
                 continue
-            with self._noting(key):
+            metadata = _field(section, name).metadata
+            with self._noting(key, secret="secret" in metadata):
                 _expect_printable(value)
-                read = _field(section, name).metadata.get("read")
+                read = metadata.get("read")
                 values[name] = read(value) if read else self._read(hints[name], value, key)
         return section(**values)
 
     @contextmanager
-    def _noting(self, key: str) -> Iterator[None]:
+    def _noting(self, key: str, *, secret: bool = False) -> Iterator[None]:
         try:
             yield
         except Wrong as wrong:
-            self.problems.append(Problem(key=key, what=str(wrong), remedy=wrong.remedy))
+            what = "not possible here, and not shown, as there may be a key in it" if secret else str(wrong)
+            self.problems.append(Problem(key=key, what=what, remedy=wrong.remedy))
 
     def _unknown(self, key: str, name: str, siblings: Iterable[str]) -> None:
         homes = [known for known in self._known if known.rpartition(".")[2] == name]
@@ -131,11 +135,18 @@ class _Builder:
             return self._readers[hint](value)
         if _is_section(hint):
             return self.build(hint, _expect(dict, value, "a table"), f"{key}.")
+        if inner := tables(hint):
+            return self._read_tables(inner, value, key)
         if get_origin(hint) is tuple:
             return self._read_list(get_args(hint)[0], value, key)
         if get_origin(hint) is Mapping:
             return self._read_words(get_args(hint)[1], value, key)
         return _scalar(hint, value)
+
+    def _read_tables(self, section: type, value: object, key: str) -> tuple[object, ...]:
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+            raise Wrong("no list of tables", f"write [[{key}]] above each")
+        return tuple(self.build(section, table, f"{key}[{number}].") for number, table in enumerate(value, 1))
 
     def _read_list(self, hint: Any, value: object, key: str) -> tuple[object, ...]:  # noqa: ANN401  as above
         made = []
@@ -158,6 +169,12 @@ class _Builder:
 
 def _is_section(hint: object) -> TypeGuard[type]:
     return isinstance(hint, type) and dataclasses.is_dataclass(hint)
+
+
+def tables(hint: object) -> type | None:
+    """Return the dataclass that describes each table of an array of them, None for what is no such array."""
+    of = get_args(hint)[0] if get_origin(hint) is tuple else None
+    return of if _is_section(of) else None
 
 
 def _field(section: type, name: str) -> dataclasses.Field[object]:

@@ -1,7 +1,7 @@
 """Settings back into TOML: what counts, defaults and all, as a file that could be loaded again.
 
 It goes by the same dataclasses as toml_reader.py, which reads. Where a field's metadata have "write", that function
-makes what TOML is given; a value that is None is left out, as it came to be so.
+makes what TOML is given. A value that is None is left out, as it came to be so, and so is an array without tables.
 """
 
 import dataclasses
@@ -9,10 +9,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from typing import get_type_hints
 
 from milter64.address import translation_prefix
 from milter64.address.networks import Networks
 from milter64.address.translation_prefix import Prefix
+from milter64.checks.dns_list_settings import Answers, Zone
+from milter64.config.toml_reader import tables
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
@@ -24,20 +27,29 @@ def written(settings: object) -> str:
 
 def _lines(section: object, path: str) -> Iterator[str]:
     values = list(_values(section))
-    yield from (f"{name} = {_value(value)}" for name, value in values if not dataclasses.is_dataclass(value))
+    found = {name: _tables(value) for name, value in values}
+    yield from (f"{name} = {_value(value)}" for name, value in values if not found[name])
     for name, value in values:
-        if dataclasses.is_dataclass(value):
-            yield from ("", f"[{path}{name}]", *_lines(value, f"{path}{name}."))
+        header = f"[{path}{name}]" if dataclasses.is_dataclass(value) else f"[[{path}{name}]]"
+        for table in found[name]:
+            yield from ("", header, *_lines(table, f"{path}{name}."))
+
+
+def _tables(value: object) -> tuple[object, ...]:
+    """Return what has a table, or each a table of an array of them."""
+    each = value if isinstance(value, tuple) else (value,)
+    return tuple(filter(dataclasses.is_dataclass, each))
 
 
 def _values(section: object) -> Iterator[tuple[str, object]]:
     """Yield a section's keys, with what TOML is to be given."""
     assert dataclasses.is_dataclass(section)
+    hints = get_type_hints(type(section))
     for field in dataclasses.fields(section):
         value = getattr(section, field.name)
         if "read" in field.metadata:
             value = field.metadata.get("write", lambda each: None if each is None else str(each))(value)
-        if value is not None:
+        if value is not None and (value or not tables(hints[field.name])):
             yield field.name, value
 
 
@@ -51,7 +63,7 @@ def _value(value: object) -> str:
             text = _text(value)
         case float():
             text = _text(_time(value))
-        case Prefix():
+        case Prefix() | Zone() | Answers():
             text = _text(value.text)
         case translation_prefix.Mapping():
             ipv4, _, ipv6 = value.text.partition(" = ")
