@@ -35,6 +35,7 @@ QUESTIONS: list[Key] = [
     ("spf", "smtp.helo"),
     ("iprev", "policy.iprev"),
     ("helo", "smtp.helo"),
+    ("dmarc", "smtp.mailfrom"),
 ]
 
 

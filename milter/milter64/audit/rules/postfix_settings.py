@@ -174,6 +174,24 @@ def _front(case: Case, service: Service) -> Iterator[Trouble]:
     if places[1:]:
         yield Trouble(where=where, what="milter64 is asked more than once", remedy="name it once")
     yield from _values(case, service, listed[places[0]].own)
+    if case.settings.spf.left_to_dmarc:
+        yield from _nobody_for_dmarc(case, service, listed[places[0] + 1 :])
+
+
+_CHECKS_DMARC = re.compile(r"dmarc|rspamd|mailauth|authentication[_-]?milter|:(?:8893|11332)\b", re.IGNORECASE)
+"""What the sockets of those that do are called; OpenDMARC's port and rspamd's, by their documentation."""
+
+
+def _nobody_for_dmarc(case: Case, service: Service, behind: Iterable[Milter]) -> Iterator[Trouble]:
+    """Yield that there seems to be nobody to whom a fail of SPF could be left."""
+    sockets = [*(each.socket for each in behind), case.postfix.value("content_filter", service)]
+    if not any(map(_CHECKS_DMARC.search, sockets)):
+        yield Trouble(
+            where=service.key,
+            what="I see nobody behind milter64 that checks DMARC: nobody refuses whom spf.actions.fail lets in",
+            remedy="put OpenDMARC behind milter64 in smtpd_milters, or write another action; I go by sockets' names",
+            breaks=False,
+        )
 
 
 def _values(case: Case, service: Service, own: Mapping[str, str]) -> Iterator[Trouble]:
