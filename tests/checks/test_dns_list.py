@@ -8,7 +8,7 @@ import pytest
 
 from milter64.address.translator import Translator
 from milter64.checks import dns_list
-from milter64.checks.all_checks import Check
+from milter64.checks.all_checks import Check  # noqa: TC001  the annotation is within a function
 from milter64.checks.dns_list_settings import About, Answers, Settings, Zone
 from milter64.dns.resolver import Lookup, Resolver
 from milter64.dns.resolver import Settings as DnsSettings
