@@ -24,6 +24,7 @@ from rig.smtp import Reply, Smtp
 from rig.stage import MEMORY
 from rig.world import HONEST, STRANGER, ZONES, behind
 
+NOBODY = "I see nobody behind milter64 that checks DMARC: nobody refuses whom spf.actions.fail lets in"
 FAIL = 7
 """ARES_RESULT_FAIL in OpenDMARC's history."""
 (LETTING_DMARC_DECIDE,) = blocks(page("neighbours"), "toml")
@@ -39,6 +40,12 @@ RECORDS = f"""
     a.each.example. A 127.0.0.2
     _dmarc.half.example. TXT "v=DMARC1; p=reject"
     half.example. TXT "v=spf1 -all"
+    nobody.example. TXT "v=spf1 ip4:{HONEST} -all"
+    mute.example. TXT "v=spf1 ip4:{HONEST} -all"
+    _dmarc.careful.example. TXT "v=DMARC1; p=quarantine"
+    careful.example. TXT "v=spf1 ip4:{HONEST} -all"
+    _dmarc.firm.org. TXT "v=DMARC1; p=reject"
+    staff.firm.org. TXT "v=spf1 ip4:{HONEST} -all"
 """
 
 
@@ -56,7 +63,8 @@ class World:
         return self.lab.start(Milter64, text, network=self.network)
 
     def dmarc(self, **settings: str) -> OpenDmarc:
-        return self.lab.start(OpenDmarc, network=self.network, **{**OPENDMARC, **settings})
+        given = {name: value for name, value in {**OPENDMARC, **settings}.items() if value}
+        return self.lab.start(OpenDmarc, network=self.network, **given)
 
     def postfix(self, *milters: Milter64 | OpenDkim | OpenDmarc) -> Postfix:
         return self.lab.start(Postfix, milters=", ".join(each.milters for each in milters), network=self.network)
@@ -86,7 +94,8 @@ def world() -> Iterator[World]:
         give_dns_address(network)
         key = lab.folder / "key.pem"
         records = [ZONES["."] or "", RECORDS, f"sel._domainkey.honest.example. TXT {public(key)}\n"]
-        dns = lab.start(Dns, {".": "".join(map(dedent, records))}, network=network)
+        zones = {".": "".join(map(dedent, records)), "_dmarc.mute.example": None}
+        dns = lab.start(Dns, zones, network=network)
         world = World(network=network, lab=lab, dns=dns, signed="")
         signing = {
             "Mode": "s",
@@ -153,6 +162,53 @@ def test_what_spf_fails_and_the_author_has_signed_is_let_in_if_we_leave_it_to_dm
     found = " ".join(results(delivered(right, before)))
     for result in ("dmarc=pass (p=reject", "dkim=pass (2048-bit key", "spf=fail ("):
         assert result in found
+
+
+def test_the_log_says_why_somebody_came_in_who_had_failed_spf(world: World) -> None:
+    milter = world.milter()
+    postfix = world.postfix(milter, world.dmarc())
+    assert world.send(postfix, plain("gentle.example"), STRANGER, "gentle.example").code == 250
+    line = milter.wait_log(lambda line: line["event"] == "accepted")
+    assert (line["spf"], line["dmarc"]) == ("fail", "policy")
+    assert line["because"] == "dmarc policy: gentle.example publishes p=none"
+
+
+@pytest.mark.parametrize(
+    ("domain", "code", "text"),
+    [("nobody.example", 550, "5.7.23 SPF fail: "), ("mute.example", 451, "4.7.24 DMARC temperror: _dmarc.mute.exam")],
+)
+def test_without_a_policy_a_fail_is_refused_before_a_word_of_the_message_and_put_off_without_dns(
+    world: World, right: Postfix, domain: str, code: int, text: str
+) -> None:
+    with Smtp("127.0.0.1", right.port, network=world.network) as client:
+        client.xclient(addr=behind(STRANGER))
+        client.ehlo("stranger.example")
+        client.mail(f"a@{domain}")
+        reply = client.rcpt("b@lab.example")
+    assert (reply.code, reply.text[: len(text)]) == (code, text)
+
+
+@pytest.mark.parametrize(("domain", "dmarc"), [("gentle.example", "p=none"), ("careful.example", "p=quarantine")])
+def test_forged_mail_of_a_domain_that_asks_nobody_to_refuse_it_comes_in_and_says_so(
+    world: World, right: Postfix, domain: str, dmarc: str
+) -> None:
+    before = count(right)
+    assert world.send(right, plain(domain), STRANGER, domain).code == 250
+    found = " ".join(results(delivered(right, before)))
+    for result in (f"dmarc=fail ({dmarc} ", "spf=fail ("):
+        assert result in found
+
+
+def test_forged_mail_of_a_domain_whose_organisation_has_a_policy_is_refused_by_dmarc(
+    world: World, right: Postfix
+) -> None:
+    refused = world.send(right, plain("staff.firm.org"), STRANGER, "staff.firm.org")
+    assert refused.text == "5.7.1 rejected by DMARC policy for firm.org"
+
+
+def test_without_a_list_of_public_suffixes_dmarc_would_let_it_in(world: World) -> None:
+    postfix = world.postfix(world.milter(), world.dmarc(PublicSuffixList=""))
+    assert world.send(postfix, plain("staff.firm.org"), STRANGER, "staff.firm.org").code == 250
 
 
 def test_by_default_we_refuse_forwarded_mail_before_its_signature_is_seen(world: World) -> None:
@@ -238,6 +294,6 @@ def test_the_wrong_order_is_warned_of(world: World) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         found.append((done.returncode, [trouble["what"] for trouble in json.loads(done.stdout)["troubles"]]))
     assert found == [
-        (78, [f"{dmarc.milters} comes before milter64, which takes its Authentication-Results for forged"]),
+        (78, [f"{dmarc.milters} comes before milter64, which takes its Authentication-Results for forged", NOBODY]),
         (0, []),
     ]
