@@ -138,6 +138,7 @@ _TABLES = {
     (iprev.NAME, iprev.PROPERTY): "iprev.actions",
     (helo_name.NAME, helo_name.PROPERTY): "helo.actions",
 }
+_LEFT_TO_DMARC = 'spf.actions.fail = "dmarc"'
 
 
 def _rules(settings: Settings, transaction: Transaction) -> Iterator[str]:
@@ -146,7 +147,9 @@ def _rules(settings: Settings, transaction: Transaction) -> Iterator[str]:
     rules = settings.policy().rules(client)
     for finding in verdict.because:
         if finding.check == dmarc_policy.NAME:
-            yield f'spf.actions.fail = "dmarc": {finding.reason}'
+            yield f"{_LEFT_TO_DMARC}: {finding.reason}"
+        elif (*finding.key, finding.result) == (spf.NAME, spf.MAILFROM, "fail") and settings.spf.left_to_dmarc:
+            yield _LEFT_TO_DMARC
         elif table := _TABLES.get(finding.key):
             if finding.check == iprev.NAME and client.origin is Origin.IPV6 and settings.iprev.ipv6_actions is not None:
                 table = "iprev.ipv6_actions"
