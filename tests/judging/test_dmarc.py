@@ -2,13 +2,19 @@
 
 import pytest
 
+from milter64.config.load_file import parse
 from milter64.dns.nameservers import OutOfMeans
 from milter64.dns.resolver import Answer
-from milter64.mail.finding import Findings
+from milter64.judging.known_clients import KnownClients
+from milter64.judging.remembered_findings import RememberedFindings
+from milter64.mail.finding import Finding, Findings, Key
 from milter64.policy.decision import Verdict
+from milter64.telemetry.metrics import Tally
 from rig.court import AT_ONCE, HONEST, PATIENT, STRANGER, ZONE, Court
+from rig.envelopes import envelope
 from rig.records import Records, Zone, zone
 
+DMARC: Key = ("dmarc", "smtp.mailfrom")
 LEFT = '[spf.actions]\nfail = "dmarc"\nsoftfail = "greylist"\n'
 POLICIES: Zone = zone(f"""
     _dmarc.strict.example TXT v=DMARC1; p=reject
@@ -58,7 +64,7 @@ def test_a_fail_is_let_in_where_there_is_a_policy_and_refused_elsewhere(
 
 
 def result(known: Findings) -> str | None:
-    finding = known.get(("dmarc", "smtp.mailfrom"))
+    finding = known.get(DMARC)
     return finding.result if finding else None
 
 
@@ -164,3 +170,60 @@ def test_that_there_was_no_policy_refuses_nobody_once_it_has_run_out_and_dns_is_
     assert [settings.offer(sender) for sender in senders] == ["550 5.7.23", "yes"]
     records.fail("_dmarc.honest.example", "_dmarc.strict.example")
     assert [settings.offer(sender) for sender in senders] == ["451 4.7.24", "yes"]
+
+
+LEFT_TO_DMARC = parse(LEFT)[0].policy()
+
+
+class Familiar:
+    """A known client, with a clock; what is known of him was found at 0, and runs out at 100."""
+
+    def __init__(self, **results: str) -> None:
+        self.now, self.tally = 0.0, Tally()
+        self.renewed = list[set[Key]]()
+        self._memory = RememberedFindings(Records({}), clock=lambda: self.now)
+        self._clients = KnownClients(
+            LEFT_TO_DMARC,
+            frozenset(),
+            self._memory,
+            lambda _envelope, keys, _seconds: self.renewed.append(set(keys)),
+            tally=self.tally,
+        )
+        self.find(**results)
+
+    def find(self, **results: str) -> None:
+        for check, result in results.items():
+            finding = Finding(check=check, property="smtp.mailfrom", result=result)
+            self._memory.remember(SENT, finding, 100)
+
+    def comes(self, now: float) -> None:
+        self.now = now
+        self._clients.evidence(SENT)
+
+
+SENT = envelope(STRANGER, "stranger.example", "a@strict.example")
+
+
+@pytest.mark.parametrize(
+    ("spf", "renewed"), [("fail", [{("spf", "smtp.mailfrom"), DMARC}]), ("pass", [{("spf", "smtp.mailfrom")}])]
+)
+def test_what_is_known_of_a_policy_is_renewed_for_whom_it_lets_in(spf: str, renewed: list[set[Key]]) -> None:
+    client = Familiar(spf=spf, dmarc="policy")
+    for now in (1.0, 99.0):
+        client.comes(now)
+    assert client.renewed == renewed
+
+
+def test_a_policy_alone_has_nothing_renewed() -> None:
+    client = Familiar(dmarc="policy")
+    for now in (1.0, 99.0):
+        client.comes(now)
+    assert client.renewed == []
+
+
+def test_a_policy_that_nobody_needs_is_counted_as_neither_remembered_nor_missing() -> None:
+    hit, miss = ("cache_lookups", "findings", "hit"), ("cache_lookups", "findings", "miss")
+    for results in ({"spf": "pass"}, {"spf": "pass", "dmarc": "policy"}):
+        client = Familiar(**results)
+        client.comes(1.0)
+        assert client.tally.take() == {hit: 1, miss: 2}

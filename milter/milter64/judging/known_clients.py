@@ -62,14 +62,16 @@ class KnownClients:
         kept = self._kept.get(facts)
         if kept and kept.edition == self._lists.edition and (left := self._findings.left(kept.validity)) > 0:
             evidence = kept.evidence
-            if left <= kept.renew_with_left:
+            if kept.renewed and left <= kept.renew_with_left:
                 kept.renew_with_left = left - _RENEW_AGAIN
-                self._renew(envelope, kept.recalled, left)
+                self._renew(envelope, kept.renewed, left)
         else:
             evidence = self._gathered(facts, envelope)
         if self._tally and envelope.readable:
-            wanted = len(evidence.rules.asked)
-            self._tally.recalled(wanted - len(evidence.unanswered), wanted)
+            relief = evidence.rules.relief  # of which it isn't known that it is wanted
+            wanted = len(evidence.rules.asked) - len(relief)
+            missing = [key for key in evidence.unanswered if key not in relief]
+            self._tally.recalled(wanted - len(missing), wanted)
         return evidence
 
     def _gathered(self, facts: "_Facts", envelope: Envelope) -> Evidence:
@@ -85,7 +87,7 @@ class KnownClients:
             renew_with_left = max(left * _LAST, min(_EARLY, left / 2))
             kept = _Kept(
                 evidence=evidence,
-                recalled=tuple(recalled),
+                renewed=tuple(key for key in recalled if key not in rules.relief or known[key] in evidence.because),
                 validity=validity,
                 edition=edition,
                 renew_with_left=renew_with_left,
@@ -99,13 +101,15 @@ _Facts = tuple[str | bool | None, ...]
 
 @dataclass(slots=True, kw_only=True)
 class _Kept:
-    """Evidence, and the questions of which answers were recalled, to be renewed when so few seconds are left.
+    """Evidence, and the questions whose answers are to be renewed when so few seconds are left.
+
+    These are those that were recalled; of answers that may spare somebody, those that do.
 
     It is good for as long as `validity` says, and while the lists have the `edition`.
     """
 
     evidence: Evidence
-    recalled: tuple[Key, ...]
+    renewed: tuple[Key, ...]
     validity: Validity
     edition: int
     renew_with_left: float
