@@ -67,7 +67,7 @@ def test_every_key_stands_in_the_page_in_order_and_no_other() -> None:
     assert list(ENTRIES) == list(keys(Settings))
 
 
-SEVERAL = {"dnslist": 'zone = "bl.example"'}
+SEVERAL = {"dnslist": 'zone = "bl.example"', "recipient": 'domain = "example.org"'}
 """The tables of which there may be several, and what each of them must have."""
 
 
@@ -95,10 +95,13 @@ def comparable(setting: object) -> object:
     return [getattr(each, "text", each) for each in setting] if isinstance(setting, tuple) else setting
 
 
+REQUIRED = {"dnslist.zone", "recipient.address", "recipient.domain"}
+
+
 def test_a_key_without_a_default_in_the_page_has_none() -> None:
     without = ENTRIES.keys() - LINES.keys()
-    assert without == {"iprev.ipv6_actions", "metrics.listen", "dnslist.zone"}
-    assert [value(key) for key in without - {"dnslist.zone"}] == [None, None]
+    assert without == {"iprev.ipv6_actions", "metrics.listen", *REQUIRED}
+    assert [value(key) for key in without - REQUIRED] == [None, None]
 
 
 def value(key: str, settings: object = Settings()) -> Any:  # noqa: ANN401  whatever a setting is

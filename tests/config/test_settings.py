@@ -16,6 +16,7 @@ from milter64.config.load_file import ConfigError, load, parse
 from milter64.config.settings import Settings
 from milter64.config.toml_reader import keys
 from milter64.config.toml_writer import written
+from milter64.lists.settings import Recipient
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding
 from milter64.mail.spares import Spares
@@ -141,14 +142,16 @@ def test_the_sample_names_every_key_and_no_other() -> None:
 
 
 def test_only_a_key_without_a_default_or_of_a_table_that_there_may_be_several_of_is_no_setting_in_the_sample() -> None:
-    several = [key.partition(".")[2] for key in keys(Settings) if key.startswith("dnslist.")]
+    several = [key.partition(".")[2] for key in keys(Settings) if key.startswith(("dnslist.", "recipient."))]
     named = re.findall(r"^# (\w+) = ", SAMPLE.read_text(), flags=re.MULTILINE)
     assert sorted(named) == sorted(["ipv6_actions", "listen", *several])
 
 
 def test_each_table_of_which_there_may_be_several_is_valid_as_it_stands_in_the_sample() -> None:
     text = re.sub(r"^# (?=\[\[|\w+ = )", "", SAMPLE.read_text(), flags=re.MULTILINE)
-    (found,) = read(text).dnslist
+    settings = read(text.replace('domain = "example.net"\n', ""))  # it stands in the place of an address
+    (found,), (recipient,) = settings.dnslist, settings.recipient
+    assert recipient == Recipient(address="list@example.org")
     assert (found.shown, found.action, found.about) == ("zen", Action.REJECT, ("client",))
 
 

@@ -213,12 +213,3 @@ def test_a_waiting_row_expires_with_its_retry_window_and_a_passed_one_when_it_is
     assert KIND.expires(waiting()) == T0 + 3600
     assert KIND.expires(passed(T0 + 60)) == T0 + 60 + 86400
     assert KIND.touched(passed(T0 + 60)) == T0 + 60
-
-
-@pytest.mark.parametrize(
-    ("recipient", "skipped"),
-    [("Joe@Lab.Example", False), ("joe@lab.example", True), ("any@quiet.example", True), ("any@other.example", False)],
-)
-def test_recipients_and_their_domains_may_opt_out(recipient: str, skipped: bool) -> None:  # noqa: FBT001  a column
-    settings = Settings(skip_recipients=("joe@lab.example", "quiet.example"))
-    assert settings.skips(recipient) is skipped

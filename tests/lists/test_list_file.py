@@ -2,6 +2,7 @@
 
 import os
 import time
+from copy import copy
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,22 @@ def test_a_file_that_is_gone_or_cant_be_read_keeps_what_counted_and_is_told_of_o
     ]
 
 
+def test_of_several_workers_one_tells(path: Path) -> None:
+    """A file that is gone, is back with a wrong line, and is gone again."""
+    listed = Watched(path)
+    other = copy(listed.file)  # as a fork makes it
+    for text in ("", ".com\n", ""):
+        path.write_text(text) if text else path.unlink()
+        for _ in range(3):
+            listed.look()
+            other.look(lambda: None)
+    assert [warning.partition(";")[0] for warning in listed.warned] == [
+        f"{path}: No such file or directory: what counted before counts on",
+        f"{path}:1: below com anybody may have a name",
+        f"{path}: No such file or directory: what counted before counts on",
+    ]
+
+
 def test_a_pipe_keeps_nobody_waiting_and_a_giant_is_not_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(list_file, "LINES", 2)
     monkeypatch.setattr(list_file, "OCTETS", 60)
@@ -120,7 +137,7 @@ def test_a_file_of_ours_may_be_absent_and_is_no_link(path: Path) -> None:
     path.with_name("theirs").write_text("b.example.org\n")
     path.symlink_to("theirs")
     assert [listed.look(), listed.look()] == ["", ""]
-    assert listed.warned == [f"{path}: Too many levels of symbolic links: what counted before counts on"]
+    assert listed.warned == [f"{path}: Too many levels of symbolic links: nothing in it counts"]
 
 
 def test_a_wrong_line_is_left_out_and_told_of_and_the_rest_counts(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from milter64.address.client import Client, Origin
+from milter64.address.client import Origin
 from milter64.address.networks import Networks
 from milter64.address.translation_prefix import Prefix
 from milter64.address.translator import Translator
@@ -80,13 +80,6 @@ def test_apply_all_raises_the_floor_for_every_origin_but_unknown_and_masked() ->
 def test_private_addresses_are_judged_on_demand() -> None:
     demanding = Policy({(*SPF, "fail", Origin.IPV4): Action.REJECT}, {SPF: frozenset({"fail"})}, judge_private=True)
     assert SPF in demanding.rules(TRANSLATOR.client("172.17.0.1")).asked
-
-
-def test_a_recipient_who_opts_out_is_not_greylisted_but_protected_all_the_same() -> None:
-    client: Client = TRANSLATOR.client("192.31.196.10")
-    found = POLICY.rules(client, greylisting=False)
-    assert found.floor is Action.ACCEPT
-    assert found.action(Finding(check="spf", property="smtp.mailfrom", result="fail")) is Action.REJECT
 
 
 def test_an_empty_set_of_networks_trusts_nobody() -> None:

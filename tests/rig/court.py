@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from milter64.config.list_sources import admin_lists
 from milter64.config.load_file import parse
 from milter64.greylist.pair import pair_key
 from milter64.greylist.row import Record, RecordKind
 from milter64.judging.engine import Engine
 from milter64.judging.transaction_state import Transaction
-from milter64.lists.listed import NO_LISTS, Lists
+from milter64.lists.listed import Lists
 from milter64.store.interface import StoreGone
 from milter64.store.memory_store import MemoryStore
 from milter64.telemetry.metrics import Tally
@@ -59,7 +60,7 @@ class Court:
         records: Records | None = None,
         gone: bool = False,
         tally: Tally | None = None,
-        lists: Lists = NO_LISTS,
+        lists: Lists | None = None,
     ) -> None:
         self.settings, problems = parse(settings)
         assert not problems
@@ -72,7 +73,7 @@ class Court:
             self.dns,  # type: ignore[arg-type]  # a fake
             self.store,
             self.told,  # type: ignore[arg-type]  # likewise
-            lists=lists,
+            lists=lists or admin_lists(self.settings, self.told.append),
         )
 
     def begin(

@@ -11,6 +11,7 @@ from milter64.address.networks import pack, unpack
 from milter64.cli.explain_layout import Report, show
 from milter64.cli.explain_report import decision, group_row, pair_row
 from milter64.cli.terminal_layout import Screen
+from milter64.config.list_sources import admin_lists
 from milter64.config.load_file import load
 from milter64.config.settings import Settings
 from milter64.discover.learned_by_service import teach
@@ -116,7 +117,9 @@ def _explained(settings: Settings, arguments: argparse.Namespace, warn: Callable
     )
     quiet = Telemetry(log.Settings(level="error"))
     resolver = Resolver(settings.dns, translator)
-    with closing(Engine(replace(settings, mode="enforce").judging(), resolver, store, quiet)) as engine:
+    lists = admin_lists(settings, lambda trouble: warn(f"lists: {trouble}"))
+    judging = replace(settings, mode="enforce").judging()
+    with closing(Engine(judging, resolver, store, quiet, lists=lists)) as engine:
         transaction = engine.begin(Envelope(session=session, sender=arguments.sender, login=""))
         reply = engine.judge(transaction, arguments.to) or engine.end(transaction)
         remembered = engine.remembered(transaction)

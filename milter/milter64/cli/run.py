@@ -9,6 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from milter64.config.list_sources import admin_lists
 from milter64.config.load_file import load
 from milter64.config.settings import Settings
 from milter64.dns.public_suffixes import suffix_list
@@ -18,6 +19,7 @@ from milter64.greylist.row import RecordKind
 from milter64.guard.guard import Guard
 from milter64.guard.shared_by_workers import SharedNotes
 from milter64.judging.engine import Engine
+from milter64.lists.admin_lists import AdminLists
 from milter64.numbers.counting_resolver import CountingResolver
 from milter64.numbers.gauges import Gauges
 from milter64.service import supervisor
@@ -68,24 +70,31 @@ def _plan(path: Path | None, stack: ExitStack) -> Plan:
     shared = SharedNotes()
     if not settings.metrics.listen:
         telemetry = Telemetry(settings.log, store=settings.greylist.store)
-        return Plan(settings=milter, work=partial(_work, settings, telemetry, None, shared), log=telemetry)
+        work = partial(_work, settings, _lists(settings, telemetry), telemetry, None, shared)
+        return Plan(settings=milter, work=work, log=telemetry)
     from milter64.numbers import metrics_files  # noqa: PLC0415  who wants no numbers doesn't pay for prometheus-client
     from milter64.service import metrics_server  # noqa: PLC0415  nor for its server
 
     tally = Tally()
     telemetry = Telemetry(settings.log, tally, settings.greylist.store)
+    lists = _lists(settings, telemetry)
     try:
         folder, ledger = _numbers(stack)
     except OSError as error:
         telemetry.warning("metrics", trouble=f"there is no room for the numbers: {error}")
-        return Plan(settings=milter, work=partial(_work, settings, telemetry, None, shared), log=telemetry)
+        return Plan(settings=milter, work=partial(_work, settings, lists, telemetry, None, shared), log=telemetry)
     return Plan(
         settings=milter,
-        work=partial(_work, settings, telemetry, partial(metrics_files.publishing, folder, tally), shared),
+        work=partial(_work, settings, lists, telemetry, partial(metrics_files.publishing, folder, tally), shared),
         log=telemetry,
         counts=ledger,
         metrics=partial(metrics_server.run, settings.metrics.listen, folder, telemetry),
     )
+
+
+def _lists(settings: Settings, telemetry: Telemetry) -> AdminLists:
+    """Return the lists in force; what is read before the workers are forked is theirs too."""
+    return admin_lists(settings, lambda trouble: telemetry.warning("lists", trouble=trouble))
 
 
 @cache
@@ -103,6 +112,7 @@ def _numbers(stack: ExitStack) -> tuple[Path, "Ledger"]:
 @contextmanager
 def _work(  # noqa: PLR0913, PLR0917  all that is known before a worker begins, and what it adds
     settings: Settings,
+    lists: AdminLists,
     telemetry: Telemetry,
     publishing: Publishing | None,
     shared: SharedNotes,
@@ -132,8 +142,9 @@ def _work(  # noqa: PLR0913, PLR0917  all that is known before a worker begins, 
         lambda trouble: telemetry.warning("greylist", trouble=trouble),
     )
     guard = Guard(settings, translator, resolver, telemetry, shared)
-    engine = Engine(settings.judging(), resolver, store, telemetry, on_wait)
-    with telemetry.behind(), closing(engine), closing(guard), ExitStack() as stack:
+    engine = Engine(settings.judging(), resolver, store, telemetry, on_wait, lists=lists)
+    watching = lists.watching(lambda: telemetry.exception("fault", where="lists"))
+    with telemetry.behind(), closing(engine), closing(guard), watching, ExitStack() as stack:
         guard.start()
         if publishing and isinstance(resolver, CountingResolver):
             gauges = Gauges(engine, resolver, store)

@@ -2,18 +2,21 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import get_args
 
 from milter64.address.networks import Networks, pack
 from milter64.checks.dns_list_settings import ACCEPTING, PROVEN, About
 from milter64.checks.dns_list_settings import Settings as DnsList
 from milter64.checks.spf import LeftTo
+from milter64.config.list_sources import mistakes, recipients
 from milter64.config.settings import Settings
 from milter64.config.toml_reader import Problem, show
 from milter64.dns.query import nameserver
 from milter64.greylist.wave_through import PLACES
-from milter64.mail.session import split
+from milter64.lists.entry import read_line
+from milter64.lists.mistakes import Mistake
 from milter64.store import store_url
 
 
@@ -65,14 +68,6 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
             nameserver(server)
         except ValueError as error:
             yield Problem(key="dns.nameservers", what=str(error), remedy="write its address; names are not looked up")
-    for recipient in grey.skip_recipients:
-        local, domain = split(recipient)
-        if recipient not in (f"{local}@{domain}", local.lower()):
-            yield Problem(
-                key="greylist.skip_recipients",
-                what=f"{show(recipient)} would never match",
-                remedy=f"write {show(f'{local}@{domain}' if domain else local.lower())}",
-            )
     if grey.store == "memory:" and (settings.milter.workers or 1) > 1:
         yield Problem(
             key="greylist.store",
@@ -81,6 +76,7 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
         )
     yield from _store_problem(grey.store)
     yield from _list_problems(settings.dnslist)
+    yield from _entry_problems(settings)
 
 
 def _list_problems(lists: Sequence[DnsList]) -> Iterator[Problem]:
@@ -120,3 +116,30 @@ def _store_problem(url: str) -> Iterator[Problem]:
         what = str(error)
     if what:
         yield Problem(key="greylist.store", what=what, remedy='write "sqlite:/path" or "memory:"')
+
+
+_MOST_FILES = 32
+"""Of a list: a thread watches each."""
+
+
+def _entry_problems(settings: Settings) -> Iterator[Problem]:
+    """Return entries that can't count under these settings, and others' that can't at all."""
+    for key, entries, blocks in (
+        ("allow.entries", settings.allow.entries, False),
+        ("block.entries", settings.block.entries, True),
+    ):
+        for entry in entries:
+            yield from _mistakes(key, partial(read_line, entry.line.encode(), mistakes(settings), blocks=blocks))
+    for key, some in recipients(settings).items():
+        for number, each in enumerate(some, 1):
+            yield from _mistakes(f"{key}[{number}]" if key == "recipient" else key, each.entry)
+    for key, files in (("allow.files", settings.allow.files), ("block.files", settings.block.files)):
+        if len(files) > _MOST_FILES:
+            yield Problem(key=key, what=f"more than {_MOST_FILES} files", remedy="put their lines together")
+
+
+def _mistakes(key: str, make: Callable[[], object]) -> Iterator[Problem]:
+    try:
+        make()
+    except Mistake as mistake:
+        yield Problem(key=key, what=str(mistake), remedy=mistake.remedy)

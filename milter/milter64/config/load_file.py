@@ -2,6 +2,7 @@
 
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 
 from milter64.address import translation_prefix
@@ -12,6 +13,8 @@ from milter64.config.contradictions import contradictions
 from milter64.config.settings import _HELO, BY_DNS, IPREV_RESULTS, SPF_RESULTS, Settings
 from milter64.config.toml_reader import Problem, Reader, Wrong, build, placed, show
 from milter64.limits.regular_file import read
+from milter64.lists.entry import Entry, made
+from milter64.lists.mistakes import Mistake, Mistakes
 from milter64.mail.clean_text import clean
 
 DEFAULT = Path("/etc/milter64/milter64.toml")
@@ -151,10 +154,34 @@ def _answers(value: object) -> Answers:
         raise Wrong(f"{show(value)} are no answers of a DNS list", remedy) from error
 
 
+def _entry(value: object) -> Entry:
+    form = '{ who = "@partner.example", spares = "all", until = "2027-01-31", because = "ticket 12" }'
+    row = {"who": value} if isinstance(value, str) else value
+    if not isinstance(row, dict) or "who" not in row or row.keys() - {"who", "spares", "until", "because"}:
+        raise Wrong(f"{show(value)} is no entry", f'write "192.0.2.0/24" or {form}')
+    if isinstance(until := row.get("until"), date):  # of TOML's own; a datetime is one too
+        row = {**row, "until": until.isoformat()}
+    if wrong := [key for key, each in row.items() if not isinstance(each, str)]:
+        raise Wrong(f"{show(row[wrong[0]])} is of the wrong kind for {wrong[0]}", f"write {form}")
+    row = dict(row)
+    try:
+        return made(row.pop("who"), Mistakes(), blocks=False, **row)
+    except Mistake as mistake:
+        raise Wrong(str(mistake), mistake.remedy) from mistake
+
+
+def _path(value: object) -> Path:
+    if not isinstance(value, str) or not Path(value).is_absolute():
+        raise Wrong(f"{show(value)} is no absolute path", 'write such as "/etc/milter64/allow"')
+    return Path(value)
+
+
 _READERS: Mapping[type, Reader] = {
     Prefix: _prefix,
     translation_prefix.Mapping: _mapping,
     Networks: _networks,
     Zone: _zone,
     Answers: _answers,
+    Entry: _entry,
+    Path: _path,
 }

@@ -25,6 +25,8 @@ from milter64.greylist.settings import Settings as GreylistSettings
 from milter64.headers.settings import Settings as HeadersSettings
 from milter64.judging.settings import Settings as JudgingSettings
 from milter64.lists.listed import BLOCK, KINDS, LISTED
+from milter64.lists.settings import Recipient
+from milter64.lists.settings import Settings as ListSettings
 from milter64.mail.action import Action
 from milter64.mail.finding import Key
 from milter64.mail.spares import Spares
@@ -55,6 +57,9 @@ class Settings:
     spf: SpfSettings = field(default_factory=SpfSettings)
     dnslist: tuple[DnsListSettings, ...] = ()
     greylist: GreylistSettings = field(default_factory=GreylistSettings)
+    allow: ListSettings = field(default_factory=ListSettings)
+    block: ListSettings = field(default_factory=ListSettings)
+    recipient: tuple[Recipient, ...] = ()
     headers: HeadersSettings = field(default_factory=HeadersSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     log: LogSettings = field(default_factory=LogSettings)

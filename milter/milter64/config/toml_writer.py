@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from pathlib import Path
 from typing import get_type_hints
 
 from milter64.address import translation_prefix
@@ -16,6 +17,7 @@ from milter64.address.networks import Networks
 from milter64.address.translation_prefix import Prefix
 from milter64.checks.dns_list_settings import Answers, Zone
 from milter64.config.toml_reader import tables
+from milter64.lists.entry import Entry, shown_time
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
@@ -59,8 +61,8 @@ def _value(value: object) -> str:
             text = _text(value.name.lower())
         case bool() | int():
             text = str(value).lower()
-        case str():
-            text = _text(value)
+        case str() | Path():
+            text = _text(str(value))
         case float():
             text = _text(_time(value))
         case Prefix() | Zone() | Answers():
@@ -70,6 +72,10 @@ def _value(value: object) -> str:
             text = _table({"ipv4": ipv4, "ipv6": ipv6})
         case Mapping():
             text = _table(value)
+        case Entry():
+            until = None if value.until is None else shown_time(value.until)
+            row = {"who": value.written, "spares": value.spares, "until": until, "because": value.because}
+            text = _table({key: each for key, each in row.items() if each})
         case tuple() | Networks():
             text = f"[{', '.join(map(_value, value))}]"
         case _:

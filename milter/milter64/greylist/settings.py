@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from milter64.mail.session import split
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -21,10 +19,3 @@ class Settings:
     wave_over: float = 7 * 86400.0
     skip_recipients: tuple[str, ...] = ()
     store: str = "sqlite:/var/lib/milter64/greylist.sqlite"
-
-    def skips(self, recipient: str) -> bool:
-        """Whether a recipient (RFC 5321, no brackets) or its domain is never greylisted."""
-        if not self.skip_recipients:
-            return False
-        local, domain = split(recipient)
-        return domain in self.skip_recipients or f"{local}@{domain}" in self.skip_recipients

@@ -28,7 +28,6 @@ from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.idna_domain import ascii_domain
 from milter64.mail.session import Envelope
 from milter64.policy import exemptions
-from milter64.policy.action_table import Rules
 from milter64.policy.decision import EXEMPT, RATE, Ask, Evidence, Verdict, decide, names_group, weigh
 from milter64.policy.smtp_reply import Reply, one_at_a_time, reply
 from milter64.store.interface import Store
@@ -80,7 +79,7 @@ class Engine:
     def begin(self, envelope: Envelope) -> Transaction:
         """Return a new transaction, with all that is known about it without asking."""
         if why := self._exempt(envelope):
-            return Transaction(envelope, weigh({EXEMPT: why}, self._rules(envelope)), why)
+            return Transaction(envelope, weigh({EXEMPT: why}, self._policy.rules(envelope.session.client)), why)
         return Transaction(envelope, self._known_clients.evidence(envelope))
 
     def judge(self, transaction: Transaction, recipient: str, *, readable: bool = True) -> Reply | None:
@@ -157,15 +156,8 @@ class Engine:
             return exemptions.authenticated()
         return None
 
-    def _rules(self, envelope: Envelope, *, greylisting: bool = True) -> Rules:
-        return self._policy.rules(envelope.session.client, greylisting=greylisting)
-
     def _evidence(self, transaction: Transaction, recipient: str, *, readable: bool) -> Evidence:
         """Return what is known of the transaction, as it weighs for this recipient."""
-        if self._settings.greylist.skips(recipient) and readable and not transaction.exempt:
-            evidence = transaction.evidence
-            rules = self._rules(transaction.envelope, greylisting=False)
-            return weigh(transaction.known, rules, evidence.unasked, evidence.listed)
         return recipient_evidence(transaction, recipient, self._lists, readable=readable)
 
     def _put_off(self, transaction: Transaction) -> Verdict:

@@ -2,11 +2,11 @@
 
 import re
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from milter64.lists.listed import SPARED
 from milter64.lists.mistakes import Mistake, Mistakes
 from milter64.lists.who import Who, parse
-from milter64.mail.frozen_dataclass import frozen
 
 USUAL = "greylist"
 """What is spared unless an entry says otherwise."""
@@ -14,8 +14,7 @@ LONGEST = 1000
 """Octets of a line."""
 
 
-@frozen
-class Entry:
+class Entry(NamedTuple):
     """Whom it names, as `written` too; what is spared, one of `listed.SPARED`, or "" where that was not said.
 
     `until` is the first second in which it doesn't count any more, in seconds since 1970; `because` is the comment.

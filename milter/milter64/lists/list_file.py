@@ -1,8 +1,10 @@
 """A list's file, which counts as soon as it has changed; what can't be used of it is told, once."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from mmap import mmap
 from pathlib import Path
+from zlib import crc32
 
 from milter64.limits import regular_file
 from milter64.lists.index import Index, Read
@@ -36,6 +38,7 @@ class ListFile:
         self._warn = warn
         self._ours = ours
         self.in_force = ListText(before=Index(b"", read))
+        self._found = mmap(-1, 4)  # as a worker has found the file last; forked workers share it
         self._stamp: Stamp = ()
         self._seen: Stamp = self._look()
         self._renew(self._seen, _go_on)
@@ -73,17 +76,29 @@ class ListFile:
 
     def _renew(self, stamp: Stamp, rest: Rest) -> bool:
         """Read the file, and return whether anything has changed."""
+        before, trouble = self.in_force, list[str]()
         try:
             text = read_list(self.path, ours=self._ours)
         except OSError as error:
-            self._warn(f"{self.place}: {error.strerror}: what counted before counts on")
-            text = self.in_force.text
-        changed = text != self.in_force.text
-        if changed:
-            self.in_force = self.in_force.changed_to(text, self._read, rest)
-            self._tell_wrong_lines()
+            counts = "what counted before counts on" if before.text else "nothing in it counts"
+            trouble = [f"{self.place}: {error.strerror}: {counts}"]
+        else:
+            if text != before.text:
+                self.in_force = before.changed_to(text, self._read, rest)
+                trouble = list(self._wrong_lines())
         self._stamp = stamp
-        return changed
+        if self._is_first(stamp):
+            for each in trouble:
+                self._warn(each)
+        return self.in_force is not before
+
+    def _is_first(self, stamp: Stamp) -> bool:
+        """Whether no other worker has found the file so."""
+        found = crc32(repr(stamp).encode()).to_bytes(4)
+        if self._found[:4] == found:
+            return False
+        self._found[:4] = found
+        return True
 
     def _at_leisure(self, rest: Rest) -> bool:
         """Read the whole, of which a part was read at once."""
@@ -96,15 +111,15 @@ class ListFile:
         self.in_force = ListText(before=Index(self.in_force.text, self._read, unless_overtaken))
         return True
 
-    def _tell_wrong_lines(self) -> None:
-        """Tell of lines that don't count; of a part that was read at once, of those in it alone."""
+    def _wrong_lines(self) -> Iterator[str]:
+        """Yield what is wrong with lines that don't count; of a part that was read at once, with those in it alone."""
         text = self.in_force
         index = text.fresh or text.before
         skipped = text.before.number(text.start) - 1 if text.fresh else 0
         for wrong in index.wrong[:_TOLD]:
-            self._warn(f"{self.place}:{skipped + wrong.number}: {clean(wrong.what)}; {clean(wrong.remedy)}")
+            yield f"{self.place}:{skipped + wrong.number}: {clean(wrong.what)}; {clean(wrong.remedy)}"
         if (more := index.wrong_lines - _TOLD) > 0:
-            self._warn(f"{self.place}: {more} more such lines; milter64 check-config tells them")
+            yield f"{self.place}: {more} more such lines; milter64 check-config tells them"
 
 
 def read_list(path: Path, *, ours: bool = False) -> bytes:

@@ -49,7 +49,7 @@ class Rules:
         return self.action(finding) <= worst and self.relief.get(finding.key, Spares.NOTHING) in self.spared(finding)
 
     def without_greylisting(self) -> "Rules":
-        """Return the rules for a recipient who is never greylisted."""
+        """Return the rules where nobody is greylisted."""
 
         def lifted(action: Action) -> Action:
             return ACCEPT if action is GREYLIST else action
@@ -83,8 +83,8 @@ class Policy:
         anything no question is asked but to spare it. `apply_to_all` greylists every client, `judge_private` asks about
         addresses of private use too.
         """
-        self._rules: dict[tuple[Origin, bool, bool], Rules] = {}
-        """By origin, whether the address is of private use, and whether the recipient is greylisted."""
+        self._rules: dict[tuple[Origin, bool], Rules] = {}
+        """By origin, and whether the address is of private use."""
         spares = spares or {}
         relief = {
             key: spared
@@ -116,15 +116,14 @@ class Policy:
                     spares=spares,
                     relief=relief if judged else {},
                 )
-                self._rules[origin, private, True] = rules if kept else rules.without_greylisting()
-                self._rules[origin, private, False] = rules.without_greylisting()
+                self._rules[origin, private] = rules if kept else rules.without_greylisting()
 
-    def rules(self, client: Client, *, greylisting: bool = True) -> Rules:
-        """Return what counts for a client; `greylisting` is False for a recipient who is never greylisted.
+    def rules(self, client: Client) -> Rules:
+        """Return what counts for a client.
 
         Of an address that isn't the client's own, or that the public DNS knows nothing about, nothing is asked.
         """
-        return self._rules[client.origin, client.private, greylisting]
+        return self._rules[client.origin, client.private]
 
 
 def _all_of(spares: Iterable[Spares]) -> Spares:

@@ -202,7 +202,7 @@ def decide(evidence: Evidence, standing: Standing | None) -> Verdict | Need | As
     all_heard = action is most
     if all_heard and not suspect:
         return _unless_spared(evidence, Verdict(action=action, because=evidence.because))
-    if action > GREYLIST or not evidence.rules.greylisting:
+    if action > GREYLIST or not evidence.rules.greylisting or Spares.GREYLIST in evidence.spared:
         return Ask(keys=[key for key in evidence.unanswered if evidence.may[key] > action])
     if standing is None or not (standing.settled or names_group(evidence)):
         return Need.STANDING
