@@ -52,6 +52,36 @@ def test_no_field_has_two_results_of_one_method_and_the_last_of_spf_is_the_sende
     assert found == [[("spf", "smtp.helo")], [("spf", "smtp.mailfrom"), ("iprev", "policy.iprev")]]
 
 
+def dnswl(name: str, result: str, *answers: str) -> Finding:
+    facts = tuple(("answer", answer) for answer in answers)
+    return Finding(check="dnswl", property=name, result=result, reason="as it says", facts=facts)
+
+
+def test_a_list_that_accepts_by_address_stands_in_the_field_as_rfc_8904_has_it() -> None:
+    found = [dnswl("wl.example", "pass", "127.0.10.1", "127.0.10.2"), MAILFROM]
+    (value,) = authentication_results(ID, envelope(), found)
+    assert value == (
+        "mx.example.org;\n"
+        " spf=pass (ip4:192.31.196.0/24) smtp.mailfrom=example.org;\n"
+        ' dnswl=pass (as it says) dns.zone=wl.example policy.ip="127.0.10.1,127.0.10.2"\n'
+        " dns.sec=na\n"
+        " (client 192.31.196.10, wire 64:ff9b::c01f:c40a, translated)"
+    )
+    assert read(value)[1][:2] == ("dnswl", "pass")  # authres knows no properties of the type dns
+
+
+def test_each_further_list_has_a_field_of_its_own_and_no_other_list_has_any() -> None:
+    none = Finding(check="dnsbl", property="bl.example", result="listed", reason="secret")
+    found = [dnswl("a.example", "none"), dnswl("b.example", "permerror"), dnswl("a.example/name", "pass"), none, IPREV]
+    values = authentication_results(ID, envelope(), found)
+    assert [[(method, result) for method, result, _ in read(value)] for value in values] == [
+        [("dnswl", "permerror")],
+        [("iprev", "pass"), ("dnswl", "none")],
+    ]
+    assert "bl.example" not in repr(values)
+    assert "/name" not in repr(values)
+
+
 def test_where_helo_alone_was_judged_its_field_tells_who_the_client_is() -> None:
     assert authentication_results(ID, envelope("192.0.2.1"), [HELO]) == (
         "mx.example.org;\n spf=none (no record) smtp.helo=mail.example.org\n (client 192.0.2.1, ipv4)",

@@ -16,6 +16,9 @@ IPREV = Finding(check="iprev", property="policy.iprev", result="pass")
 DMARC = Finding(check="dmarc", property="smtp.mailfrom", result="policy")
 
 
+LISTED = Finding(check="dnsbl", property="bl", result="listed")
+
+
 class Answers:
     generation = 0
 
@@ -62,6 +65,14 @@ class Clock:
         (DMARC, envelope(helo="example.org", sender=""), True),
         (DMARC, envelope(helo="mail.example.org", sender=""), False),
         (replace(SPF, result="temperror"), envelope(), False),
+        (LISTED, envelope(helo="other.example.org", sender="x@example.net"), True),
+        (LISTED, envelope(address="2001:db8::26"), False),
+        (replace(LISTED, property="bl/name"), envelope(helo="other.example.org", sender="x@example.net"), True),
+        (replace(LISTED, property="bl/name"), envelope(address="2001:db8::26"), False),
+        (replace(LISTED, property="bl/sender"), envelope(address="2001:db8::26", sender="x@Example.org"), True),
+        (replace(LISTED, property="bl/sender"), envelope(sender="a@sub.example.org"), False),
+        (replace(LISTED, property="bl/helo"), envelope(address="2001:db8::26", helo="MAIL.example.org"), True),
+        (replace(LISTED, property="bl/helo"), envelope(helo="other.example.org"), False),
     ],
 )
 def test_a_finding_serves_the_same_facts_and_no_neighbour(finding: Finding, later: Envelope, recalled: bool) -> None:  # noqa: FBT001  a column
@@ -79,6 +90,16 @@ def test_a_finding_lasts_as_long_as_its_records_and_an_hour_at_most(ttl: int | N
     assert memory.recall(envelope(), [SPF.key])[0] == {SPF.key: SPF}
     clock.now += 1
     assert memory.recall(envelope(), [SPF.key])[0] == {}
+
+
+@pytest.mark.parametrize(("finding", "serves"), [(LISTED, False), (replace(LISTED, result="none"), True)])
+def test_that_a_list_had_somebody_is_not_told_of_once_it_has_expired(finding: Finding, serves: bool) -> None:  # noqa: FBT001  a column
+    clock = Clock()
+    memory = RememberedFindings(Answers(), clock=clock)
+    memory.remember(envelope(), finding, 60)
+    assert memory.recall(envelope(), [finding.key], expired=True)[0] == {finding.key: finding}
+    clock.now += 61
+    assert bool(memory.recall(envelope(), [finding.key], expired=True)[0]) is serves
 
 
 def test_an_expired_finding_for_the_whole_domain_hides_none_for_the_sender() -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from milter64.address.translator import Translator
@@ -29,6 +31,13 @@ def spf(result: str, *facts: tuple[str, str]) -> Finding:
 
 
 IPREV = Finding(check="iprev", property="policy.iprev", result="fail", reason="mail.example.org does not lead back")
+LISTED = Finding(
+    check="dnsbl",
+    property="zen",
+    result="listed",
+    reason="zen lists 192.31.196.10",
+    facts=(("answer", "127.0.0.4"), ("aside", "127.0.0.4"), ("text", "see https://zen.example/192.31.196.10")),
+)
 HELO = Finding(check="helo", property="smtp.helo", result="malformed", reason="no HELO or EHLO was given")
 
 
@@ -62,6 +71,18 @@ HELO = Finding(check="helo", property="smtp.helo", result="malformed", reason="n
         ),
         pytest.param(
             Action.REJECT,
+            (LISTED,),
+            "550 5.7.1 zen lists 192.31.196.10: see https://zen.example/192.31.196.10 (milter64 1a2b3c4d)",
+            id="a DNS list's name, whom it lists, and the text",
+        ),
+        pytest.param(
+            Action.TEMPFAIL,
+            (replace(LISTED, facts=()),),
+            "451 4.7.1 zen lists 192.31.196.10 (milter64 1a2b3c4d)",
+            id="a DNS list without a text",
+        ),
+        pytest.param(
+            Action.REJECT,
             (HELO,),
             "550 5.7.1 HELO malformed: no HELO or EHLO was given (milter64 1a2b3c4d)",
             id="helo has no code of its own",
@@ -87,6 +108,11 @@ def test_a_refusal_says_why_in_words_and_codes(action: Action, because: tuple[Fi
             1,
             (spf("softfail"),),
             "450 4.7.1 Greylisted (SPF softfail), please try again in 1 second (milter64 1a2b3c4d)",
+        ),
+        (
+            9,
+            (LISTED,),
+            "450 4.7.1 Greylisted (zen lists 192.31.196.10), please try again in 9 seconds (milter64 1a2b3c4d)",
         ),
     ],
 )

@@ -75,7 +75,7 @@ class _Check:
     def __call__(self, envelope: Envelope, lookup: Lookup) -> Finding:
         """Return `listed`, or `pass` where the list accepts, `none`, `temperror` or `permerror`.
 
-        Facts: the A records that count as "answer" each; as "text" what those are told who are refused.
+        Facts: the A records that count, each as "answer", and all as "aside"; as "text" what is told to the refused.
         """
         subject = self._subject(envelope, lookup)
         if isinstance(subject, Trouble):
@@ -89,7 +89,7 @@ class _Check:
         shown = f"{self._settings.shown} {{}} {subject.text}"
         if not values:
             return self._finding("none", shown.format("does not list"))
-        facts = [("answer", value) for value in values]
+        facts = [*(("answer", value) for value in values), ("aside", ", ".join(values))]
         if self._settings.text:
             facts.append(("text", clean(self._settings.text.replace("{address}", subject.text))))
         return self._finding(self._settings.positive, shown.format("lists"), *facts)

@@ -2,13 +2,16 @@
 
 import argparse
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from milter64.checks import dns_list
+from milter64.checks.all_checks import REMOTE
 from milter64.config.list_sources import admin_lists
 from milter64.config.load_file import load
 from milter64.config.settings import Settings
@@ -61,40 +64,51 @@ def _have_standard_descriptors() -> None:
     os.close(descriptor)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shared:
+    """What there is before the workers are forked, and is theirs too.
+
+    `publishing` makes numbers of what `telemetry` has counted.
+    """
+
+    settings: Settings
+    telemetry: Telemetry
+    lists: AdminLists
+    notes: SharedNotes
+    publishing: Publishing | None = None
+
+
 def _plan(path: Path | None, stack: ExitStack) -> Plan:
     settings = load(path)
     milter = settings.milter
     if settings.greylist.store == "memory:":
         milter = replace(milter, workers=1)  # each worker would have a greylist of its own
-    suffix_list()  # read before the workers are forked, it is theirs too
-    shared = SharedNotes()
-    if not settings.metrics.listen:
-        telemetry = Telemetry(settings.log, store=settings.greylist.store)
-        work = partial(_work, settings, _lists(settings, telemetry), telemetry, None, shared)
-        return Plan(settings=milter, work=work, log=telemetry)
+    suffix_list()  # read here, it is theirs too
+    tally = Tally() if settings.metrics.listen else None
+    telemetry = Telemetry(settings.log, tally, settings.greylist.store)
+    shared = _Shared(
+        settings=settings,
+        telemetry=telemetry,
+        lists=admin_lists(settings, lambda trouble: telemetry.warning("lists", trouble=trouble)),
+        notes=SharedNotes(),
+    )
+    plan = Plan(settings=milter, work=partial(_work, shared), log=telemetry)
+    if not settings.metrics.listen or tally is None:
+        return plan
     from milter64.numbers import metrics_files  # noqa: PLC0415  who wants no numbers doesn't pay for prometheus-client
     from milter64.service import metrics_server  # noqa: PLC0415  nor for its server
 
-    tally = Tally()
-    telemetry = Telemetry(settings.log, tally, settings.greylist.store)
-    lists = _lists(settings, telemetry)
     try:
         folder, ledger = _numbers(stack)
     except OSError as error:
         telemetry.warning("metrics", trouble=f"there is no room for the numbers: {error}")
-        return Plan(settings=milter, work=partial(_work, settings, lists, telemetry, None, shared), log=telemetry)
-    return Plan(
-        settings=milter,
-        work=partial(_work, settings, lists, telemetry, partial(metrics_files.publishing, folder, tally), shared),
-        log=telemetry,
+        return plan
+    return replace(
+        plan,
+        work=partial(_work, replace(shared, publishing=partial(metrics_files.publishing, folder, tally))),
         counts=ledger,
         metrics=partial(metrics_server.run, settings.metrics.listen, folder, telemetry),
     )
-
-
-def _lists(settings: Settings, telemetry: Telemetry) -> AdminLists:
-    """Return the lists in force; what is read before the workers are forked is theirs too."""
-    return admin_lists(settings, lambda trouble: telemetry.warning("lists", trouble=trouble))
 
 
 @cache
@@ -110,45 +124,29 @@ def _numbers(stack: ExitStack) -> tuple[Path, "Ledger"]:
 
 
 @contextmanager
-def _work(  # noqa: PLR0913, PLR0917  all that is known before a worker begins, and what it adds
-    settings: Settings,
-    lists: AdminLists,
-    telemetry: Telemetry,
-    publishing: Publishing | None,
-    shared: SharedNotes,
-    slot: int,
-    on_wait: Callable[[], None],
-) -> Iterator[Mapping[str, Callable[..., int]]]:
-    """Open, in a worker, what all its sessions share; `publishing` publishes what `telemetry` counts."""
-
-    def breaker(is_open: bool) -> None:  # noqa: FBT001  the resolver's signature
-        if is_open:
-            telemetry.warning("no nameserver answers", until="one does: nobody is greylisted for want of DNS")
-        else:
-            telemetry.info("nameservers answer again")
-
-    def plain(server: Nameserver) -> None:
-        telemetry.warning("nameserver without EDNS", nameserver=str(server), effect="long answers take TCP")
-
-    translator = settings.translator()
+def _work(shared: _Shared, slot: int, on_wait: Callable[[], None]) -> Iterator[Mapping[str, Callable[..., int]]]:
+    """Open, in a worker, what all its sessions share."""
+    settings, telemetry = shared.settings, shared.telemetry
+    translator, reports = settings.translator(), _Reports(shared)
     resolver = (
-        CountingResolver(settings.dns, translator, telemetry.tally, on_breaker=breaker, on_plain=plain)
+        CountingResolver(settings.dns, translator, telemetry.tally, on_breaker=reports.breaker, on_plain=reports.plain)
         if telemetry.tally
-        else Resolver(settings.dns, translator, on_breaker=breaker, on_plain=plain)
+        else Resolver(settings.dns, translator, on_breaker=reports.breaker, on_plain=reports.plain)
     )
     store = open_store(
         settings.greylist.store,
         RecordKind(settings.greylist),
         lambda trouble: telemetry.warning("greylist", trouble=trouble),
     )
-    guard = Guard(settings, translator, resolver, telemetry, shared)
-    engine = Engine(settings.judging(), resolver, store, telemetry, on_wait, lists=lists)
-    watching = lists.watching(lambda: telemetry.exception("fault", where="lists"))
+    guard = Guard(settings, translator, resolver, telemetry, shared.notes)
+    checks = {**REMOTE, **dns_list.checks(settings.dnslist, resolver, settings.dns.timeout, reports.dns_list)}
+    engine = Engine(settings.judging(), resolver, store, telemetry, on_wait, checks=checks, lists=shared.lists)
+    watching = shared.lists.watching(lambda: telemetry.exception("fault", where="lists"))
     with telemetry.behind(), closing(engine), closing(guard), watching, ExitStack() as stack:
         guard.start()
-        if publishing and isinstance(resolver, CountingResolver):
+        if shared.publishing and isinstance(resolver, CountingResolver):
             gauges = Gauges(engine, resolver, store)
-            stack.enter_context(publishing(slot, gauges, lambda trouble: telemetry.warning("metrics", trouble=trouble)))
+            stack.enter_context(shared.publishing(slot, gauges, lambda why: telemetry.warning("metrics", trouble=why)))
         context = Context(
             engine=engine,
             notice=guard.notice,
@@ -159,3 +157,29 @@ def _work(  # noqa: PLR0913, PLR0917  all that is known before a worker begins, 
         )
         session = HeaderCallbacks if settings.headers.any else Callbacks
         yield callbacks(partial(session, context))
+
+
+class _Reports:
+    """What DNS has come to, said in the log: whatever every worker sees, by one of them."""
+
+    def __init__(self, shared: _Shared) -> None:
+        self._telemetry = shared.telemetry
+        self._notes = shared.notes
+
+    def breaker(self, is_open: bool) -> None:  # noqa: FBT001  the resolver's signature
+        if is_open:
+            self._telemetry.warning("no nameserver answers", until="one does: nobody is greylisted for want of DNS")
+        else:
+            self._telemetry.info("nameservers answer again")
+
+    def plain(self, server: Nameserver) -> None:
+        self._telemetry.warning("nameserver without EDNS", nameserver=str(server), effect="long answers take TCP")
+
+    def dns_list(self, name: str, why: str) -> None:
+        if not why:
+            self._telemetry.info("dns list counts again", list=name)
+            return
+        with self._notes.notes() as notes:
+            due = notes.due(("dns list", f"{name} {why}"), time.monotonic())
+        if due:
+            self._telemetry.warning("dns list", list=name, trouble=why, effect="it counts for nothing")

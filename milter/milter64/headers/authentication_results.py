@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from functools import lru_cache
 
+from milter64.checks.dns_list_settings import ACCEPTING
 from milter64.headers.field_syntax import PVALUE, REMEMBERED, TOKEN, caller, comment, fold, word
 from milter64.mail.finding import Finding, Key
 from milter64.mail.session import Envelope, split
@@ -19,11 +20,14 @@ def authentication_results(authserv_id: str, envelope: Envelope, findings: Itera
 
     What SPF says about HELO has a field of its own, above: of a field with two results of SPF, some readers take the
     last for the sender's. The last comment tells the client's address, the one on the wire where it is another, and its
-    origin. A message of which nothing was judged gets "none".
+    origin. A message of which nothing was judged gets "none". Of the DNS lists those that accept by address stand in
+    it (RFC 8904), each by the name that it has here, without a key.
     """
     known = {finding.key: finding for finding in findings}
     told = [[known[key] for key in keys if key in known] for keys in _FIELDS]
-    fields = [[_resinfo(each, _property(each, envelope)) for each in one] for one in told if one] or [["none"]]
+    lists = [each for each in known.values() if each.check == ACCEPTING and "/" not in each.property]
+    told = [*([each] for each in lists[1:]), *told[:-1], [*told[-1], *lists[:1]]]
+    fields = [[_resinfo(each, _properties(each, envelope)) for each in one] for one in told if one] or [["none"]]
     name = word(authserv_id, TOKEN)
     values = ["\n ".join(map(fold, ";\n".join((name, *field)).split("\n"))) for field in fields]
     values[-1] += f"\n {fold(comment(*caller(envelope.session.client)))}"
@@ -31,22 +35,24 @@ def authentication_results(authserv_id: str, envelope: Envelope, findings: Itera
 
 
 @lru_cache(REMEMBERED)
-def _resinfo(finding: Finding, value: str) -> str:
+def _resinfo(finding: Finding, properties: tuple[tuple[str, str], ...]) -> str:
     """Return a method, its result, and what it was found about (RFC 8601 2.2)."""
     result = f"{finding.check}={finding.result}"
     if finding.reason:
         result += f" {comment(finding.reason)}"
-    if value:
-        result += f" {finding.property}={word(value, PVALUE)}"
-    return result
+    return " ".join([result, *(f"{name}={word(value, PVALUE)}" for name, value in properties if value)])
 
 
-def _property(finding: Finding, envelope: Envelope) -> str:
+def _properties(finding: Finding, envelope: Envelope) -> tuple[tuple[str, str], ...]:
     """Return what a finding is about: of a sender the domain alone, which is all that DMARC aligns (RFC 7489 3.1.2)."""
     match finding.property:
         case "smtp.mailfrom":
-            return split(envelope.identity)[1]
+            value = split(envelope.identity)[1]
         case "smtp.helo":
-            return envelope.session.helo or ""
+            value = envelope.session.helo or ""
+        case zone if finding.check == ACCEPTING:  # RFC 8904 2; that nobody has looked for DNSSEC is "na"
+            answers = ",".join(text for name, text in finding.facts if name == "answer")
+            return ("dns.zone", zone), ("policy.ip", answers), ("dns.sec", "na")
         case _:
-            return envelope.session.client.address
+            value = envelope.session.client.address
+    return ((finding.property, value),)

@@ -1,10 +1,10 @@
 """What is remembered of earlier answers, and until when it is good: nobody else knows, or tells anybody to forget.
 
 A finding is never applied to a neighbour: iprev is kept for the exact decoded address; SPF for the exact address, HELO
-and sender domain, or the whole sender where the record used its local part; DMARC for the sender domain. It is kept for
-as long as the DNS records that it rests on, an hour at most; a temperror never. All of an earlier generation of answers
-counts for nothing. Who keeps something made of findings asks, each time that he uses it, how long they are still all
-that is known.
+and sender domain, or the whole sender where the record used its local part; DMARC for the sender domain; what a DNS
+list says, for what it was asked about. It is kept for as long as the DNS records that it rests on, an hour at most; a
+temperror never. All of an earlier generation of answers counts for nothing. Who keeps something made of findings asks,
+each time that he uses it, how long they are still all that is known.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -13,6 +13,7 @@ from math import inf
 from time import monotonic
 from typing import Protocol
 
+from milter64.checks.dns_list_settings import ACCEPTING, BLOCKING, LISTED
 from milter64.limits.bounded_cache import Cache
 from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.frozen_dataclass import frozen
@@ -72,17 +73,19 @@ class RememberedFindings:
     def recall(self, envelope: Envelope, keys: Iterable[Key], *, expired: bool = False) -> tuple[Findings, Validity]:
         """Return what was found earlier for the same facts, and how long that is all that is known.
 
-        With `expired`, even what was found is returned whose time was up within the last hour.
+        With `expired`, even what was found is returned whose time was up within the last hour, but for a DNS list's
+        word against somebody: one that is dead costs no mail.
         """
         number = _number(envelope)
         generation, edition = self._answers.generation, self._editions[number]  # what changes from here on is not in it
-        since = self._clock() - (LONGEST if expired else 0)
+        now = self._clock()
+        since = now - (LONGEST if expired else 0)
         recalled, until = {}, inf
         for key in keys:
             facts = _facts(envelope, key)
             for each in (facts, (*facts, envelope.identity)) if key == _MAILFROM else (facts,):
                 kept = self._kept.get(each)
-                if kept and kept[0] > since and kept[1] == generation:
+                if kept and kept[0] > since and kept[1] == generation and (kept[0] > now or not _against(kept[2])):
                     until, recalled[key] = min(until, kept[0]), kept[2]
                     break
         return recalled, Validity(until=until, generation=generation, number=number, edition=edition)
@@ -137,6 +140,10 @@ _MAILFROM: Key = ("spf", "smtp.mailfrom")
 _DMARC: Key = ("dmarc", "smtp.mailfrom")
 
 
+def _against(finding: Finding) -> bool:
+    return finding.check == BLOCKING and finding.result == LISTED
+
+
 def _facts(envelope: Envelope, key: Key) -> tuple[str, ...]:
     """Return what a finding rests on; MAIL FROM's local part, which few records use, is not in it."""
     session = envelope.session
@@ -147,4 +154,10 @@ def _facts(envelope: Envelope, key: Key) -> tuple[str, ...]:
         return *key, split(envelope.identity)[1]
     if key[1] == "smtp.helo":
         return *key, address, (session.helo or "").lower()
+    if key[0] in (BLOCKING, ACCEPTING):
+        match key[1].partition("/")[2]:
+            case "sender":
+                return *key, split(envelope.sender)[1]
+            case "helo":
+                return *key, (session.helo or "").lower()
     return *key, address

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from milter64.checks.dns_list_settings import BLOCKING
 from milter64.lists.listed import BLOCK
 from milter64.mail.action import Action
 from milter64.mail.clean_text import clean
@@ -89,10 +90,18 @@ _TITLES = {"spf": "SPF", "iprev": "Reverse DNS", "helo": "HELO", "path": "Addres
 
 
 def _names(findings: tuple[Finding, ...]) -> str:
-    return ", ".join(f"{_TITLES.get(finding.check, finding.check)} {finding.result}" for finding in findings)
+    return ", ".join(
+        clean(each.reason, _DETAIL)
+        if each.check == BLOCKING
+        else f"{_TITLES.get(each.check, each.check)} {each.result}"
+        for each in findings
+    )
 
 
 def _sentence(finding: Finding) -> str:
+    if finding.check == BLOCKING:
+        text = finding.fact("text")
+        return clean(finding.reason, _DETAIL) + (f": {clean(text, _DETAIL)}" if text else "")
     if finding.check == BLOCK:
         return f"Blocked here: {finding.property} {clean(finding.reason, _DETAIL)}"
     sentence = f"{_TITLES.get(finding.check, finding.check)} {finding.result}: {clean(finding.reason, _DETAIL)}"
