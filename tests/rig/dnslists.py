@@ -57,7 +57,7 @@ class ListServer(DnsServer):
 
     def _list(self, name: dns.name.Name) -> tuple[str, DnsList | None]:
         text = name.to_text(omit_final_dot=True).lower()
-        for zone, found in self.lists.items():
+        for zone, found in sorted(self.lists.items(), key=lambda each: -len(each[0])):
             if text.endswith(f".{zone}"):
                 return text.removesuffix(f".{zone}"), found
         return "", None

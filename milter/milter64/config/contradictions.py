@@ -88,7 +88,12 @@ def _list_problems(lists: Sequence[DnsList]) -> Iterator[Problem]:
         for key, holds, what, remedy in (
             ("zone", each.zone, "missing", 'write the zone that is asked, such as "zen.spamhaus.org"'),
             ("name", not each.name or _NAME.fullmatch(each.name), "not possible", "write letters, digits, . _ and -"),
-            ("name", names[each.shown] == 1, f"another list is called {each.shown}", "give each a name of its own"),
+            (
+                "name",
+                names[each.shown] == 1 or not each.shown,
+                f"another list is called {each.shown}",
+                "give each a name of its own",
+            ),
             ("answers", each.answers, "none would ever count", 'write some, such as ["127.0.0.2-11"]'),
             ("about", each.about, "nothing would be asked", f'write "{_ABOUT}"'),
             (
