@@ -8,6 +8,8 @@ from contextlib import closing, suppress
 from dataclasses import replace
 
 from milter64.address.networks import pack, unpack
+from milter64.checks import dns_list
+from milter64.checks.all_checks import REMOTE
 from milter64.cli.explain_layout import Report, show
 from milter64.cli.explain_report import decision, group_row, pair_row
 from milter64.cli.terminal_layout import Screen
@@ -117,9 +119,10 @@ def _explained(settings: Settings, arguments: argparse.Namespace, warn: Callable
     )
     quiet = Telemetry(log.Settings(level="error"))
     resolver = Resolver(settings.dns, translator)
+    checks = {**REMOTE, **dns_list.checks(settings.dnslist, resolver, settings.dns.timeout, lambda *_: None)}
     lists = admin_lists(settings, lambda trouble: warn(f"lists: {trouble}"))
     judging = replace(settings, mode="enforce").judging()
-    with closing(Engine(judging, resolver, store, quiet, lists=lists)) as engine:
+    with closing(Engine(judging, resolver, store, quiet, checks=checks, lists=lists)) as engine:
         transaction = engine.begin(Envelope(session=session, sender=arguments.sender, login=""))
         reply = engine.judge(transaction, arguments.to) or engine.end(transaction)
         remembered = engine.remembered(transaction)

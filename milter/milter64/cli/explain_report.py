@@ -7,6 +7,8 @@ import dns.name
 
 from milter64.address.client import Client, Origin
 from milter64.checks import dmarc_policy, helo_name, iprev, spf
+from milter64.checks.dns_list_settings import ACCEPTING, BLOCKING
+from milter64.cli.explain_dns_lists import dns_lists
 from milter64.cli.explain_layout import Report
 from milter64.config.settings import Settings
 from milter64.dns.resolver import Question
@@ -59,6 +61,7 @@ def decision(
             for key, lookup in transaction.lookups.items()
             for question in lookup.questions
         ],
+        "dns_lists": list(dns_lists(settings.dnslist, settings.policy().rules(client), transaction)),
         "findings": [
             {
                 "check": finding.check,
@@ -150,6 +153,8 @@ def _rules(settings: Settings, transaction: Transaction) -> Iterator[str]:
             yield f"{_LEFT_TO_DMARC}: {finding.reason}"
         elif (*finding.key, finding.result) == (spf.NAME, spf.MAILFROM, "fail") and settings.spf.left_to_dmarc:
             yield _LEFT_TO_DMARC
+        elif finding.check in (BLOCKING, ACCEPTING):
+            yield f'dnslist.action = "{rules.action(finding).name.lower()}": {finding.reason}'
         elif table := _TABLES.get(finding.key):
             if finding.check == iprev.NAME and client.origin is Origin.IPV6 and settings.iprev.ipv6_actions is not None:
                 table = "iprev.ipv6_actions"
