@@ -7,12 +7,13 @@ from itertools import combinations, product
 import pytest
 
 from milter64.greylist.attempt import Standing, State
+from milter64.limits.rates import RATE
 from milter64.lists.listed import Listed
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.spares import Spares
 from milter64.policy.action_table import Rules
-from milter64.policy.decision import EXEMPT, RATE, Ask, Verdict, decide, weigh
+from milter64.policy.decision import EXEMPT, Ask, Verdict, decide, weigh
 
 SPF, HELO, IPREV = ("spf", "smtp.mailfrom"), ("spf", "smtp.helo"), ("iprev", "policy.iprev")
 DNSWL, DMARC, DNSBL = ("dnswl", "list.example"), ("dmarc", "smtp.mailfrom"), ("dnsbl", "zen.example")

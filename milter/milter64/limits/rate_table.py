@@ -25,7 +25,7 @@ from threading import Lock
 
 from milter64.mail.frozen_dataclass import frozen
 
-_WAYS = 16
+_WAYS = 64
 """Counters in a set. Where a counter may be is one set; all of its names, then all moments, then all intervals."""
 _WORD = 8
 _COLUMN = _WAYS * _WORD
@@ -165,7 +165,7 @@ class RateTable:
         moments = self._moments[first : first + _WAYS].tolist()
         if min(moments) > now:
             limits = self._octets[counter.begins : counter.begins + _COLUMN : _WORD]
-            most = max(limits, key=limits.count)
+            most = max(set(limits), key=limits.count)
             way = min((way for way in range(_WAYS) if limits[way] == most), key=moments.__getitem__)
         else:
             way = moments.index(min(moments))

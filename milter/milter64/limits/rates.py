@@ -33,10 +33,11 @@ _CLIENTS = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """So many in so many seconds; all of them may come at once."""
+    """So many in so many seconds; all of them may come at once. `text` is what was written, such as "60/1h"."""
 
     count: int
     seconds: float
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,11 @@ class Rates:
         self._limits = settings.limits
         self._table = table
         self._counters = lru_cache(_CLIENTS)(self._made)
+
+    @property
+    def refusals(self) -> bool:
+        """Whether there is a limit of recipients that are refused."""
+        return bool(self._limits[REFUSED])
 
     @property
     def bound(self) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, auto
 
 from milter64.greylist.attempt import Standing, State
+from milter64.limits.rates import RATE
 from milter64.lists.listed import ALLOW, BLOCK, NOT_LISTED, SPARED, Listed
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding, Findings, Key
@@ -34,8 +35,6 @@ class Ask:
 
 EXEMPT: Key = ("exempt", "policy.exempt")
 """The finding that spares somebody everything but a block: its result says who is exempt."""
-RATE = "rate"
-"""The check of findings that a limit is used up."""
 NAMES_GROUP: frozenset[Key] = frozenset({("spf", "smtp.helo"), ("spf", "smtp.mailfrom"), ("iprev", "policy.iprev")})
 """The questions by which a client is proven to be in groups of the greylist."""
 
