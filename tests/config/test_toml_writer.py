@@ -36,6 +36,8 @@ actions = {}
 ipv6_actions = { permerror = "accept" }
 [metrics]
 listen = "[::1]:9864"
+[rate]
+sessions = { "ipv4/32" = "60/1h", "ipv6/64" = "7/90s" }
 [greylist]
 delay = "1500ms"
 skip_recipients = ["example.org", "joe@example.net"]

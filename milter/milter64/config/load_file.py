@@ -1,5 +1,6 @@
 """The configuration's file: one of TOML, all of it optional, read into settings, or all that is wrong with it."""
 
+import re
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -11,7 +12,8 @@ from milter64.address.translation_prefix import Prefix
 from milter64.checks.dns_list_settings import Answers, Zone
 from milter64.config.contradictions import contradictions
 from milter64.config.settings import _HELO, BY_DNS, IPREV_RESULTS, SPF_RESULTS, Settings
-from milter64.config.toml_reader import Problem, Reader, Wrong, build, placed, show
+from milter64.config.toml_reader import Problem, Reader, Wrong, build, placed, seconds, show
+from milter64.limits.rates import KINDS, LEVELS, Rate
 from milter64.limits.regular_file import read
 from milter64.lists.entry import Entry, made
 from milter64.lists.mistakes import Mistake, Mistakes
@@ -101,6 +103,7 @@ _WORDS: Mapping[str, list[str]] = {
     "iprev.ipv6_actions": sorted(IPREV_RESULTS),
     "spf.helo_actions": sorted(SPF_RESULTS),
     "spf.actions": sorted(SPF_RESULTS),
+    **{f"rate.{kind}": list(LEVELS) for kind in KINDS},
 }
 
 
@@ -176,6 +179,15 @@ def _path(value: object) -> Path:
     return Path(value)
 
 
+def _rate(value: object) -> Rate:
+    match = re.fullmatch(r"([1-9][0-9]{0,8})/(.+)", value) if isinstance(value, str) else None
+    if not match:
+        raise Wrong(f"{show(value)} is no count and time", 'write so many in a time, such as "60/1h"')
+    if not (time := seconds(match[2])):
+        raise Wrong("no time at all", 'write so many in a time, such as "60/1h"')
+    return Rate(count=int(match[1]), seconds=time, text=match[0])
+
+
 _READERS: Mapping[type, Reader] = {
     Prefix: _prefix,
     translation_prefix.Mapping: _mapping,
@@ -184,4 +196,5 @@ _READERS: Mapping[type, Reader] = {
     Answers: _answers,
     Entry: _entry,
     Path: _path,
+    Rate: _rate,
 }

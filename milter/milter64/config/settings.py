@@ -24,6 +24,8 @@ from milter64.dns.resolver import Settings as DnsSettings
 from milter64.greylist.settings import Settings as GreylistSettings
 from milter64.headers.settings import Settings as HeadersSettings
 from milter64.judging.settings import Settings as JudgingSettings
+from milter64.limits.rates import LEVELS, RATE
+from milter64.limits.rates import Settings as RateSettings
 from milter64.lists.listed import BLOCK, KINDS, LISTED
 from milter64.lists.settings import Recipient
 from milter64.lists.settings import Settings as ListSettings
@@ -60,6 +62,7 @@ class Settings:
     allow: ListSettings = field(default_factory=ListSettings)
     block: ListSettings = field(default_factory=ListSettings)
     recipient: tuple[Recipient, ...] = ()
+    rate: RateSettings = field(default_factory=RateSettings)
     headers: HeadersSettings = field(default_factory=HeadersSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     log: LogSettings = field(default_factory=LogSettings)
@@ -86,6 +89,7 @@ class Settings:
                 for of in (unreadable_mailbox.SENDER, unreadable_mailbox.RECIPIENT)
             }
             table |= {(BLOCK, kind, LISTED, origin): Action.REJECT for kind in KINDS}
+            table |= {(RATE, kind, level, origin): Action.TEMPFAIL for kind in self.rate.limits for level in LEVELS}
             table |= {(*_DMARC, dmarc_policy.TEMPERROR, origin): Action.TEMPFAIL}
             table |= {(*key, each.positive, origin): each.action for each, key in lists}
         # An enabled check is asked even if nothing follows, for the header; where a HELO name leads stands in none.

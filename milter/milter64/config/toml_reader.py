@@ -163,7 +163,7 @@ class _Builder:
                 self._unknown(f"{key}.{word}", word, self._words[key])
                 continue
             with self._noting(f"{key}.{word}"):
-                made[word] = _scalar(hint, element)
+                made[word] = self._readers[hint](element) if hint in self._readers else _scalar(hint, element)
         return made
 
 

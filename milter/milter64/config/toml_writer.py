@@ -17,6 +17,7 @@ from milter64.address.networks import Networks
 from milter64.address.translation_prefix import Prefix
 from milter64.checks.dns_list_settings import Answers, Zone
 from milter64.config.toml_reader import tables
+from milter64.limits.rates import Rate
 from milter64.lists.entry import Entry, shown_time
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
@@ -65,7 +66,7 @@ def _value(value: object) -> str:
             text = _text(str(value))
         case float():
             text = _text(_time(value))
-        case Prefix() | Zone() | Answers():
+        case Prefix() | Zone() | Answers() | Rate():
             text = _text(value.text)
         case translation_prefix.Mapping():
             ipv4, _, ipv6 = value.text.partition(" = ")
@@ -84,8 +85,12 @@ def _value(value: object) -> str:
 
 
 def _table(pairs: Mapping[str, object]) -> str:
-    inner = ", ".join(f"{name} = {_value(each)}" for name, each in pairs.items())
+    inner = ", ".join(f"{_key(name)} = {_value(each)}" for name, each in pairs.items())
     return f"{{ {inner} }}" if inner else "{}"
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[\w-]+", name, re.ASCII) else _text(name)
 
 
 def _text(text: str) -> str:

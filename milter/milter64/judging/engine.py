@@ -22,13 +22,14 @@ from milter64.judging.recipient_evidence import recipient_evidence
 from milter64.judging.remembered_findings import RememberedFindings
 from milter64.judging.settings import Settings
 from milter64.judging.transaction_state import Transaction
+from milter64.limits.rates import RATE
 from milter64.lists.listed import ALLOW, BLOCK, NO_LISTS, Lists
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.idna_domain import ascii_domain
 from milter64.mail.session import Envelope
 from milter64.policy import exemptions
-from milter64.policy.decision import EXEMPT, RATE, Ask, Evidence, Verdict, decide, names_group, weigh
+from milter64.policy.decision import EXEMPT, Ask, Evidence, Verdict, decide, names_group, weigh
 from milter64.policy.smtp_reply import Reply, one_at_a_time, reply
 from milter64.store.interface import Store
 from milter64.telemetry.log import Telemetry
