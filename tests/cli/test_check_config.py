@@ -147,7 +147,7 @@ def test_a_command_that_is_not_understood_is_a_usage_error(argv: list[str], caps
 
 def test_every_verb_has_a_file_and_every_file_a_verb() -> None:
     folder = Path(sys.modules["milter64.cli.main"].__file__ or "").parent
-    shared = {"__init__", "main", "terminal_layout", "explain_layout", "explain_report"}
+    shared = {"__init__", "main", "terminal_layout", "explain_layout", "explain_report", "explain_dns_lists"}
     files = {path.stem for path in folder.glob("*.py")} - shared
     assert files == {verb.replace("-", "_") for verb in VERBS}
 

@@ -121,6 +121,27 @@ def test_the_greylist_says_how_long_to_wait(seconds: int, because: tuple[Finding
     assert str(reply(Verdict(action=Action.GREYLIST, because=because, standing=standing), ENVELOPE)) == expected
 
 
+@pytest.mark.parametrize(
+    ("kind", "seconds", "expected"),
+    [
+        ("recipients", "17", "450 4.7.1 Too many recipients from 192.31.196.0/24, please try again in 17 seconds"),
+        (
+            "refused_recipients",
+            "1",
+            "450 4.7.1 Too many refused recipients from 192.31.196.0/24, please try again in 1",
+        ),
+        ("sessions", "2", "421 4.7.0 Too many sessions from 192.31.196.0/24, please try again in 2 seconds"),
+    ],
+)
+def test_a_limit_says_whose_it_is_and_how_long_to_wait(kind: str, seconds: str, expected: str) -> None:
+    facts = (("seconds", seconds), ("network", "192.31.196.0/24"))
+    excess = Finding(check="rate", property=kind, result="ipv4/24", facts=facts)
+    trouble_too = Finding(check="dmarc", property="smtp.mailfrom", result="temperror")
+    text = str(reply(Verdict(action=Action.TEMPFAIL, because=(trouble_too, excess)), ENVELOPE))
+    assert text.startswith(expected)
+    assert text.endswith("(milter64 1a2b3c4d)")
+
+
 def test_an_acceptance_has_no_reply_of_ours() -> None:
     assert reply(Verdict(action=Action.ACCEPT, because=(spf("fail"),)), ENVELOPE) is None
 

@@ -10,6 +10,8 @@ from milter64.greylist.pair import pair_key
 from milter64.greylist.row import Record, RecordKind
 from milter64.judging.engine import Engine
 from milter64.judging.transaction_state import Transaction
+from milter64.limits.rate_table import RateTable
+from milter64.limits.rates import Rates
 from milter64.lists.listed import Lists
 from milter64.store.interface import StoreGone
 from milter64.store.memory_store import MemoryStore
@@ -74,6 +76,7 @@ class Court:
             self.store,
             self.told,  # type: ignore[arg-type]  # likewise
             lists=lists or admin_lists(self.settings, self.told.append),
+            rates=Rates(self.settings.rate, RateTable()) if self.settings.rate else None,
         )
 
     def begin(

@@ -22,6 +22,8 @@ from milter64.greylist.row import RecordKind
 from milter64.guard.guard import Guard
 from milter64.guard.shared_by_workers import SharedNotes
 from milter64.judging.engine import Engine
+from milter64.limits.rate_table import RateTable
+from milter64.limits.rates import Rates
 from milter64.lists.admin_lists import AdminLists
 from milter64.numbers.counting_resolver import CountingResolver
 from milter64.numbers.gauges import Gauges
@@ -75,6 +77,7 @@ class _Shared:
     telemetry: Telemetry
     lists: AdminLists
     notes: SharedNotes
+    counters: RateTable | None
     publishing: Publishing | None = None
 
 
@@ -91,6 +94,7 @@ def _plan(path: Path | None, stack: ExitStack) -> Plan:
         telemetry=telemetry,
         lists=admin_lists(settings, lambda trouble: telemetry.warning("lists", trouble=trouble)),
         notes=SharedNotes(),
+        counters=_rate_table() if settings.rate else None,
     )
     plan = Plan(settings=milter, work=partial(_work, shared), log=telemetry)
     if not settings.metrics.listen or tally is None:
@@ -109,6 +113,12 @@ def _plan(path: Path | None, stack: ExitStack) -> Plan:
         counts=ledger,
         metrics=partial(metrics_server.run, settings.metrics.listen, folder, telemetry),
     )
+
+
+@cache
+def _rate_table() -> RateTable:
+    """Return the table of what networks have taken, made when there is a limit first, and kept over reloads."""
+    return RateTable()
 
 
 @cache
@@ -140,7 +150,16 @@ def _work(shared: _Shared, slot: int, on_wait: Callable[[], None]) -> Iterator[M
     )
     guard = Guard(settings, translator, resolver, telemetry, shared.notes)
     checks = {**REMOTE, **dns_list.checks(settings.dnslist, resolver, settings.dns.timeout, reports.dns_list)}
-    engine = Engine(settings.judging(), resolver, store, telemetry, on_wait, checks=checks, lists=shared.lists)
+    engine = Engine(
+        settings.judging(),
+        resolver,
+        store,
+        telemetry,
+        on_wait,
+        checks=checks,
+        lists=shared.lists,
+        rates=Rates(settings.rate, shared.counters) if shared.counters else None,
+    )
     watching = shared.lists.watching(lambda: telemetry.exception("fault", where="lists"))
     with telemetry.behind(), closing(engine), closing(guard), watching, ExitStack() as stack:
         guard.start()

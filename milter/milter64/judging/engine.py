@@ -6,9 +6,9 @@ and is never used by two threads at once.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 
-from milter64.address.client import Origin
+from milter64.address.client import Client
 from milter64.checks.all_checks import REMOTE, Check
 from milter64.dns.resolver import Resolver
 from milter64.greylist import attempt, row
@@ -18,24 +18,22 @@ from milter64.judging.background_work import Answered, BackgroundWork
 from milter64.judging.check_runner import CheckRunner, domains
 from milter64.judging.greylisting import Greylisting
 from milter64.judging.known_clients import KnownClients
-from milter64.judging.recipient_evidence import recipient_evidence
+from milter64.judging.limiting import Limiting
+from milter64.judging.recipient_evidence import beyond, recipient_evidence, told
 from milter64.judging.remembered_findings import RememberedFindings
 from milter64.judging.settings import Settings
 from milter64.judging.transaction_state import Transaction
-from milter64.limits.rates import RATE
-from milter64.lists.listed import ALLOW, BLOCK, NO_LISTS, Lists
+from milter64.limits.rates import Rates
+from milter64.lists.listed import NO_LISTS, Lists
 from milter64.mail.action import Action
-from milter64.mail.finding import Finding, Findings, Key
+from milter64.mail.finding import Finding, Key
 from milter64.mail.idna_domain import ascii_domain
 from milter64.mail.session import Envelope
-from milter64.policy import exemptions
 from milter64.policy.decision import EXEMPT, Ask, Evidence, Verdict, decide, names_group, weigh
+from milter64.policy.exemptions import Exemptions
 from milter64.policy.smtp_reply import Reply, one_at_a_time, reply
 from milter64.store.interface import Store
 from milter64.telemetry.log import Telemetry
-
-_HOSTS = 4096
-"""Addresses of which it is kept ready whether they are trusted."""
 
 
 class Engine:
@@ -51,18 +49,22 @@ class Engine:
         *,
         checks: Mapping[Key, Check] = REMOTE,
         lists: Lists = NO_LISTS,
+        rates: Rates | None = None,
     ) -> None:
         """Take over resolver and store; `close` ends them. `on_wait` is called before a verdict waits.
 
-        `checks` are those that take DNS, `lists` who is let in or kept out by hand.
+        `checks` are those that take DNS, `lists` who is let in or kept out by hand, `rates` how much is too much.
         """
         self._tally = telemetry.tally
         self._settings = settings
         self._policy = settings.policy
-        self._exempt_host = lru_cache(_HOSTS)(partial(exemptions.host, settings.trust))
+        self._exempt = Exemptions(settings.trust)
         self._greylist = Greylisting(settings.greylist, store)
         self._telemetry = telemetry
         self._lists = lists
+        self._limiting = Limiting(rates, judge_private=settings.trust.judge_private)
+        self.counts_refusals = self._limiting.refusals
+        """Whether it wants to hear of recipients that the mail server itself refuses."""
         self._findings = RememberedFindings(resolver)
         self._checks = CheckRunner(
             resolver,
@@ -77,11 +79,15 @@ class Engine:
         )
         self._background = BackgroundWork(lambda: telemetry.exception("fault", where="learn"))
 
-    def begin(self, envelope: Envelope) -> Transaction:
-        """Return a new transaction, with all that is known about it without asking."""
-        if why := self._exempt(envelope):
+    def met(self, client: Client) -> Finding | None:
+        """Count a session, and return the limit that it goes beyond, if any."""
+        return self._limiting.session(client) if self._limiting and not self._exempt.client(client) else None
+
+    def begin(self, envelope: Envelope, excess: Finding | None = None) -> Transaction:
+        """Return a new transaction, with all that is known about it without asking; `excess` is its session's."""
+        if why := self._exempt.envelope(envelope):
             return Transaction(envelope, weigh({EXEMPT: why}, self._policy.rules(envelope.session.client)), why)
-        return Transaction(envelope, self._known_clients.evidence(envelope))
+        return Transaction(envelope, self._known_clients.evidence(envelope), excess=excess)
 
     def judge(self, transaction: Transaction, recipient: str, *, readable: bool = True) -> Reply | None:
         """Return what the client is told about a recipient, None if that is nothing but yes.
@@ -91,12 +97,24 @@ class Engine:
         hurt. There it is for all: who would be accepted beside somebody who isn't is to be sent to separately.
         """
         transaction.deadline = None
-        if not transaction.envelope.null or transaction.recipients or not readable:
-            verdict = self._judge(transaction, recipient, readable=readable)
-            if answer := self._answer(transaction, recipient, verdict) or self._beside(transaction, recipient):
+        excess = None
+        if self._limiting:
+            spared = self._evidence(transaction, recipient, readable=readable).spared
+            excess = self._limiting.recipient(transaction.envelope.session.client, spared, transaction.excess)
+        put_off = transaction.envelope.null and not transaction.recipients and readable
+        if excess or not put_off:
+            verdict = self._judge(transaction, recipient, excess, readable=readable)
+            if put_off and excess not in verdict.because:  # it turned out to be spared
+                transaction.put_off = verdict
+            elif answer := self._answer(transaction, recipient, verdict) or self._beside(transaction, recipient):
                 return answer
         transaction.recipients.append(recipient)
         return None
+
+    def refused_elsewhere(self, transaction: Transaction, status: str) -> None:
+        """Count a recipient that the mail server itself has refused, if for good, as its status says (RFC 3463)."""
+        if status.startswith("5"):
+            self._limiting.refused(transaction.envelope.session.client, transaction.evidence.spared)
 
     def end(self, transaction: Transaction) -> Reply | None:
         """Judge at end of message what was put off until then, and ask what the header still lacks."""
@@ -117,7 +135,7 @@ class Engine:
         self._telemetry.accepted(
             transaction.envelope,
             transaction.recipients,
-            _told(transaction, transaction.acceptance),
+            told(transaction, transaction.acceptance),
             transaction.acceptance,
             queue_id=queue_id,
             seconds=transaction.seconds,
@@ -137,7 +155,7 @@ class Engine:
         """Return how much is in each cache and queue, and how much may be."""
         caches = {"familiar": self._known_clients.bound, "findings": self._findings.bound}
         queues = {**self._checks.bounds(), "learning_queue": self._background.bound()}
-        return {**self._telemetry.bounds(), **caches, **queues}
+        return {**self._telemetry.bounds(), **caches, **queues, **self._limiting.bounds()}
 
     def close(self) -> None:
         """Write what is left to write."""
@@ -145,21 +163,12 @@ class Engine:
         self._background.close()
         self._greylist.close()
 
-    def _exempt(self, envelope: Envelope) -> Finding | None:
-        """Return why a client is not judged: trust comes from the address on the wire, never from a decoded one.
-
-        A gateway's address is nobody's to be trusted by, be it 127.0.0.1.
-        """
-        client = envelope.session.client
-        if client.origin is not Origin.MASKED and (why := self._exempt_host(client.wire_packed)):
-            return why
-        if envelope.login and self._settings.trust.authenticated:
-            return exemptions.authenticated()
-        return None
-
-    def _evidence(self, transaction: Transaction, recipient: str, *, readable: bool) -> Evidence:
-        """Return what is known of the transaction, as it weighs for this recipient."""
-        return recipient_evidence(transaction, recipient, self._lists, readable=readable)
+    def _evidence(
+        self, transaction: Transaction, recipient: str, excess: Finding | None = None, *, readable: bool
+    ) -> Evidence:
+        """Return what is known of the transaction, and of a limit that is used up, as it weighs for this recipient."""
+        evidence = recipient_evidence(transaction, recipient, self._lists, readable=readable)
+        return beyond(evidence, excess) if excess else evidence
 
     def _put_off(self, transaction: Transaction) -> Verdict:
         """Return the verdict on the null sender's first recipient."""
@@ -192,10 +201,12 @@ class Engine:
         observe = self._settings.observe
         if verdict.blames:
             self._greylist.discredit(transaction.envelope, transaction.known)
+        if verdict.action is Action.REJECT:
+            self._limiting.refused(transaction.envelope.session.client, transaction.evidence.spared)
         self._telemetry.refused(
             transaction.envelope,
             [recipient],
-            _told(transaction, verdict),
+            told(transaction, verdict),
             verdict,
             answer,
             seconds=transaction.seconds,
@@ -203,10 +214,12 @@ class Engine:
         )
         return None if observe else answer
 
-    def _judge(self, transaction: Transaction, recipient: str, *, readable: bool = True) -> Verdict:
+    def _judge(
+        self, transaction: Transaction, recipient: str, excess: Finding | None = None, *, readable: bool = True
+    ) -> Verdict:
         """Decide on one recipient, fetch what that takes, and keep the rows that it moves."""
         started = time.monotonic()
-        envelope, evidence = transaction.envelope, self._evidence(transaction, recipient, readable=readable)
+        envelope, evidence = transaction.envelope, self._evidence(transaction, recipient, excess, readable=readable)
         pair, now = pair_key(envelope.sender, recipient), self._greylist.now()
         standing = None
         while not isinstance(step := decide(evidence, standing), Verdict):
@@ -214,7 +227,7 @@ class Engine:
                 passed = standing is not None and standing.state is attempt.State.PASSED
                 worst = Action.GREYLIST if passed else Action.ACCEPT
                 self._ask(transaction, step.keys, worst, at_once=passed)
-                evidence = self._evidence(transaction, recipient, readable=readable)
+                evidence = self._evidence(transaction, recipient, excess, readable=readable)
             else:
                 known, client = evidence.known, envelope.session.client
                 proven = None if names_group(evidence) else partial(groups, client, envelope.sender, known)
@@ -279,12 +292,3 @@ class Engine:
 
         client, helo = envelope.session.client, envelope.session.helo
         self._background.put(client, domains(envelope, keys), renew, (client.address, helo, envelope.sender, *keys))
-
-
-def _told(transaction: Transaction, verdict: Verdict | None) -> Findings:
-    """Return what was found of a transaction, and what decided about this recipient alone."""
-    own = [finding for finding in verdict.because if finding.check in _OF_RECIPIENT] if verdict else ()
-    return {**transaction.known, **{finding.key: finding for finding in own}} if own else transaction.known
-
-
-_OF_RECIPIENT = frozenset({ALLOW, BLOCK, RATE})

@@ -14,6 +14,7 @@ class Transaction:
         "deadline",
         "envelope",
         "evidence",
+        "excess",
         "exempt",
         "lookups",
         "passed",
@@ -23,11 +24,17 @@ class Transaction:
         "verdicts",
     )
 
-    def __init__(self, envelope: Envelope, evidence: Evidence, exempt: Finding | None = None) -> None:
-        """Begin with the envelope, with what takes no asking, and with why its client is not judged, if so."""
+    def __init__(
+        self, envelope: Envelope, evidence: Evidence, exempt: Finding | None = None, excess: Finding | None = None
+    ) -> None:
+        """Begin with the envelope, with what takes no asking, and with why its client is not judged, if so.
+
+        `excess` is the limit that its session goes beyond.
+        """
         self.envelope = envelope
         self.evidence = evidence
         self.exempt = exempt
+        self.excess = excess
         self.lookups: dict[Key, Lookup] = {}
         """How the findings came about, for those who want to know."""
         self.put_off: Verdict | None = None

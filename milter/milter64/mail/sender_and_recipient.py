@@ -31,6 +31,7 @@ _UNQUOTABLE = re.compile(_DOT_STRING)
 _QUOTED = re.compile(_QUOTED_STRING)
 _DOMAIN = re.compile(r"[0-9a-z_-]+(?:\.[0-9a-z_-]+)*|\[[!-Z^-~]+]")
 _QUOTES = re.compile(r'"(?:[^"\\]|\\.)*"?')
+_STATUS = re.compile(r"[45](?:\.[0-9]{1,3}){2}")
 _ESCAPED = re.compile(r"\\(.)")
 _LONGEST_KEPT = 320
 """Octets: of a local part, an at sign and a domain (RFC 5321 4.5.3.1)."""
@@ -53,6 +54,15 @@ def read_sender(argument: bytes, macro: str | None) -> str | None:
     """Return what `read` does, but None for a mailbox without a domain, to which Sendmail would add its own."""
     mailbox = read(argument, macro)
     return None if mailbox and ("@" not in mailbox or mailbox.endswith('"')) else mailbox
+
+
+def refusal(mailer: str, host: str) -> str:
+    """Return the status of a recipient that the mail server refuses and tells us of all the same, "" for another.
+
+    Its macros then name the mailer "error", and for a host the status, such as 5.1.1 (RFC 3463); {rcpt_addr} is the
+    reason. Mailboxes whose mail is to bounce later have such a mailer too, but another host.
+    """
+    return host if mailer == "error" and _STATUS.fullmatch(host) else ""
 
 
 def _read(argument: bytes, macro: str | None) -> str | None:

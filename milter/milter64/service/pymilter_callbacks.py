@@ -23,6 +23,7 @@ from milter64.headers.forged_fields import MOST, ForgedFields, claim
 from milter64.headers.received_spf import RECEIVED_SPF, received_spf
 from milter64.judging.transaction_state import Transaction
 from milter64.mail import sender_and_recipient
+from milter64.mail.finding import Finding
 from milter64.mail.idna_domain import shown_domain
 from milter64.mail.session import Envelope, Session
 from milter64.policy.smtp_reply import NOT_READY, Reply, too_many_forged, trouble
@@ -33,6 +34,7 @@ _NO_CONTENT: int = Milter.P_NODATA | Milter.P_NOEOH | Milter.P_NOBODY | Milter.P
 _NOREPLY: int = Milter.NOREPLY
 _UTF_8 = ("utf-8", "surrogateescape")
 _AT_CONNECT = "j {client_addr} {client_port}"  # the macros that we want there, and no others
+_AT_RCPT = "{rcpt_addr} {rcpt_mailer} {rcpt_host}"
 
 
 class Callbacks:
@@ -47,6 +49,7 @@ class Callbacks:
     _told: str | None = None
     _port = 0
     _helo: str | None = None
+    _excess: Finding | None = None
     _mta = ""
     _transaction: Transaction | None = None
 
@@ -57,6 +60,8 @@ class Callbacks:
         self._ctx = ctx
         self._token = new_token()
         self._authserv_id = context.authserv_id
+        if self._engine.counts_refusals:
+            self.steps |= Milter.P_RCPT_REJ
 
     def connect(self, _name: str, _family: int, hostaddr: object) -> None:
         """Decode the client's address, once for the session."""
@@ -70,6 +75,7 @@ class Callbacks:
         self._client, self._port = client, port
         if tally := self._context.telemetry.tally:
             tally.connected(self._client.origin)
+        self._excess = self._engine.met(client)
 
     def _meet_late(self) -> None:
         """Make up for a CONNECT that never ran; where the mail server gives no address either, say so once."""
@@ -101,10 +107,15 @@ class Callbacks:
             text = sender.decode(*_UTF_8) if reading is None else reading
             envelope = Envelope(session=session, sender=text, login=login, readable=reading is not None)
             self._context.notice(envelope)
-            self._transaction = self._engine.begin(envelope)
+            self._transaction = self._engine.begin(envelope, self._excess)
 
     def envrcpt(self, recipient: bytes, *_parameters: bytes) -> int:
-        """Judge a recipient."""
+        """Judge a recipient, unless the mail server itself has refused it."""
+        if self.steps & Milter.P_RCPT_REJ:
+            refusal = sender_and_recipient.refusal(self._macro("{rcpt_mailer}"), self._macro("{rcpt_host}"))
+            if refusal and self._transaction:
+                self._engine.refused_elsewhere(self._transaction, refusal)
+                return _CONTINUE
         if not self._transaction:
             return self.refuse(NOT_READY)
         reading = sender_and_recipient.read(recipient, self._reading("{rcpt_addr}"))
@@ -281,5 +292,7 @@ def _negotiate(begin: Begin, ctx: Any, offers: list[int]) -> int:  # noqa: ANN40
     session = _begun(begin, ctx)
     if names_macros := offers[0] & Milter.SETSYMLIST:
         ctx.setsymlist(Milter.M_CONNECT, _AT_CONNECT)
+        if session.steps & Milter.P_RCPT_REJ:
+            ctx.setsymlist(Milter.M_ENVRCPT, _AT_RCPT)
     offers[:] = Milter.ADDHDRS | Milter.CHGHDRS | names_macros, offers[1] & session.steps, 0, 0
     return _CONTINUE
