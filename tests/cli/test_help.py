@@ -108,6 +108,12 @@ SHOWN = {
         0,
         "pass    ip4:192.31.196.10 of honest.example",
     ),
+    'milter64 allow @partner.example --because "ticket 12"': (0, "@partner.example  greylist  -      ticket 12"),
+    "milter64 allow 192.0.2.25 --spare all --for 7d": (0, "allow  192.0.2.25  all     20"),
+    'milter64 block 192.0.2.0/24 --for 24h --because "a flood"': (0, "Z  a flood  by command\n"),
+    "milter64 block @.spammer.example": (0, "block  @.spammer.example  -       -      -        by command\n"),
+    "milter64 forget 192.0.2.0/24": (0, "Forgotten\n"),
+    "milter64 list": (0, "to:list@example.org  greylist  "),
     "milter64 discover": (0, "no router has advertised within 4 s"),
     "milter64 discover --wait 0": (0, "not asked (--wait 0)"),
     "milter64 postfix": (78, "postconf -e 'smtpd_milters = inet:127.0.0.1:8864'\n"),
@@ -128,6 +134,8 @@ def host() -> Iterator[Host]:
             "postfix/master.cf": "smtp inet n - y - - smtpd\n",
         }
         host = Host(lab, network, ZONES, etc)
+        (lab.folder / "greylist.sqlite.block").write_text("192.0.2.0/24\n")
+        (lab.folder / "greylist.sqlite.allow").write_text("to:list@example.org # a list\n")
         (host.folder / "new.toml").write_text(f'milter.socket = "inet:8865@localhost"\n{store}')
         yield host
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from milter64.cli.terminal_layout import Screen
 from milter64.config.contradictions import open_to_others
+from milter64.config.list_sources import file_problems
 from milter64.config.load_file import DEFAULT, ConfigError, load
 from milter64.config.settings import Settings
 from milter64.config.toml_writer import written
@@ -53,13 +54,16 @@ def main(arguments: argparse.Namespace) -> int:
         return os.EX_OK
     screen, error, warnings = Screen(), None, []
     try:
-        warnings = list(open_to_others(load(path)))
+        settings = load(path)
+        warnings = list(open_to_others(settings))
+        if problems := list(file_problems(settings)):
+            error = ConfigError(path or DEFAULT, problems)
     except ConfigError as caught:
         error = caught
     if arguments.json:
-        problems = [dataclasses.asdict(problem) for problem in error.problems] if error else []
+        told = [dataclasses.asdict(problem) for problem in error.problems] if error else []
         minded = [dataclasses.asdict(warning) for warning in warnings]
-        report = {"file": str(path or DEFAULT), "valid": not problems, "problems": problems, "warnings": minded}
+        report = {"file": str(path or DEFAULT), "valid": not told, "problems": told, "warnings": minded}
         screen.line(json.dumps(report, indent=2))
     elif error:
         screen.problems(error)

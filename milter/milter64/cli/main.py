@@ -18,6 +18,10 @@ VERBS = {
     "check-config": "say all that is wrong with a configuration",
     "translate": "decode and encode addresses with the configured prefixes",
     "explain": "show step by step how a sender would be judged",
+    "allow": "let somebody in from now on",
+    "block": "keep somebody out from now on",
+    "forget": "take back what allow or block has said",
+    "list": "show who is let in and who is kept out",
     "discover": "find the prefixes of the translators before this host",
     "postfix": "print the lines that tell Postfix, and check its settings",
     "audit": "find what is wrong with this mail host and its network",
@@ -29,7 +33,8 @@ exit codes (sysexits.h):
   1   audit finds a problem
   64  the command line is not understood
   69  something that it takes is not there: run finds the socket taken, postfix
-      finds no Postfix
+      finds no Postfix; allow, block and forget can't write beside the
+      greylist, or forget finds no such entry
   70  a fault of its own
   78  the configuration is wrong; or, of postfix, Postfix's settings would break
       mail

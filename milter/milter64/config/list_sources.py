@@ -1,17 +1,19 @@
 """The lists that the configuration makes: its own entries, those in files, and those by command."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from milter64.config.settings import Settings
+from milter64.config.toml_reader import Problem
 from milter64.lists import commanded
 from milter64.lists.admin_lists import AdminLists, Source, Written
 from milter64.lists.entry import Entry
 from milter64.lists.index import Index, Read, reader
-from milter64.lists.list_file import ListFile
+from milter64.lists.list_file import ListFile, read_list
 from milter64.lists.listed import ALLOW, BLOCK
 from milter64.lists.mistakes import Mistakes
 from milter64.lists.settings import Recipient
+from milter64.mail.clean_text import clean
 
 
 def admin_lists(settings: Settings, warn: Callable[[str], None]) -> AdminLists:
@@ -59,3 +61,17 @@ def files(settings: Settings, check: str) -> Sequence[tuple[Path, bool]]:
     theirs = (settings.block if check == BLOCK else settings.allow).files
     ours = commanded.place(settings.greylist.store, check)
     return [*[(path, False) for path in dict.fromkeys(theirs)], *([(ours, True)] if ours else [])]
+
+
+def file_problems(settings: Settings) -> Iterator[Problem]:
+    """Return what is wrong with files of lists, of which the rest counts all the same."""
+    for check in (ALLOW, BLOCK):
+        for path, ours in files(settings, check):
+            place = clean(str(path))
+            try:
+                text = read_list(path, ours=ours)
+            except OSError as error:
+                yield Problem(key=place, what=f"can't be read: {error.strerror}", remedy="name a file that can be read")
+                continue
+            for wrong in Index(text, line_reader(settings, check)).wrong:
+                yield Problem(key=f"{place}:{wrong.number}", what=clean(wrong.what), remedy=clean(wrong.remedy))

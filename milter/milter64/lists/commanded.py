@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from milter64.lists.entry import Entry
-from milter64.lists.index import Read, lines
+from milter64.lists.entry import Entry, read_line
+from milter64.lists.index import lines
 from milter64.lists.list_file import LINES, OCTETS, read_list
-from milter64.lists.mistakes import Mistake
+from milter64.lists.mistakes import Mistake, NoMistakes
 from milter64.store.store_url import parse
 
 _MODE = 0o640
@@ -25,7 +25,7 @@ def place(store: str, check: str) -> Path | None:
     return path and path.with_name(f"{path.name}.{check}")
 
 
-def change(path: Path, read: Read, gone: Callable[[Entry], bool], added: Entry | None, now: float) -> list[Entry]:
+def change(path: Path, gone: Callable[[Entry], bool], added: Entry | None, now: float) -> list[Entry]:
     """Take those entries out of a file that are `gone`, and those that have run out; add one, and return the former.
 
     The file changes in one step, and is its folder's owner's: the service may be another user. What is no entry stays.
@@ -36,7 +36,7 @@ def change(path: Path, read: Read, gone: Callable[[Entry], bool], added: Entry |
     with _alone(path.parent) as folder:
         kept, taken = list[bytes](), list[Entry]()
         for _, raw in lines(read_list(path, ours=True)):
-            entry = _entry(raw, read)
+            entry = _entry(raw)
             if entry and entry.counts(now) and gone(entry):
                 taken.append(entry)
             elif raw.strip() and not (entry and not entry.counts(now)):
@@ -51,9 +51,9 @@ def change(path: Path, read: Read, gone: Callable[[Entry], bool], added: Entry |
     return taken
 
 
-def _entry(raw: bytes, read: Read) -> Entry | None:
+def _entry(raw: bytes) -> Entry | None:
     try:
-        return read(raw)
+        return read_line(raw, NoMistakes(), blocks=False)
     except Mistake:
         return None
 

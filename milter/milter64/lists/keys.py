@@ -21,6 +21,12 @@ def network_key(first: bytes, length: int) -> bytes:
     return b"\0%c%b" % (length, first)
 
 
+def on_the_wire_alone(key: bytes) -> bool:
+    """Whether a key is that of a network of IPv4 addresses that count on the wire alone."""
+    first = key[2:]
+    return key.startswith(b"\0") and len(first) == 4 and first in _ON_THE_WIRE_ALONE  # noqa: PLR2004  an IPv4 address
+
+
 def of_client(client: Client, masks: Masks) -> Keys:
     """Yield the keys of the networks of such lengths that a client is in, by each of its addresses."""
     for packed in addresses(client):

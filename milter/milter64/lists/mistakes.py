@@ -109,6 +109,22 @@ class Mistakes:
         _not_public(domain)
 
 
+class NoMistakes(Mistakes):
+    """Whatever can be read may be meant, so that one can take back what was right once."""
+
+    def network(self, packed: bytes, length: int) -> None:
+        """Refuse nothing."""
+
+    def name(self, domain: str) -> None:
+        """Refuse nothing."""
+
+    def sender(self) -> None:
+        """Refuse nothing."""
+
+    def domain(self, domain: str) -> None:
+        """Refuse nothing."""
+
+
 def _not_public(domain: str) -> None:
     if suffix_list().is_suffix(domain):
         raise Mistake(f"below {domain} anybody may have a name", f"write a name of theirs, such as partner.{domain}")

@@ -1,0 +1,51 @@
+"""`milter64 forget`: take back what a command has said."""
+
+import argparse
+import os
+
+from milter64.cli.listing import COMMAND, WHO, Row, change, complain, rows, show
+from milter64.cli.terminal_layout import Screen
+from milter64.config.load_file import load
+from milter64.lists.entry import Entry
+from milter64.lists.listed import ALLOW, BLOCK
+from milter64.lists.mistakes import Mistake, NoMistakes
+from milter64.lists.who import parse
+
+EXAMPLES = """\
+  Neither let a network in nor keep it out any more:
+    milter64 forget 192.0.2.0/24
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
+    parser.add_argument("who", metavar="WHO", help=WHO)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Take an entry out of both lists, and say where else it is."""
+    settings = load(arguments.config)
+    try:
+        key = parse(arguments.who, NoMistakes()).key
+    except Mistake as mistake:
+        return complain("forget", f"{mistake}; {mistake.remedy}", os.EX_USAGE)
+
+    def same(entry: Entry) -> bool:
+        return entry.who.key == key
+
+    gone = list[Row]()
+    try:
+        for check in (BLOCK, ALLOW):
+            gone += [Row(check=check, entry=each, place=COMMAND) for each in change(settings, check, same)]
+    except OSError as error:
+        return complain("forget", str(error.strerror), os.EX_UNAVAILABLE)
+    screen = Screen()
+    if gone:
+        screen.title("Forgotten")
+        show(screen, gone)
+    if still := [row for row in rows(settings, lambda _: None) if same(row.entry)]:
+        screen.title("In force all the same, until somebody takes it out there")
+        show(screen, still)
+    if not gone:
+        return complain("forget", f"no command has said anything of {arguments.who}", os.EX_UNAVAILABLE)
+    return os.EX_OK

@@ -1,0 +1,33 @@
+"""`milter64 list`: all entries that are in force."""
+
+import argparse
+import json
+import os
+import sys
+
+from milter64.cli.listing import rows, show
+from milter64.cli.terminal_layout import Screen
+from milter64.config.load_file import load
+
+EXAMPLES = """\
+  Who is let in, who is kept out, until when, and why?
+    milter64 list
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Show all entries in force, of the configuration, of files, and by command."""
+    screen, complaints = Screen(), Screen(sys.stderr)
+    some = list(rows(load(arguments.config), lambda trouble: complaints.line(f"milter64 list: {trouble}")))
+    if arguments.json:
+        screen.line(json.dumps([row.told() for row in some], indent=2))
+    elif some:
+        show(screen, some)
+    else:
+        screen.line("nobody is listed")
+    return os.EX_OK

@@ -1,0 +1,185 @@
+"""What the verbs about lists share: which entries there are, how they are shown, how those by command are changed."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from milter64.cli.terminal_layout import Screen
+from milter64.config.list_sources import entries, files, line_reader, mistakes
+from milter64.config.load_file import load
+from milter64.config.settings import Settings
+from milter64.config.toml_reader import Wrong, seconds
+from milter64.lists import commanded, keys
+from milter64.lists.entry import USUAL, Entry, made, moment, read_line, shown_time
+from milter64.lists.index import lines
+from milter64.lists.list_file import read_list
+from milter64.lists.listed import ALLOW, BLOCK
+from milter64.lists.mistakes import Mistake
+
+COMMAND = "by command"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """An entry, the list that it is in, and where."""
+
+    check: str
+    entry: Entry
+    place: str
+
+    def told(self) -> dict[str, str]:
+        """Return it as programs get it."""
+        entry = self.entry
+        return {
+            "list": self.check,
+            "who": entry.written,
+            "kind": entry.who.kind,
+            "spares": (entry.spares or USUAL) if self.check == ALLOW else "",
+            "until": "" if entry.until is None else shown_time(entry.until),
+            "because": entry.because,
+            "place": self.place,
+        }
+
+
+def rows(settings: Settings, warn: Callable[[str], None]) -> Iterator[Row]:
+    """Yield all entries in force, the block list's first; `warn` is told what can't be read."""
+    now = time.time()
+    for check in (BLOCK, ALLOW):
+        for place, some in entries(settings, check).items():
+            yield from (Row(check=check, entry=each, place=place) for each in some if each.counts(now))
+        read = line_reader(settings, check)
+        for path, ours in files(settings, check):
+            try:
+                text = read_list(path, ours=ours)
+            except OSError as error:
+                warn(f"{path}: {error.strerror}")
+                continue
+            found: dict[bytes, Row] = {}  # of several lines that name the same the last counts
+            for number, (_, raw) in enumerate(lines(text), start=1):
+                try:
+                    entry = read(raw)
+                except Mistake as mistake:
+                    warn(f"{path}:{number}: {mistake}; {mistake.remedy}")
+                else:
+                    if entry:
+                        place = COMMAND if ours else f"{path}:{number}"
+                        found[entry.who.key] = Row(check=check, entry=entry, place=place)
+            yield from (row for row in found.values() if row.entry.counts(now))
+
+
+def show(screen: Screen, some: Iterable[Row]) -> None:
+    """Lay entries out for people."""
+    shown = [row.told() for row in some]
+    colours = {BLOCK: "red", ALLOW: "green"}
+    cells = [
+        (
+            screen.paint(row["list"], colours[row["list"]]),
+            screen.paint(row["who"], "bold"),
+            *[row[name] or "-" for name in ("spares", "until", "because", "place")],
+        )
+        for row in shown
+    ]
+    screen.table(cells, ("LIST", "WHO", "SPARES", "UNTIL", "BECAUSE", "WHERE"))
+
+
+def put_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what allow and block take."""
+    parser.add_argument("who", metavar="WHO", help=WHO)
+    until = parser.add_mutually_exclusive_group()
+    until.add_argument(
+        "--for", type=_length, dest="length", metavar="TIME", help="how long, such as 7d; default: for good"
+    )
+    until.add_argument("--until", type=_until, metavar="DATE", help="until when, such as 2027-01-31T12:00Z")
+    parser.add_argument("--because", default="", metavar="TEXT", help="why, for the log and for those who ask later")
+
+
+WHO = "a network, a name, @domain or user@domain of a sender, to:user@domain or to:@domain of a recipient"
+
+
+def _length(text: str) -> float:
+    try:
+        return seconds(text)
+    except Wrong as wrong:
+        raise argparse.ArgumentTypeError(f"{wrong}; {wrong.remedy}") from wrong
+
+
+def _until(text: str) -> float:
+    try:
+        return moment(text)
+    except Mistake as mistake:
+        raise argparse.ArgumentTypeError(f"{mistake}; {mistake.remedy}") from mistake
+
+
+def put(check: str, arguments: argparse.Namespace, spares: str | None = None) -> int:
+    """Have an entry by command count, in the place of one that names the same, and say what is in force now."""
+    settings, now = load(arguments.config), time.time()
+    until = now + arguments.length if arguments.length is not None else arguments.until
+    if until is not None and until <= now:
+        return complain(check, f"{shown_time(until)} is past", os.EX_USAGE)
+    try:
+        entry = _entry(settings, check, arguments, spares, until)
+    except Mistake as mistake:
+        return complain(check, f"{mistake}; {mistake.remedy}", os.EX_USAGE)
+    try:
+        replaced = change(settings, check, lambda each: each.who.key == entry.who.key, entry)
+    except OSError as error:
+        return complain(check, str(error.strerror), os.EX_UNAVAILABLE)
+    screen = Screen()
+    screen.title("Counts within a second, where milter64 runs")
+    show(screen, [Row(check=check, entry=entry, place=COMMAND)])
+    if replaced:
+        screen.title("In the place of")
+        show(screen, [Row(check=check, entry=each, place=COMMAND) for each in replaced])
+    if keys.on_the_wire_alone(entry.who.key):
+        screen.line(f"{entry.written} is looked for on the wire alone: behind a translator it may be anybody's")
+    same = [row for row in rows(settings, lambda _: None) if row.entry.who.key == entry.who.key]
+    if check == ALLOW and (blocked := [row for row in same if row.check == BLOCK]):
+        screen.title("It is in the block list too, which goes first")
+        show(screen, blocked)
+    return os.EX_OK
+
+
+def _entry(
+    settings: Settings, check: str, arguments: argparse.Namespace, spares: str | None, until: float | None
+) -> Entry:
+    """Return the entry that a command line names, as it will be read again.
+
+    Raises:
+        Mistake: it can't count.
+    """
+    when = None if until is None else shown_time(until)
+    because = " ".join(arguments.because.split())
+    blocks = check == BLOCK
+    written = made(arguments.who, mistakes(settings), blocks=blocks, spares=spares, until=when, because=because).line
+    entry = read_line(written.encode(errors="surrogateescape"), mistakes(settings), blocks=blocks)
+    assert entry
+    return entry
+
+
+def change(settings: Settings, check: str, gone: Callable[[Entry], bool], added: Entry | None = None) -> list[Entry]:
+    """Change the entries by command of a list, and return those that are gone.
+
+    Raises:
+        OSError: they can't be kept; `strerror` has the remedy.
+    """
+    path = commanded.place(settings.greylist.store, check)
+    if not path:
+        remedy = "write them into [allow] and [block], or into files that these name"
+        raise OSError(0, f'greylist.store is "memory:", and entries by command are kept beside its file; {remedy}')
+    try:
+        return commanded.change(path, gone, added, time.time())
+    except PermissionError as error:
+        raise OSError(error.errno, f"{path}: {error.strerror}; try it as root") from error
+    except FileNotFoundError as error:
+        raise OSError(error.errno, f"{path.parent} is not there; start milter64 once, or make it") from error
+    except OSError as error:
+        raise OSError(error.errno, f"{path}: {error.strerror}") from error
+
+
+def complain(verb: str, what: str, code: int) -> int:
+    """Say why a verb does nothing, and return the exit code."""
+    Screen(sys.stderr).line(f"milter64 {verb}: {what}")
+    return code
