@@ -13,10 +13,12 @@ from milter64.audit.facts.facts import Dns, Facts, Translators
 from milter64.audit.facts.postconf import Postfix, PostfixUnreadable
 from milter64.audit.report_line import Line, problem
 from milter64.audit.rules.container_network import container
+from milter64.audit.rules.dns_lists import dns_lists
 from milter64.audit.rules.inbound import inbound
 from milter64.audit.rules.milter64_itself import service
 from milter64.audit.rules.outbound import outbound
 from milter64.audit.rules.published_mx import Published, published
+from milter64.checks.dns_list_settings import Settings as DnsList
 from milter64.config.settings import Settings
 from milter64.discover import dns64_prefix, recorded_prefixes
 from milter64.discover.learned_by_service import teach
@@ -32,6 +34,7 @@ THEMES: Mapping[str, Callable[[Facts, Published], Iterator[Line]]] = {
     "outbound": outbound,
     "milter64": service,
     "container": container,
+    "lists": dns_lists,
 }
 
 
@@ -83,7 +86,7 @@ def gather(
         translator=translator,
         domains=tuple(dict.fromkeys(ascii_domain(domain) for domain in domains or own if domain)),
         dns=Dns(
-            asker=_Told(Resolver(settings.dns, translator), progress),
+            asker=_Told(Resolver(settings.dns, translator), progress, settings.dnslist),
             seconds=settings.dns.deadline,
             end=end,
         ),
@@ -120,8 +123,11 @@ class _Told:
 
     asker: Asker
     progress: Callable[[str], None]
+    lists: Sequence[DnsList] = ()
+    """DNS lists, in the names of whose zones there may be keys."""
 
     def ask(self, name: str, rdtype: str, deadline: float, lasting: float = 0.0) -> Answer:
         """Answer as `Asker.ask` does."""
-        self.progress(f"{rdtype} {name}")
+        zones = [each for each in self.lists if each.zone and name.endswith(f".{each.zone.text}")]
+        self.progress(f"{rdtype} {name}" if not zones else f"the DNS list {zones[0].shown}")
         return self.asker.ask(name, rdtype, deadline, lasting)

@@ -61,10 +61,43 @@ _UNSURE = Trouble(result="temperror", reason="it fails, and is being looked at")
 _SLOW = Trouble(result="temperror", reason="it could not be made sure of in time")
 
 
+Ask = Callable[[str], tuple[str, ...]]
+"""Returns the A records of what has some labels before a list's zone, or raises Unanswered."""
+
+
 def unanswered(error: Unanswered) -> Trouble:
     """Return what a question without a usable answer means (RFC 8904 2)."""
     refused = str(error).startswith(dns.rcode.to_text(dns.rcode.REFUSED))
     return Trouble(result="permerror" if refused else "temperror", reason=str(error))
+
+
+def defect(ask: Ask, kind: Kind) -> Trouble | None:
+    """Return what is wrong with what a list answers.
+
+    What is fresh comes first: a name that was not answered about is not asked for again so soon.
+
+    Raises:
+        Unanswered: it doesn't answer.
+    """
+    wrong = fresh_answer(ask, kind)
+    if not wrong:
+        listed, unlisted = ask(kind.listed), ask(kind.unlisted)
+        wrong = wrong_answer(listed) or wrong_answer(unlisted)
+        if not wrong and unlisted:
+            wrong = f"it lists {kind.tests[1]}"
+        elif not wrong and not listed and kind.optional:
+            return Trouble(result="none", reason=f"it has no {kind.name}", lasts=LOOK_EVERY)
+        elif not wrong and not listed:
+            wrong = f"it doesn't list {kind.tests[0]}"
+    return Trouble(result="permerror", reason=wrong, lasts=LOOK_EVERY) if wrong else None
+
+
+def fresh_answer(ask: Ask, kind: Kind) -> str:
+    """Say what is wrong with the answers about names that nobody can have asked for, "" if nothing is."""
+    for label in kind.fresh():
+        if values := ask(label):
+            return wrong_answer(values) or f"it lists whatever it is asked about: {', '.join(values)}"
+    return ""
 
 
 class Health:
@@ -167,17 +200,10 @@ class Health:
 
     def _probe(self, until: float) -> Trouble | None:
         try:
-            wrong = self._fresh_answer(until)
+            wrong = fresh_answer(lambda label: self._values(label, until), self._kind)
         except Unanswered as error:
             return self.failed(error)
         return self.condemn(wrong) if wrong else None
-
-    def _fresh_answer(self, until: float) -> str:
-        """Say what is wrong with the answers about names that nobody can have asked for, "" if nothing is."""
-        for label in self._kind.fresh():
-            if values := self._values(label, until):
-                return wrong_answer(values) or f"it lists whatever it is asked about: {', '.join(values)}"
-        return ""
 
     def _values(self, label: str, until: float) -> tuple[str, ...]:
         return self._resolver.ask(f"{label}.{self._zone}", "A", until, inf).values
@@ -209,7 +235,7 @@ class Health:
     def _found(self, before: Trouble | None) -> tuple[Trouble | None, float]:
         """Return what is wrong with the list, and in how many seconds it is to be looked at again."""
         try:
-            defect = self._defect()
+            found = defect(lambda label: self._values(label, self._patience()), self._kind)
         except Unanswered as error:
             if isinstance(error, OutOfMeans) or not self._resolver.alive(time.monotonic() + self._timeout):
                 return (None if before is _UNSURE else before), PROBE_EVERY
@@ -218,26 +244,7 @@ class Health:
                 return None, PROBE_EVERY
             return unanswered(error), PROBE_EVERY
         self._failures = 0
-        return defect, defect.lasts if defect else LOOK_EVERY
-
-    def _defect(self) -> Trouble | None:
-        """Return what is wrong with what the list answers.
-
-        What is fresh comes first: a name that was not answered about is not asked for again so soon.
-        """
-        kind = self._kind
-        wrong = self._fresh_answer(self._patience())
-        if not wrong:
-            listed = self._values(kind.listed, self._patience())
-            unlisted = self._values(kind.unlisted, self._patience())
-            wrong = wrong_answer(listed) or wrong_answer(unlisted)
-            if not wrong and unlisted:
-                wrong = f"it lists {kind.tests[1]}"
-            elif not wrong and not listed and kind.optional:
-                return Trouble(result="none", reason=f"it has no {kind.name}", lasts=LOOK_EVERY)
-            elif not wrong and not listed:
-                wrong = f"it doesn't list {kind.tests[0]}"
-        return Trouble(result="permerror", reason=wrong, lasts=LOOK_EVERY) if wrong else None
+        return found, found.lasts if found else LOOK_EVERY
 
     def _patience(self) -> float:
         return time.monotonic() + _PATIENCE * self._timeout

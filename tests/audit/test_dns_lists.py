@@ -1,0 +1,186 @@
+"""What the audit says of DNS lists: ours, by a real resolver, and those that Postfix asks in vain."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from milter64.address.translator import Translator
+from milter64.audit.auditor import THEMES, _Told
+from milter64.audit.facts.facts import Dns
+from milter64.audit.report_line import Level, Line
+from milter64.audit.rules.published_mx import published
+from milter64.checks.dns_list_settings import Settings, Zone
+from milter64.dns.resolver import Resolver
+from milter64.dns.resolver import Settings as DnsSettings
+from rig.dnslists import DnsList, ListServer
+from rig.dnsserver import Fault
+from rig.scene import HOST, Scene, smtpd
+
+KEY = "s3cr3tk3ys3cr3tk3y"
+CLIENT = "64:ff9b::c01f:c40a"
+
+
+@pytest.fixture
+def server() -> Iterator[ListServer]:
+    with ListServer() as server:
+        yield server
+
+
+def judged(server: ListServer, zone: str, more: str = "") -> list[Line]:
+    """Return the lines on a list that is asked by a real resolver."""
+    facts = Scene(settings=f'[[dnslist]]\nzone = "{zone}"\n{more}').facts()
+    resolver = Resolver(DnsSettings(nameservers=(server.address,), timeout=0.3), Translator())
+    facts = replace(facts, dns=Dns(asker=resolver, seconds=2.0, end=time.monotonic() + 20))
+    lines = list(THEMES["lists"](facts, published(facts)))
+    assert KEY not in repr(lines)
+    return lines
+
+
+def everybody(found: DnsList) -> None:
+    found.everybody = "127.0.0.2"
+
+
+def without_tests(found: DnsList) -> None:
+    found.tests = {}
+
+
+def silent(found: DnsList) -> None:
+    found.fault = Fault.SILENT
+
+
+def refusing(found: DnsList) -> None:
+    found.fault = Fault.REFUSED
+
+
+def refusing_publics(found: DnsList) -> None:
+    found.everybody, found.tests = "127.255.255.254", {}
+
+
+def one_lists(found: DnsList) -> None:
+    found.listed = {"1.0.0.127": ["127.0.0.2"]}
+
+
+@pytest.mark.parametrize("more", ["", "about = ['client', 'sender']", "about = ['name']"])
+def test_a_list_whose_test_entries_are_right_is_fine(server: ListServer, more: str) -> None:
+    server.lists["bl.example.net"] = DnsList()
+    (line,) = judged(server, "bl.example.net", more)
+    assert (line.level, line.subject) == (Level.OK, "DNS list bl.example.net")
+    assert ("names" in line.reason, "IPv4 addresses" in line.reason) == ("about" in more, "client" in more or not more)
+
+
+def test_a_list_may_have_no_ipv6_addresses(server: ListServer) -> None:
+    server.lists["bl.example.net"] = DnsList(tests={"2.0.0.127": ["127.0.0.2"]})
+    (line,) = judged(server, "bl.example.net")
+    assert (line.level, line.reason) == (Level.OK, "its test entries are right: IPv4 addresses")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason", "remedy"),
+    [
+        (silent, "no answer in time", "whether it still exists"),
+        (refusing, "REFUSED", "a resolver of your own"),
+        (refusing_publics, "127.255.255.254: it wants no questions through this resolver", "a resolver of your own"),
+        (everybody, "it lists whatever it is asked about", "take it out"),
+        (one_lists, "it lists 127.0.0.1", "take it out"),
+        (without_tests, "it doesn't list 127.0.0.2", "its key, are written"),
+    ],
+)
+def test_a_list_that_cannot_be_believed_is_a_problem_with_its_remedy(
+    server: ListServer, spoil: Callable[[DnsList], None], reason: str, remedy: str
+) -> None:
+    zone = f"{KEY}.bl.example.net"
+    server.lists[zone] = DnsList()
+    spoil(server.lists[zone])
+    (line,) = judged(server, zone)
+    assert (line.level, line.subject) == (Level.PROBLEM, "DNS list bl.example.net")
+    assert reason in line.reason
+    assert "it counts for nothing" in line.reason
+    assert remedy in line.remedy
+
+
+@pytest.mark.parametrize(
+    ("zone", "lacks"),
+    [
+        ("zen.dq.spamhaus.net", True),
+        ("combined.mail.abusix.zone", True),
+        (f"{KEY}.zen.dq.spamhaus.net", False),
+        (f"{KEY}.white.mail.abusix.zone", False),
+    ],
+)
+def test_a_list_that_wants_a_key_and_has_none_is_not_even_asked(server: ListServer, zone: str, lacks: bool) -> None:  # noqa: FBT001  a column
+    server.lists[zone] = DnsList()
+    (line,) = judged(server, zone)
+    assert (line.level is Level.PROBLEM) is lacks
+    assert bool(server.asked(zone)) is not lacks
+    if lacks:
+        assert line.remedy == f'write zone = "KEY.{zone}", with the key of your account'
+
+
+def test_what_is_being_asked_is_shown_without_a_key() -> None:
+    shown: list[str] = []
+    with ListServer() as server:
+        resolver = Resolver(DnsSettings(nameservers=(server.address,)), Translator())
+        told = _Told(resolver, shown.append, (Settings(zone=Zone(f"{KEY}.bl.example.net")),))
+        for name in (f"2.0.0.127.{KEY}.bl.example.net", "mx.example.org"):
+            told.ask(name, "A", time.monotonic() + 5)
+    assert shown == ["the DNS list bl.example.net", "A mx.example.org"]
+
+
+PEERS = replace(HOST, peers=(CLIENT,))
+RBL = {"smtpd_recipient_restrictions": f"permit_mynetworks, reject_rbl_client {KEY}.zen.example.net=127.0.0.[2..11]"}
+
+
+@pytest.mark.parametrize(
+    ("main", "parameter", "names"),
+    [
+        (RBL, "smtpd_recipient_restrictions", ["zen.example.net"]),
+        (
+            {"smtpd_client_restrictions": "permit_dnswl_client wl.example.net, reject_rbl_client  bl.example.net x"},
+            "smtpd_client_restrictions",
+            ["wl.example.net", "bl.example.net"],
+        ),
+        (
+            {"postscreen_dnsbl_sites": f"{KEY}.zen.example.net=127.0.0.[2;3]*3, bl.example.net*2 wl.example.net*-2"},
+            "postscreen_dnsbl_sites",
+            ["zen.example.net", "bl.example.net", "wl.example.net"],
+        ),
+        ({"smtpd_sender_restrictions": "reject_rhsbl_sender dbl.example.net"}, "", []),
+    ],
+)
+def test_a_list_that_postfix_asks_of_translated_clients_is_asked_in_vain(
+    main: dict[str, str], parameter: str, names: list[str]
+) -> None:
+    lines = Scene(main=main, host=PEERS).lines("lists")
+    expected = [(Level.WARNING, f"Postfix's list {name}") for name in names]
+    assert [(line.level, line.subject) for line in lines] == expected
+    for line in lines:
+        assert line.reason.startswith(f"{parameter} asks it about the IPv6 form")
+        assert line.remedy.startswith("move it to a [[dnslist]]")
+    assert KEY not in repr(lines)
+
+
+def test_it_is_in_vain_for_one_service_too_and_a_list_of_ours_is_only_to_be_taken_out() -> None:
+    services = (smtpd(smtpd_client_restrictions="reject_rbl_client bl.example.net"),)
+    settings = "[[dnslist]]\nzone = 'bl.example.net'\n"
+    lines = Scene(services=services, host=PEERS, settings=settings).lines("lists")
+    assert lines[-1].remedy == "take it out of smtpd_client_restrictions: milter64 asks by the IPv4 address"
+
+
+@pytest.mark.parametrize(
+    ("scene", "told"),
+    [
+        (Scene(main=RBL), False),
+        (Scene(main={**RBL, "inet_protocols": "ipv6"}), True),
+        (Scene(main=RBL, settings='translation.prefixes = ["2001:db8:64::/96"]'), True),
+        (Scene(main=RBL, settings='translation.explicit = [{ ipv4 = "192.0.2.1", ipv6 = "2001:db8:a::1" }]'), True),
+        (Scene(main=RBL, host=replace(HOST, peers=("192.31.196.10", "2001:db8::1"))), False),
+        (Scene(main=RBL, host=PEERS), True),
+    ],
+)
+def test_where_no_client_comes_through_a_translator_postfixs_lists_are_its_own_business(
+    scene: Scene,
+    told: bool,  # noqa: FBT001  a column
+) -> None:
+    assert bool(scene.lines("lists")) is told
