@@ -36,6 +36,8 @@ QUESTIONS: list[Key] = [
     ("iprev", "policy.iprev"),
     ("helo", "smtp.helo"),
     ("dmarc", "smtp.mailfrom"),
+    ("dnsbl", "bl.example"),
+    ("dnswl", "wl.example"),
 ]
 
 
