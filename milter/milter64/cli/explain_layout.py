@@ -34,6 +34,9 @@ def show(report: Report, screen: Screen) -> None:
         columns = ("check", "property", "result", "reason")
         found = [(*(row[column] for column in columns), _seconds(row["remembered"])) for row in report["findings"]]
         screen.table(found, (*columns, "remembered for"), indent=2)
+    if report["limits"]:
+        screen.title("Limits")
+        screen.table([(row["limit"], row["network"], row["rate"]) for row in report["limits"]], indent=2)
     _greylist(report, screen)
     screen.title("Verdict")
     colour = {"accept": "green", "greylist": "yellow", "tempfail": "yellow", "reject": "red"}[report["verdict"]]

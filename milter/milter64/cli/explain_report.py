@@ -10,6 +10,7 @@ from milter64.checks import dmarc_policy, helo_name, iprev, spf
 from milter64.checks.dns_list_settings import ACCEPTING, BLOCKING
 from milter64.cli.explain_dns_lists import dns_lists
 from milter64.cli.explain_layout import Report
+from milter64.cli.explain_limits import limits
 from milter64.config.settings import Settings
 from milter64.dns.resolver import Question
 from milter64.greylist.row import Record
@@ -62,6 +63,7 @@ def decision(
             for question in lookup.questions
         ],
         "dns_lists": list(dns_lists(settings.dnslist, settings.policy().rules(client), transaction)),
+        "limits": list(limits(settings, transaction)),
         "findings": [
             {
                 "check": finding.check,
