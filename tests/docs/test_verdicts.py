@@ -49,6 +49,9 @@ WAITING = Standing(state=State.WAITING, seconds=60, group="net:192.31.196.0/24",
 FINDINGS = {key: finding(key, "fail") for key in QUESTIONS}
 
 
+EXCESS = [finding(("rate", kind), "ipv4/32") for kind in ("sessions", "recipients", "refused_recipients")]
+
+
 def refusals() -> Iterator[str]:
     """Yield the codes of every reply that there is."""
     results = ("none", "neutral", "pass", "fail", "softfail", "temperror", "permerror")
@@ -58,6 +61,7 @@ def refusals() -> Iterator[str]:
         for action in (Action.TEMPFAIL, Action.REJECT)
         for because in (*causes, tuple(FINDINGS.values()))
     ]
+    verdicts += [Verdict(action=Action.TEMPFAIL, because=(each,)) for each in EXCESS]
     busy = Verdict(action=Action.TEMPFAIL, busy=True)
     for verdict in (*verdicts, busy, Verdict(action=Action.GREYLIST, standing=WAITING)):
         answer = reply(verdict, ENVELOPE)
@@ -90,7 +94,8 @@ def test_every_field_and_event_of_the_log_is_explained_and_no_other(capsys: pyte
     log.accepted(ENVELOPE, to, FINDINGS, None, queue_id="4jWYbR3kztzJ9Qt", seconds=0.1)
     unreadable = paths.sender(replace(ENVELOPE, readable=False), frozenset())
     assert unreadable
-    log.abandoned(ENVELOPE, to, FINDINGS | {unreadable.key: unreadable}, seconds=0.1)
+    more = {each.key: each for each in (unreadable, *EXCESS)}
+    log.abandoned(ENVELOPE, to, FINDINGS | more, seconds=0.1)
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     fields = {name: meaning for names, meaning in table(VERDICTS, "field") for name in quoted(names)}
     assert fields.keys() == {name for line in lines for name in line}
