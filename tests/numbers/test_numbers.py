@@ -237,7 +237,7 @@ def test_without_the_setting_nothing_is_imported_or_counted_and_no_process_start
     code = (
         "import sys; from contextlib import ExitStack; from pathlib import Path; from milter64.cli import run;"
         f"plan = run._plan(Path({str(milter.file)!r}), ExitStack());"
-        "assert plan.metrics is None; assert plan.work.args[2] is None; assert plan.log.tally is None;"
+        "assert plan.metrics is None; assert plan.work.args[0].publishing is None; assert plan.log.tally is None;"
         "assert not [name for name in sys.modules if name.startswith('prometheus')]"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
