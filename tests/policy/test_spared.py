@@ -100,6 +100,12 @@ def test_what_is_spared_counts_for_nothing_and_all_else_as_ever(
     assert verdict.action is action
 
 
+def test_who_is_blocked_is_told_so_and_nothing_that_comes_after() -> None:
+    block = Finding(check="block", property="network", result="listed")
+    verdict = decide(weigh(found({**HARMLESS, SPF: "fail"}), RULES, (), Listed(findings=(block,))), None)
+    assert verdict == Verdict(action=Action.REJECT, because=(block,))
+
+
 def test_an_acceptance_names_what_spared_the_client_all_else() -> None:
     listed = Listed(findings=(allow("all"),))
     verdict = decide(weigh(found({**HARMLESS, SPF: "fail"}), RULES, (), listed), None)

@@ -11,6 +11,7 @@ from milter64.address.networks import pack, unpack
 from milter64.checks import dns_list
 from milter64.checks.all_checks import REMOTE
 from milter64.cli.explain_layout import Report, show
+from milter64.cli.explain_lists import lists_said
 from milter64.cli.explain_report import decision, group_row, pair_row
 from milter64.cli.terminal_layout import Screen
 from milter64.config.list_sources import admin_lists
@@ -134,6 +135,7 @@ def _explained(settings: Settings, arguments: argparse.Namespace, warn: Callable
             earned = [group_row(group, kept) for group in groups if group and (kept := store.read(group))]
     return {
         **decision(settings, transaction, reply, arguments.to, remembered),
+        "lists": list(lists_said(lists, transaction, arguments.to)),
         "rows": [pair_row(group, record) for group, record in sorted(rows.items())],
         "groups": earned,
         "dns64": [

@@ -25,6 +25,10 @@ def show(report: Report, screen: Screen) -> None:
             for row in report["dns"]
         ]
         screen.table(rows, ("for", "type", "name", "took", "ttl", "answer"), indent=2)
+    if report["lists"]:
+        screen.title("Lists")
+        head = ("list", "by", "entry", "so", "where")
+        screen.table([tuple(row[name] or "-" for name in head) for row in report["lists"]], head, indent=2)
     if report["dns_lists"]:
         screen.title("DNS lists")
         head = ("list", "about", "asked", "answer", "so")

@@ -17,6 +17,7 @@ from milter64.greylist.row import Record
 from milter64.greylist.wave_through import Rows, counted, earned
 from milter64.headers.authentication_results import authentication_results
 from milter64.judging.transaction_state import Transaction
+from milter64.lists.listed import ALLOW, BLOCK
 from milter64.mail.clean_text import clean
 from milter64.mail.finding import Key
 from milter64.policy.smtp_reply import Reply
@@ -155,6 +156,8 @@ def _rules(settings: Settings, transaction: Transaction) -> Iterator[str]:
             yield f"{_LEFT_TO_DMARC}: {finding.reason}"
         elif (*finding.key, finding.result) == (spf.NAME, spf.MAILFROM, "fail") and settings.spf.left_to_dmarc:
             yield _LEFT_TO_DMARC
+        elif finding.check in (ALLOW, BLOCK):
+            yield f"the {finding.check} list: {finding.reason} ({finding.fact('aside')})"
         elif finding.check in (BLOCKING, ACCEPTING):
             yield f'dnslist.action = "{rules.action(finding).name.lower()}": {finding.reason}'
         elif table := _TABLES.get(finding.key):

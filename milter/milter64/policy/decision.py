@@ -97,6 +97,8 @@ def weigh(known: Findings, rules: Rules, unasked: Sequence[Key] = (), listed: Li
     if rules.spares or listed.findings or EXEMPT in known:
         spared, sparing = _spared(known, listed, rules)
     action, because = _strongest(known, rules, spared)
+    if listed.findings:  # who is blocked is told so, and nothing that comes after it
+        because = [finding for finding in because if finding.check == BLOCK] or because
     may = rules.asked
     if spared is not NOTHING or listed.may_block:
         may = {key: REJECT if key in listed.may_block else _left(key, most, spared) for key, most in may.items()}
