@@ -13,7 +13,7 @@ from milter64.dns.resolver import Lookup, Resolver
 from milter64.dns.resolver import Settings as DnsSettings
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding
-from rig.dnslists import DnsList, ListServer
+from rig.dnslists import NOTHING, DnsList, ListServer
 from rig.dnsserver import Fault
 from rig.envelopes import envelope
 
@@ -30,6 +30,8 @@ class World:
 
     def __init__(self, server: ListServer) -> None:
         self.server = server
+        self.deadline = 5.0
+        """Seconds that a question has, all in all."""
         self.told: list[tuple[str, str]] = []
         self.resolver = Resolver(DnsSettings(nameservers=(server.address,), timeout=TIMEOUT), Translator())
         self.checks = dict(dns_list.checks((), self.resolver, TIMEOUT, print))
@@ -46,7 +48,7 @@ class World:
         helo: str = "mail.helo.example",
         sender: str = "a@b.example",
     ) -> Finding:
-        self.lookup = Lookup(self.resolver, time.monotonic() + 5)
+        self.lookup = Lookup(self.resolver, time.monotonic() + self.deadline)
         finding = self.checks[key](envelope(client, helo, sender), self.lookup)
         assert finding.key == key
         return finding
@@ -213,6 +215,20 @@ def test_a_list_that_is_dead_or_refuses_counts_for_nothing(world: World, fault: 
     assert world.ask(key).result in ("temperror", "permerror")
     assert len(world.names()) == asked
     assert time.monotonic() - began < TIMEOUT
+
+
+def test_a_question_that_had_no_time_says_nothing_about_a_list(world: World) -> None:
+    key = world.use()
+    world.ask(key, "192.0.2.1")
+    world.server.lists["bl.example"].fault = Fault.SILENT
+    asked = len(world.server.queries)
+    for last in range(2, 8):
+        world.deadline = 0.02
+        assert world.ask(key, f"192.0.2.{last}").result == "temperror"
+    world.server.lists["bl.example"].fault = NOTHING
+    world.deadline = 5.0
+    assert world.ask(key).result == "listed"
+    assert len(world.server.queries) == asked + 6 + 3, "six questions, one more, and its probe"
 
 
 def test_no_key_of_a_zone_is_in_what_is_told_of_questions_and_findings(world: World) -> None:

@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 
-from milter64.checks.dns_list_health import MOST_FAILURES, PROBE_EVERY
+from milter64.checks.dns_list_health import LOOK_EVERY, MOST_FAILURES, PROBE_EVERY
 from milter64.dns.nameservers import OutOfMeans
 from rig.listhealth import Case, refuses, silent, works
 
@@ -56,10 +56,12 @@ def test_nobody_waits_for_a_list_that_is_dead_while_it_is_looked_at(case: Case) 
 
 def test_answers_between_failures_keep_a_list_awake(case: Case) -> None:
     case.admit()
+    asked = len(case.list.asked)
     for _ in range(5):
         case.fail(MOST_FAILURES - 1)
         case.health.answered()
     assert case.admit() is None
+    assert len(case.list.asked) == asked, "there was no reason to look"
 
 
 def test_names_that_strangers_have_chosen_put_no_list_to_sleep(case: Case) -> None:
@@ -69,14 +71,40 @@ def test_names_that_strangers_have_chosen_put_no_list_to_sleep(case: Case) -> No
     assert case.told == []
 
 
-@pytest.mark.parametrize("lives", [True, False])
-def test_that_no_nameserver_answers_is_not_the_lists_fault(case: Case, *, lives: bool) -> None:
+@pytest.mark.parametrize("down", [True, False], ids=["the breaker is open", "it will open in a moment"])
+def test_that_no_nameserver_answers_is_not_the_lists_fault(case: Case, *, down: bool) -> None:
     case.admit()
+    asked = len(case.list.asked)
     case.list.says = silent
-    case.list.down, case.list.lives = lives, False
+    case.list.down, case.list.lives = down, False
     case.fail()
     assert case.admit() is None
     assert case.told == []
+    assert len(case.list.asked) - asked == (0 if down else 1)
+
+
+def test_one_look_without_an_answer_puts_no_list_to_sleep(case: Case) -> None:
+    case.admit()
+    case.list.says = silent
+    case.clock.advance(LOOK_EVERY + 1)
+    assert case.admit() is None
+    assert case.told == []
+    for _ in range(MOST_FAILURES):
+        case.clock.advance(PROBE_EVERY + 1)
+        case.admit()
+    assert case.told == ["no answer in time"]
+
+
+def test_failures_while_a_list_is_looked_at_anyway_need_no_look_of_their_own(case: Case) -> None:
+    case.admit()
+    gate = Event()
+    case.list.says = lambda label: works(label) if gate.wait(5) else ()
+    case.clock.advance(LOOK_EVERY + 1)
+    case.health.admit(time.monotonic() + 5)
+    case.fail()
+    assert case.health.admit(time.monotonic() + 5)
+    gate.set()
+    assert case.admit() is None
 
 
 def test_that_we_have_no_sockets_is_not_the_lists_fault(case: Case) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from threading import Event
 
 import pytest
@@ -126,6 +127,42 @@ def test_all_who_come_while_a_probe_is_under_way_share_the_next_one(case: Case) 
         assert [first.result(), *(each.result() for each in others)] == [None] * 50
     probes = (len(case.list.asked) - asked) / 2
     assert 2 <= probes <= 5
+
+
+def test_nobody_whose_probe_is_over_waits_for_the_next_one(case: Case) -> None:
+    case.admit()
+    gates, begun = [Event() for _ in range(3)], [Event() for _ in range(3)]
+    number = count()
+
+    def gated(label: str) -> tuple[str, ...]:
+        if label[0] == "x":
+            each = next(number)
+            begun[each].set()
+            assert gates[each].wait(5)
+        return works(label)
+
+    case.list.says = gated
+    with ThreadPoolExecutor(60) as pool:
+        first = pool.submit(case.confirm)
+        assert begun[0].wait(5)
+        second = [pool.submit(case.confirm) for _ in range(30)]
+        until(lambda: all(each.running() for each in second))
+        gates[0].set()
+        assert begun[1].wait(5)
+        third = [pool.submit(case.confirm) for _ in range(20)]
+        until(lambda: all(each.running() for each in third))
+        gates[1].set()
+        assert begun[2].wait(5)
+        assert {first.result(5), *(each.result(5) for each in second)} == {None}
+        assert not any(each.done() for each in third)
+        gates[2].set()
+
+
+def test_many_wrong_answers_at_once_are_said_once(case: Case) -> None:
+    case.admit()
+    first = case.health.condemn("it answers 127.0.0.1, as no list does")
+    assert case.health.condemn("it answers 192.0.2.1, as no list does") is first
+    assert case.told == [first.reason]
 
 
 def test_a_probe_without_an_answer_confirms_nothing(case: Case) -> None:
