@@ -181,10 +181,17 @@ def test_nothing_is_made_of_a_list_that_suddenly_lists_everybody(world: World) -
     assert len(world.told) == 1
 
 
-def test_what_is_said_of_a_list_that_cannot_be_asked_is_not_remembered(world: World) -> None:
+def test_what_is_said_of_a_list_that_cannot_be_asked_lasts_for_ten_seconds(world: World) -> None:
+    key = world.use()
+    assert world.ask(key, "192.0.2.1").result == "none"
+    assert world.lookup.ttl == 60
     world.server.lists["bl.example"].everybody = "127.0.0.2"
-    assert world.ask(world.use()).result == "permerror"
-    assert world.lookup.ttl == 0
+    for _ in range(2):
+        assert world.ask(key).result == "permerror"
+        assert world.lookup.ttl == 10
+    world.server.lists["none.example"] = DnsList(tests={"2.0.0.127": ["127.0.0.2"]})
+    assert world.ask(world.use("none.example"), "2001:db8::1").result == "none"
+    assert world.lookup.ttl == 3600
 
 
 def test_a_flood_of_those_who_are_listed_shares_few_probes(world: World) -> None:

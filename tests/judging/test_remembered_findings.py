@@ -65,6 +65,7 @@ class Clock:
         (DMARC, envelope(helo="example.org", sender=""), True),
         (DMARC, envelope(helo="mail.example.org", sender=""), False),
         (replace(SPF, result="temperror"), envelope(), False),
+        (replace(LISTED, result="temperror"), envelope(), True),
         (LISTED, envelope(helo="other.example.org", sender="x@example.net"), True),
         (LISTED, envelope(address="2001:db8::26"), False),
         (replace(LISTED, property="bl/name"), envelope(helo="other.example.org", sender="x@example.net"), True),

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from milter64.checks import dns_list
+from milter64.checks.all_checks import REMOTE
 from milter64.config.list_sources import admin_lists
 from milter64.config.load_file import parse
 from milter64.greylist.pair import pair_key
@@ -77,7 +79,11 @@ class Court:
             self.told,  # type: ignore[arg-type]  # likewise
             lists=lists or admin_lists(self.settings, self.told.append),
             rates=Rates(self.settings.rate, RateTable()) if self.settings.rate else None,
+            checks={**REMOTE, **dns_list.checks(self.settings.dnslist, self.dns, 1.0, self._note)},
         )
+
+    def _note(self, name: str, why: str) -> None:
+        self.told.append(f"{name}: {why}")
 
     def begin(
         self,

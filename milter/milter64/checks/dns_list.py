@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from milter64.checks.all_checks import Check
-from milter64.checks.dns_list_health import Health, Nameservice, Trouble, unanswered
+from milter64.checks.dns_list_health import PROBE_EVERY, Health, Nameservice, Trouble, unanswered
 from milter64.checks.dns_list_kinds import IPV4, IPV6, NAMES, Kind
 from milter64.checks.dns_list_settings import About, Settings, wrong_answer
 from milter64.checks.iprev import iprev, reversed_text
@@ -67,6 +67,8 @@ class _Check:
     def __init__(self, settings: Settings, about: About, healths: Mapping[Kind, Health], timeout: float) -> None:
         assert settings.zone
         self._settings = settings
+        self._key = settings.key(about)
+        self._shown = settings.shown
         self._zone = settings.zone.text
         self._about: About = about
         self._healths = healths
@@ -83,16 +85,15 @@ class _Check:
         until = time.monotonic() + self._timeout
         values = self._values(subject, lookup, until)
         if isinstance(values, Trouble):
-            # It may be mended at any time, and asks for no question to know.
-            lookup.ttl = 0
+            # Whoever is known need not ask again each time what is wrong; but it may be mended at any time.
+            lookup.ttl = int(values.lasts if values.result == "none" else min(values.lasts, PROBE_EVERY))
             return self._finding(values.result, values.reason)
-        shown = f"{self._settings.shown} {{}} {subject.text}"
         if not values:
-            return self._finding("none", shown.format("does not list"))
+            return self._finding("none", f"{self._shown} does not list {subject.text}")
         facts = [*(("answer", value) for value in values), ("aside", ", ".join(values))]
         if self._settings.text:
             facts.append(("text", clean(self._settings.text.replace("{address}", subject.text))))
-        return self._finding(self._settings.positive, shown.format("lists"), *facts)
+        return self._finding(self._settings.positive, f"{self._shown} lists {subject.text}", *facts)
 
     def _values(self, subject: _Subject, lookup: Lookup, until: float) -> tuple[str, ...] | Trouble:
         """Return the A records that count, none where the list has nothing."""
@@ -102,7 +103,7 @@ class _Check:
         if trouble := health.admit(min(until, lookup.deadline)):
             return trouble
         try:
-            values = lookup.ask(name, "A", until, f"{subject.label}.{self._settings.shown}").values
+            values = lookup.ask(name, "A", until, f"{subject.label}.{self._shown}").values
         except Unanswered as error:
             return health.failed(error) if until <= lookup.deadline else unanswered(error)
         health.answered()
@@ -128,8 +129,8 @@ class _Check:
                 return _domain(found.fact("name") or "", "the client has no confirmed name")
 
     def _finding(self, result: str, reason: str, *facts: tuple[str, str]) -> Finding:
-        check, about = self._settings.key(self._about)
-        return Finding(check=check, property=about, result=result, reason=clean(reason), facts=facts)
+        check, property_ = self._key
+        return Finding(check=check, property=property_, result=result, reason=clean(reason), facts=facts)
 
 
 def _domain(text: str, why: str) -> _Subject | Trouble:

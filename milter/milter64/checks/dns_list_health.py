@@ -56,9 +56,9 @@ class Trouble:
     lasts: float = PROBE_EVERY
 
 
-_UNSEEN = Trouble(result="temperror", reason="it has not been looked at yet")
-_UNSURE = Trouble(result="temperror", reason="it fails, and is being looked at")
-_SLOW = Trouble(result="temperror", reason="it could not be made sure of in time")
+_UNSEEN = Trouble(result="temperror", reason="it has not been looked at yet", lasts=0.0)
+_UNSURE = Trouble(result="temperror", reason="it fails, and is being looked at", lasts=0.0)
+_SLOW = Trouble(result="temperror", reason="it could not be made sure of in time", lasts=0.0)
 
 
 Ask = Callable[[str], tuple[str, ...]]

@@ -3,8 +3,8 @@
 A finding is never applied to a neighbour: iprev is kept for the exact decoded address; SPF for the exact address, HELO
 and sender domain, or the whole sender where the record used its local part; DMARC for the sender domain; what a DNS
 list says, for what it was asked about. It is kept for as long as the DNS records that it rests on, an hour at most; a
-temperror never. All of an earlier generation of answers counts for nothing. Who keeps something made of findings asks,
-each time that he uses it, how long they are still all that is known.
+temperror never, but for a DNS list that isn't asked. All of an earlier generation of answers counts for nothing. Who
+keeps something made of findings asks, each time that he uses it, how long they are still all that is known.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -107,8 +107,8 @@ class RememberedFindings:
         `generation` is that of the answers it rests on, as it was before the first. What was recalled before about the
         same address is all that is known no more.
         """
-        if finding.result == "temperror":
-            return
+        if finding.result == "temperror" and finding.check not in (BLOCKING, ACCEPTING):
+            return  # of a DNS list that isn't asked, it is what there is to know
         facts = _facts(envelope, finding.key)
         if finding.key == _MAILFROM and finding.fact("local-part"):  # HELO's is postmaster always
             self._kept.drop(facts)  # of when the record did not use it
