@@ -63,14 +63,10 @@ def answer(milter: Milter64, recipient: str = "<b@lab.example>") -> str:
 
 
 def reload(milter: Milter64) -> None:
-    """Have the configuration read again, and wait until it counts."""
-
-    def reloads() -> int:
-        return sum(line["event"] == "reloaded" for line in milter.log)
-
-    before = reloads()
+    """Have the configuration read again, and wait until the workers who went by the one before are gone."""
+    before = set(children(milter.pid))
     milter.reload()
-    until(lambda: reloads() > before, "the reload")
+    until(lambda: before.isdisjoint(children(milter.pid)), "the end of the workers before")
 
 
 def test_refused_recipients_are_asked_for_where_they_are_counted_and_nowhere_else(serve: Serve) -> None:
