@@ -21,7 +21,9 @@ from rig.world import HONEST, HONEST_IPV6, NAMELESS, STRANGER, ZONES, behind
 UNDECODED = "64:ff9b:1::c01f:c40a"
 NO_UTF_8 = behind("192.31.196.50")
 """A client whose name Sendmail hands on as it is, by its /etc/hosts: glibc takes no such name from DNS."""
-ADDRESSES = [NO_UTF_8, HONEST, behind(HONEST), HONEST_IPV6, behind(NAMELESS), behind(STRANGER), UNDECODED]
+GUESSING = behind("192.31.196.21")
+LIMIT = '[rate]\nrefused_recipients = { "ipv4/32" = "3/1h" }\n'
+ADDRESSES = [NO_UTF_8, GUESSING, HONEST, behind(HONEST), HONEST_IPV6, behind(NAMELESS), behind(STRANGER), UNDECODED]
 FORGED = (
     "Authentication-Results: mx.lab.example; spf=pass smtp.mailfrom=forged\n"
     "Received-SPF: pass receiver=mx.lab.example; identity=mailfrom; envelope-from=forged\n"
@@ -37,8 +39,8 @@ class Both:
         for address in ADDRESSES:
             network.run("ip", "address", "add", f"{address}/{128 if ':' in address else 32}", "dev", "lo")
         dns = lab.start(Dns, ZONES, network=network)
-        settings = f'{MEMORY}\n[dns]\nnameservers = ["{dns.server}"]\n'
-        first, second = (lab.start(Milter64, settings, network=network) for _ in range(2))
+        settings = f'{MEMORY}{LIMIT}\n[dns]\nnameservers = ["{dns.server}"]\n'
+        self.milters = first, second = [lab.start(Milter64, settings, network=network) for _ in range(2)]
         (line,) = re.findall(r"^ *(INPUT_MAIL_FILTER\(.*\)dnl)$", page("neighbours"), flags=re.MULTILINE)
         assert "inet:8864@127.0.0.1" in line
         line = line.replace("inet:8864@127.0.0.1", first.socket)
@@ -110,6 +112,19 @@ def test_sendmail_gives_the_verdicts_that_postfix_gives(both: Both, case: tuple[
 
 def results(message: Message) -> list[str]:
     return [" ".join(str(field).split()) for field in message.get_all("Authentication-Results", [])]
+
+
+def test_recipients_whom_the_mail_server_refuses_are_counted_with_either(both: Both) -> None:
+    """Sendmail tells of those whom it doesn't know, and not of those to whom it denies relaying."""
+    for port in (both.sendmail.port, both.postfix.port):
+        with Smtp("::1", port, network=both.network, source=GUESSING) as client:
+            client.ehlo("stranger.example")
+            client.mail("a@stranger.example")
+            assert {client.rcpt(f"guess{n}@mx.lab.example").code for n in range(3)} <= {550, 554}
+            reply = client.rcpt("you@lab.example")
+            assert reply.code == 450
+            assert "Too many refused recipients from 192.31.196.21/32" in reply.text
+    assert not [milter for milter in both.milters if "guess" in milter.output]
 
 
 def test_a_daemon_for_submission_can_go_without_milter64(both: Both) -> None:
