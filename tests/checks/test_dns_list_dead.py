@@ -128,6 +128,6 @@ def test_a_first_look_is_waited_for_no_longer_than_one_has_time(case: Case) -> N
     case.list.says = lambda label: works(label) if gate.wait(5) else ()
     trouble = case.health.admit(time.monotonic() + 0.01)
     assert trouble
-    assert (trouble.result, trouble.reason) == ("temperror", "it has not been looked at yet")
+    assert (trouble.result, trouble.reason) == ("temperror", "the first look at it has not been answered yet")
     gate.set()
     assert case.admit() is None

@@ -56,7 +56,7 @@ class Trouble:
     lasts: float = PROBE_EVERY
 
 
-_UNSEEN = Trouble(result="temperror", reason="it has not been looked at yet", lasts=0.0)
+_UNSEEN = Trouble(result="temperror", reason="the first look at it has not been answered yet", lasts=0.0)
 _UNSURE = Trouble(result="temperror", reason="it fails, and is being looked at", lasts=0.0)
 _SLOW = Trouble(result="temperror", reason="it could not be made sure of in time", lasts=0.0)
 
