@@ -92,6 +92,16 @@ def test_what_becomes_of_mail_is_counted_by_origin(lab: Lab) -> None:
     )
 
 
+def test_limits_are_counted_by_kind_and_level_and_so_is_how_full_their_table_is(lab: Lab) -> None:
+    milter = counted(lab, '[rate]\nrecipients = { "ipv4/32" = "2/1h", "ipv6/64" = "2/1h" }\n')
+    for _ in range(3):
+        Message(address=behind(HONEST)).offer(milter)
+    milter.counts_to(1, "findings_total", check="rate", property="recipients", result="ipv4/32", origin="translated")
+    milter.counts_to(1, "verdicts_total", action="tempfail", origin="translated")
+    until(lambda: milter.number("bound_entries", bound="rates") == 1, "the counter to be counted")
+    assert milter.number("bound_capacity", bound="rates") == 686_784
+
+
 def test_a_stranger_makes_no_label(lab: Lab) -> None:
     milter = counted(lab, '[helo]\nactions = { fail = "greylist" }\n')
     evil = 'x"} 1\nmilter64_sessions_total{origin="evil'

@@ -1,4 +1,4 @@
-"""What keeps one stranger from using up what all need: a cache that is bounded by octets, and places shared fairly.
+"""What keeps one stranger from using up what all need: caches bounded by octets, places shared fairly, counts.
 
-It knows neither what is kept nor who waits for what.
+It knows neither what is kept nor who waits for what, but for how much of what each network may have.
 """
