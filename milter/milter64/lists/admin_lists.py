@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial, reduce
+from functools import lru_cache, partial, reduce
 from math import inf
 from operator import or_
 from threading import Event, Lock, Thread
@@ -26,6 +26,8 @@ _LOOK_EVERY = 0.25
 """Seconds between two looks at a file: it counts when two have found it the same."""
 _BREATH = 0.0002
 """Seconds in which sessions have the GIL, between two times that lines are read."""
+_RECIPIENTS = 1024
+"""Recipients of whom it is kept ready what the lists say: mail comes to the same ones."""
 _LONGEST = 150
 """Characters of a comment that the log shows."""
 
@@ -67,6 +69,7 @@ class AdminLists:
         self.edition = 0
         self._views: Mapping[str, _View] = {}
         self._next_end = inf
+        self._of_recipient = lru_cache(_RECIPIENTS)(self._recipient_found)
         self._changed()
 
     def of_sender(self, envelope: Envelope, known: Findings) -> Listed:
@@ -95,6 +98,9 @@ class AdminLists:
 
     def of_recipient(self, recipient: str) -> Listed:
         """Return what they say of a recipient."""
+        return self._of_recipient(recipient, self.edition) if self._views else NOT_LISTED
+
+    def _recipient_found(self, recipient: str, _edition: int) -> Listed:
         found: list[Finding] = []
         for check, view in self._views.items():
             if view.recipients:
