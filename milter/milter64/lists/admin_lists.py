@@ -10,7 +10,7 @@ from threading import Event, Lock, Thread
 
 from milter64.lists import keys
 from milter64.lists.entry import USUAL, Entry
-from milter64.lists.index import Index
+from milter64.lists.index import Index, Shape
 from milter64.lists.list_file import ListFile, Overtaken
 from milter64.lists.list_text import ListText
 from milter64.lists.listed import ALLOW, BLOCK, LISTED, NOT_LISTED, SPARED, Listed
@@ -49,6 +49,7 @@ Source = Written | ListFile
 class _View:
     """What there is in a list, so that nobody looks for more: `names_spare` is all that entries of names do."""
 
+    sources: Sequence[Source]
     masks: keys.Masks
     names: bool
     names_spare: Spares
@@ -81,14 +82,14 @@ class AdminLists:
         may_block, may_spare = set[Key](), dict[Key, Spares]()
         iprev, spf = known.get(_IPREV), known.get(_SPF)
         for check, view in views.items():
-            found += self._found(check, keys.of_client(envelope.session.client, view.masks))
+            found += self._found(check, view, keys.of_client(envelope.session.client, view.masks))
             if view.names and not iprev:
                 may_block |= {_IPREV} if check == BLOCK else set()
                 may_spare |= {_IPREV: view.names_spare} if check == ALLOW else {}
             elif view.names and iprev and iprev.result == "pass":
-                found += self._found(check, keys.of_name(iprev.fact("name") or ""))
+                found += self._found(check, view, keys.of_name(iprev.fact("name") or ""))
             if view.senders and envelope.readable and not envelope.null and _may_pass(check, spf):
-                named = self._found(check, keys.of_sender(envelope.sender))
+                named = self._found(check, view, keys.of_sender(envelope.sender))
                 if spf:
                     found += named
                 elif named:
@@ -104,7 +105,7 @@ class AdminLists:
         found: list[Finding] = []
         for check, view in self._views.items():
             if view.recipients:
-                found += self._found(check, keys.of_recipient(recipient))
+                found += self._found(check, view, keys.of_recipient(recipient))
         return Listed(findings=tuple(found)) if found else NOT_LISTED
 
     @contextmanager
@@ -129,12 +130,12 @@ class AdminLists:
             for thread in threads:
                 thread.join()
 
-    def _found(self, check: str, names: keys.Keys) -> list[Finding]:
+    def _found(self, check: str, view: _View, names: keys.Keys) -> list[Finding]:
         """Return findings of the entries of a list that have one of the keys; of several alike the first."""
-        now, sources = self._clock(), self._sources[check]
+        now = self._clock()
         found: dict[tuple[str, str], Finding] = {}
         for kind, key in names:
-            for source in sources:
+            for source in view.sources:
                 if (entry_and_line := source.in_force.find(key)) and entry_and_line[0].counts(now):
                     finding = _finding(check, kind, *entry_and_line, source)
                     found.setdefault((kind, finding.result), finding)
@@ -155,25 +156,20 @@ class AdminLists:
         """Take note that other entries are in force."""
         with self._lock:
             now = self._clock()
-            indexes = {
-                check: [index for source in sources for index in source.in_force.indexes]
-                for check, sources in self._sources.items()
-            }
-            views = {check: _view(each, now) for check, each in indexes.items()}
-            self._views = {check: view for check, view in views.items() if view}
-            self._next_end = min(
-                (end for each in indexes.values() for index in each for end in index.ends if end > now), default=inf
-            )
+            views = {check: _view(sources, now) for check, sources in self._sources.items()}
+            self._views = {check: view for check, view in views.items() if view.sources}
+            indexes = [index for view in views.values() for each in view.sources for index in each.in_force.indexes]
+            self._next_end = min((end for index in indexes for end in index.ends if end > now), default=inf)
             self.edition += 1
 
 
-def _view(indexes: Iterable[Index], now: float) -> _View | None:
-    shapes = {shape for index in indexes for shape, until in index.shapes.items() if until > now}
-    if not shapes:
-        return None
+def _view(sources: Sequence[Source], now: float) -> _View:
+    in_each = {each: _shapes(each, now) for each in sources}
+    shapes = set[Shape]().union(*in_each.values())
     lengths = {size: sorted({shape[3] for shape in shapes if shape[2] == size}, reverse=True) for size in (4, 16)}
     kinds = {shape[0] for shape in shapes}
     return _View(
+        sources=[each for each, some in in_each.items() if some],
         masks={
             size: [(length, (1 << size * 8) - (1 << size * 8 - length)) for length in each]
             for size, each in lengths.items()
@@ -183,6 +179,11 @@ def _view(indexes: Iterable[Index], now: float) -> _View | None:
         senders=not kinds.isdisjoint(("domain", "sender")),
         recipients="recipient" in kinds,
     )
+
+
+def _shapes(source: Source, now: float) -> set[Shape]:
+    """Return what a source has entries of that have not run out."""
+    return {shape for index in source.in_force.indexes for shape, until in index.shapes.items() if until > now}
 
 
 def _all_of(results: Iterable[str]) -> Spares:

@@ -64,8 +64,8 @@ class Index:
         """What there are entries of, and until when: the latest second in which one doesn't count any more."""
         self.ends = array("d")
         """When entries run out, those that do."""
-        self.repeats = False
-        """Whether a line has taken the place of another one."""
+        self.repeats = array("L")
+        """Where lines begin that have taken the place of others."""
         self.wrong: list[WrongLine] = []
         """Lines that can't count, the first of them; and how many there are:"""
         self.wrong_lines = 0
@@ -113,7 +113,7 @@ class Index:
         place, mark = hashed & last, hashed >> 32 & _HALF
         while slot := slots[place]:
             if slot >> 32 == mark and self.at((slot & _HALF) - 1).who.key == who.key:
-                self.repeats = True
+                self.repeats.append(start)
                 break
             place = place + 1 & last
         slots[place] = mark << 32 | start + 1

@@ -55,12 +55,12 @@ class ListText:
     def changed_to(self, text: bytes, read: Read, rest: Rest) -> "ListText":
         """Return what it is when it has become another text."""
         before = self.before
-        if len(before.text) >= _LONG and not before.repeats:
+        if len(before.text) >= _LONG:
             start, end, new_end = _difference(before.text, text)
-            if (end - start + new_end - start) * _FEW < len(before.text):
-                fresh = Index(text[start:new_end], read, rest)
-                if not fresh.repeats:
-                    return ListText(before=before, start=start, end=end, fresh=fresh)
+            is_little = (end - start + new_end - start) * _FEW < len(before.text)
+            # Where a line goes that had taken another one's place, that one would have to count again.
+            if is_little and not any(start <= repeat < end for repeat in before.repeats):
+                return ListText(before=before, start=start, end=end, fresh=Index(text[start:new_end], read, rest))
         return ListText(before=Index(text, read, rest))
 
     @property
