@@ -6,8 +6,8 @@ from milter64.lists.entry import Entry
 from milter64.lists.index import Index, Read
 from milter64.mail.frozen_dataclass import frozen
 
-_CHUNK = 4096
-"""Octets that are compared at a time."""
+_CHUNKS = (4096, 256, 16, 1)
+"""Octets that are compared at a time, and then where the first difference is."""
 _LONG = 1 << 16
 """Octets of a text that is worth the trouble."""
 _FEW = 8
@@ -74,17 +74,20 @@ class ListText:
 
 
 def _difference(old: bytes, new: bytes) -> tuple[int, int, int]:
-    """Return from where on, and up to where in each of them, two texts differ, in whole lines and about that."""
+    """Return from where on, and up to where in each of them, two texts differ, in whole lines."""
     shorter = min(len(old), len(new))
-    head = 0
-    while head + _CHUNK <= shorter and old[head : head + _CHUNK] == new[head : head + _CHUNK]:
-        head += _CHUNK
+    head = tail = 0
+    for chunk in _CHUNKS:
+        while head + chunk <= shorter and old[head : head + chunk] == new[head : head + chunk]:
+            head += chunk
     start = old.rfind(b"\n", 0, head) + 1
-    tail = 0
-    while tail + _CHUNK <= shorter - start and (
-        old[len(old) - tail - _CHUNK : len(old) - tail] == new[len(new) - tail - _CHUNK : len(new) - tail]
-    ):
-        tail += _CHUNK
-    line = old.find(b"\n", len(old) - tail) + 1
-    end = line or len(old)
-    return start, end, len(new) - (len(old) - end)
+    ends = len(old), len(new)
+    for chunk in _CHUNKS:
+        while tail + chunk <= shorter - start and (
+            old[ends[0] - tail - chunk : ends[0] - tail] == new[ends[1] - tail - chunk : ends[1] - tail]
+        ):
+            tail += chunk
+    cuts = tuple(length - tail for length in ends)
+    if not all(cut == start or text[cut - 1 : cut] == b"\n" for text, cut in zip((old, new), cuts, strict=True)):
+        tail = len(old) - (old.find(b"\n", cuts[0]) + 1 or len(old))
+    return start, len(old) - tail, len(new) - tail
