@@ -31,8 +31,8 @@ def server() -> Iterator[ListServer]:
 def judged(server: ListServer, zone: str, more: str = "") -> list[Line]:
     """Return the lines on a list that is asked by a real resolver."""
     facts = Scene(settings=f'[[dnslist]]\nzone = "{zone}"\n{more}').facts()
-    resolver = Resolver(DnsSettings(nameservers=(server.address,), timeout=0.3), Translator())
-    facts = replace(facts, dns=Dns(asker=resolver, seconds=2.0, end=time.monotonic() + 20))
+    resolver = Resolver(DnsSettings(nameservers=(server.address,), timeout=1.0), Translator())
+    facts = replace(facts, dns=Dns(asker=resolver, seconds=4.0, end=time.monotonic() + 60))
     lines = list(THEMES["lists"](facts, published(facts)))
     assert KEY not in repr(lines)
     return lines

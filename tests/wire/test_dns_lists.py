@@ -31,9 +31,9 @@ def server() -> Iterator[ListServer]:
         yield server
 
 
-def start(lab: Lab, server: ListServer, *lists: str, more: str = "") -> Counted:
+def start(lab: Lab, server: ListServer, *lists: str, more: str = "", timeout: str = "5s") -> Counted:
     tables = "".join(f"[[dnslist]]\n{each}\n" for each in lists)
-    dns = f'[dns]\nnameservers = ["{server.address}"]\ntimeout = "500ms"\n'
+    dns = f'[dns]\nnameservers = ["{server.address}"]\ntimeout = "{timeout}"\n'
     return lab.start(Counted, f'{tables}{dns}[milter]\nworkers = 1\n[greylist]\nstore = "memory:"\n{more}')
 
 
@@ -65,7 +65,7 @@ def test_of_three_lists_one_dead_one_refusing_and_one_that_says_yes_to_all_cost_
     lab: Lab, server: ListServer
 ) -> None:
     server.lists[ZEN].listed = {REVERSED[STRANGER]: ["127.0.0.4"]}
-    milter = start(lab, server, *map(zone, (ZEN, DBL, WHITE, *OTHERS)))
+    milter = start(lab, server, *map(zone, (ZEN, DBL, WHITE, *OTHERS)), timeout="1s")
     assert GREETED.offer(milter).action == "continue"
     dead, refusing = OTHERS
     server.lists[dead].fault, server.lists[refusing].fault = Fault.SILENT, Fault.REFUSED
