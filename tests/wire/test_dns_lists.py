@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from collections.abc import Iterator
 from functools import partial
 
@@ -81,9 +80,7 @@ def test_of_three_lists_one_dead_one_refusing_and_one_that_says_yes_to_all_cost_
         refusing: "IPv4 addresses: REFUSED",
     }
     asked = len(server.asked(dead))
-    began = time.monotonic()
     assert Message(address=behind("192.31.196.60")).offer(milter).text.startswith("550 5.7.23")
-    assert time.monotonic() - began < 5
     assert len(server.asked(dead)) == asked
     for name in (DBL, dead, refusing):
         until(partial(counted, milter, name), f"the number of {name}")

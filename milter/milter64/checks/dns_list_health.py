@@ -30,7 +30,7 @@ PROBE_EVERY = 10.0
 MOST_FAILURES = 3
 """Questions in a row without a usable answer, after which a list is not asked till a look at it was answered."""
 _PATIENCE = 2.5
-"""Tries, of the longest that one may take, that a look has for a question: nobody waits for it."""
+"""Tries, of the longest that one may take, that a look has for a question, unless the list has failed already."""
 
 
 class Nameservice(Protocol):
@@ -134,7 +134,10 @@ class Health:
         """When the last probe that found nothing listed was begun."""
 
     def admit(self, until: float) -> Trouble | None:
-        """Return why the list is not to be asked now, if so; a first look is waited for `until` then."""
+        """Return why the list is not to be asked now, if so.
+
+        A look that tells is waited for, `until` then: by names about which a list fails nobody gets around it.
+        """
         if self._trouble is None and self._clock() < self._look_at:  # nearly always, and it takes no lock
             return None
         with self._changed:
@@ -196,7 +199,7 @@ class Health:
         return trouble
 
     def _seen(self) -> bool:
-        return self._trouble is not _UNSEEN or not self._looking
+        return self._trouble not in (_UNSEEN, _UNSURE) or not self._looking
 
     def _probe(self, until: float) -> Trouble | None:
         try:
@@ -235,7 +238,8 @@ class Health:
     def _found(self, before: Trouble | None) -> tuple[Trouble | None, float]:
         """Return what is wrong with the list, and in how many seconds it is to be looked at again."""
         try:
-            found = defect(lambda label: self._values(label, self._patience()), self._kind)
+            tries = 1.0 if before is _UNSURE else _PATIENCE
+            found = defect(lambda label: self._values(label, time.monotonic() + tries * self._timeout), self._kind)
         except Unanswered as error:
             if isinstance(error, OutOfMeans) or not self._resolver.alive(time.monotonic() + self._timeout):
                 return (None if before is _UNSURE else before), PROBE_EVERY
@@ -245,9 +249,6 @@ class Health:
             return unanswered(error), PROBE_EVERY
         self._failures = 0
         return found, found.lasts if found else LOOK_EVERY
-
-    def _patience(self) -> float:
-        return time.monotonic() + _PATIENCE * self._timeout
 
     def _tell(self, trouble: Trouble | None) -> None:
         """Report what is wrong, if that is to be said hourly or is news, or that nothing is any more."""
