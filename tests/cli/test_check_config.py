@@ -118,6 +118,23 @@ def test_what_counts_is_printed_as_a_file_that_is_valid(tmp_path: Path, capsys: 
     assert capsys.readouterr().out == printed
 
 
+@pytest.mark.parametrize(
+    ("zone", "warned"), [("zen.spamhaus.org", False), ("s3cr3tk3ys3cr3tk3y.zen.dq.spamhaus.net", True)]
+)
+def test_who_prints_what_counts_is_warned_of_keys_in_it_which_can_be_loaded_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], zone: str, *, warned: bool
+) -> None:
+    path = tmp_path / "some.toml"
+    path.write_text(f'[[dnslist]]\nzone = "{zone}"\n')
+    assert main(["check-config", str(path), "--print"]) == os.EX_OK
+    printed = capsys.readouterr().out
+    assert f'\n[[dnslist]]\nzone = "{zone}"\nname = ""\n' in printed
+    assert ("\n# There may be keys in the zones of DNS lists: show this to nobody.\n" in printed) is warned
+    path.write_text(printed)
+    assert main(["check-config", str(path), "--print"]) == os.EX_OK
+    assert capsys.readouterr().out == printed
+
+
 def test_of_a_file_that_is_wrong_nothing_is_printed_but_what_is_wrong(
     wrong: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
