@@ -83,7 +83,7 @@ def test_a_session_too_many_is_hung_up_on_at_its_first_recipient(lab: Lab) -> No
         sessions = [stack.enter_context(begin(here, behind(NAMELESS))) for _ in range(3)]
         assert sorted(client.rcpt("you@lab.example").code for client in sessions) == [250, 250, 421]
         line = here.milter.wait_log(lambda line: line["event"] == "deferred")
-        assert (line["reply"], line["rate"]) == ("421 4.7.0", "sessions ipv4/32")
+        assert (line["reply"], line["rate"]) == ("421 4.7.0", "sessions:ipv4/32")
 
 
 def test_in_observe_mode_limits_are_counted_and_logged_and_nobody_is_put_off(lab: Lab) -> None:
@@ -94,4 +94,4 @@ def test_in_observe_mode_limits_are_counted_and_logged_and_nobody_is_put_off(lab
     with begin(here, behind(NAMELESS)) as client:
         assert [client.rcpt("you@lab.example").code for _ in range(3)] == [250] * 3
     line = here.milter.wait_log(lambda line: line["event"] == "deferred")
-    assert (line["reply"], line["rate"], line["observe"]) == ("450 4.7.1", "recipients ipv4/32", "nothing was refused")
+    assert (line["reply"], line["rate"], line["observe"]) == ("450 4.7.1", "recipients:ipv4/32", "nothing was refused")

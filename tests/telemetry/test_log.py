@@ -6,6 +6,7 @@ from select import PIPE_BUF
 import pytest
 
 from milter64.mail.action import Action
+from milter64.mail.finding import Finding
 from milter64.policy.decision import Verdict
 from milter64.telemetry.log import Telemetry
 from rig.envelopes import envelope
@@ -45,6 +46,16 @@ def test_a_line_says_who_called_what_was_found_and_what_decided(stderr: Stream, 
         "reply": "450 4.7.1",
         "ms": "12.3",
     }
+
+
+def test_findings_of_a_check_that_may_have_several_are_one_field_that_needs_no_quotes(stderr: Stream) -> None:
+    several = [
+        Finding(check="dnsbl", property="zen.example", result="none", reason="zen.example lists nobody"),
+        Finding(check="dnsbl", property="dbl.example/sender", result="listed", reason="dbl.example lists somebody"),
+    ]
+    known = {each.key: each for each in (SPF, *several)}
+    telemetry_to(stderr).accepted(ENVELOPE, ["b@lab.example"], known, None, queue_id="Q", seconds=0.0)
+    assert " dnsbl=zen.example:none,dbl.example/sender:listed " in stderr.getvalue()
 
 
 def test_a_logfmt_line_begins_with_time_level_and_event(stderr: Stream) -> None:

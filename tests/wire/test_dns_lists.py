@@ -53,7 +53,7 @@ def test_a_client_behind_a_translator_is_refused_by_its_ipv4_address_and_told_wh
         f"550 5.7.1 zen.lists.example lists {STRANGER}: see https://x.example/{STRANGER} (milter64 "
     )
     line = milter.wait_log(lambda line: line["event"] == "rejected")
-    assert line["dnsbl"] == "zen.lists.example listed"
+    assert line["dnsbl"] == "zen.lists.example:listed"
     assert line["because"] == f"dnsbl listed: zen.lists.example lists {STRANGER} (127.0.0.4)"
     assert GREETED.offer(milter).action == "continue"
     assert REVERSED[STRANGER] in server.asked(ZEN)
@@ -112,7 +112,7 @@ def test_a_list_that_accepts_spares_the_greylist_alone_and_stands_in_the_header(
     fields = " ".join(" ".join(value for _, value in spared.headers).split())
     assert f"dnswl=pass ({WHITE} lists {LIAR}) dns.zone={WHITE} policy.ip=127.0.10.1 dns.sec=na" in fields
     line = milter.wait_log(lambda line: line["event"] == "accepted")
-    assert line["dnswl"] == f"{WHITE} pass"
+    assert line["dnswl"] == f"{WHITE}:pass"
     forged = Message(address=behind(STRANGER), helo="stranger.example").offer(milter)
     assert forged.text.startswith("550 5.7.23"), "SPF counts all the same"
 
@@ -126,7 +126,7 @@ def test_a_list_of_domains_is_asked_about_the_sender_the_helo_name_or_the_confir
     server.lists[DBL].listed = {name: ["127.0.1.2"]}
     milter = start(lab, server, zone(DBL, f'about = ["{about}"]', 'action = "tempfail"'))
     assert NEVER.offer(milter).text.startswith(f"451 4.7.1 dbl.lists.example lists {name} (milter64 ")
-    assert milter.wait_log(lambda line: line["event"] == "deferred")["dnsbl"] == f"{DBL}/{about} listed"
+    assert milter.wait_log(lambda line: line["event"] == "deferred")["dnsbl"] == f"{DBL}/{about}:listed"
     assert GREETED.offer(milter).action == "continue"
 
 

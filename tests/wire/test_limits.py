@@ -93,7 +93,7 @@ def test_what_the_mail_server_refuses_is_counted_and_neither_judged_nor_logged(s
         "450 4.7.1 Too many refused recipients from 192.31.196.10/32, please try again in 1200 seconds (milter64 "
     )
     line = milter.wait_log(lambda line: line["event"] == "deferred")
-    assert line["rate"] == "refused_recipients ipv4/32"
+    assert line["rate"] == "refused_recipients:ipv4/32"
     assert line["because"] == "rate ipv4/32: too many refused recipients from 192.31.196.10/32"
     assert line["reply"] == "450 4.7.1"
     assert [line["to"] for line in milter.log if line["event"] == "abandoned"] == ["<bounced@lab.example>"]

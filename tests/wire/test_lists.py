@@ -243,11 +243,11 @@ def test_the_log_the_numbers_and_explain_have_each_match(start: Start) -> None:
     assert isinstance(milter, Counted)
     assert replace(NEW, sender="a@soft.example").send(milter).action == YES
     line = milter.wait_log(lambda line: line["event"] == "accepted")
-    assert (line["allow"], line["client"]) == ("network greylist, domain greylist", HONEST)
+    assert (line["allow"], line["client"]) == ("network:greylist,domain:greylist", HONEST)
     reply = FORGED.offer(milter)
     assert reply.text.startswith(BLOCKED)
     line = milter.wait_log(lambda line: line["event"] == "rejected")
-    assert line["block"] == "name listed"
+    assert line["block"] == "name:listed"
     assert line["because"] == "block listed: stranger.example (a flood, block.entries)"
     assert "flood" not in reply.text, "a stranger is told no reasons"
     assert "SPF" not in reply.text, "nor what comes after a block"
