@@ -173,6 +173,27 @@ def test_a_list_that_gives_a_wrong_answer_counts_for_nothing_and_says_so(world: 
     assert len(world.server.queries) == asked
 
 
+@pytest.mark.parametrize("about", ["helo", "sender"])
+def test_no_stranger_puts_a_list_to_sleep_by_a_name_in_its_zone_that_is_no_entry(world: World, about: About) -> None:
+    world.server.lists["bl.example"].listed = {"a.ns": ["192.0.2.53"], "bad.example.org": ["127.0.1.2"]}
+    key = world.use(about=about)
+    finding = world.ask(key, helo="a.ns", sender="joe@a.ns")
+    assert (finding.result, finding.reason) == ("permerror", "it answers 192.0.2.53, as no list does")
+    assert world.ask(key, helo="bad.example.org", sender="joe@bad.example.org").result == "listed"
+    assert world.told == []
+
+
+def test_a_list_of_names_that_refuses_us_sleeps_when_it_was_looked_at(world: World) -> None:
+    key = world.use(about="helo")
+    assert world.ask(key, helo="good.example.org").result == "none"
+    world.server.lists["bl.example"].everybody = "127.255.255.254"
+    assert world.ask(key, helo="a.example.org").result == "permerror"
+    until(lambda: world.told, "the look to be told of")
+    asked = len(world.server.queries)
+    assert world.ask(key, helo="b.example.org").result == "permerror"
+    assert len(world.server.queries) == asked
+
+
 def test_nothing_is_made_of_a_list_that_suddenly_lists_everybody(world: World) -> None:
     key = world.use()
     assert world.ask(key, "192.0.2.1").result == "none"

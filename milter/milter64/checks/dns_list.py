@@ -108,7 +108,7 @@ class _Check:
             return health.failed(error) if until <= lookup.deadline else unanswered(error)
         health.answered()
         if why := wrong_answer(values):
-            return health.condemn(why)
+            return health.doubt(why) if subject.kind is NAMES else health.condemn(why)
         counting = self._settings.counting(values)
         return (counting and health.confirm(min(until, lookup.deadline))) or counting
 

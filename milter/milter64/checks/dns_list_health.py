@@ -161,6 +161,15 @@ class Health:
                     self._look()
         return unanswered(error)
 
+    def doubt(self, why: str) -> Trouble:
+        """Have the list looked at for such an answer about a name that a stranger has chosen; return what it means.
+
+        There may be such a name in the zone that is no entry, as that of a nameserver: it alone counts for nothing.
+        """
+        with self._changed:
+            self._look()
+        return Trouble(result="permerror", reason=why)
+
     def condemn(self, why: str) -> Trouble:
         """Note an answer that no list gives which works; return what it means."""
         with self._changed:
