@@ -172,18 +172,25 @@ def test_a_finding_says_what_decided(
     [
         ("+all", CLIENT, "all"),
         ("include:any.t -all", CLIENT, "all"),
-        ("exists:a.t", CLIENT, "exists"),
+        ("exists:a.t", CLIENT, "all"),
+        ("exists:%{l}.t", CLIENT, "all"),
+        ("exists:%{i}.known.t", CLIENT, "exists"),
+        ("exists:%{IR}.known.t", CLIENT, "exists"),
         ("ptr:a.t", CLIENT, "ptr"),
+        ("ip4:0.0.0.0/0", CLIENT, "all"),
+        ("ip4:192.0.0.0/7", CLIENT, "all"),
         ("ip4:192.0.0.0/8", CLIENT, "wider than /16"),
         ("ip4:192.31.0.0/15", CLIENT, "wider than /16"),
         ("ip4:192.31.0.0/16", CLIENT, None),
         ("a:a.t/15//64", CLIENT, "wider than /16"),
         ("a:a.t/16//0", CLIENT, None),
-        ("mx:a.t/0", CLIENT, "wider than /16"),
+        ("mx:a.t/0", CLIENT, "all"),
         ("mx:a.t/24", CLIENT, None),
         ("a:a.t", CLIENT, None),
-        ("include:wide.t", CLIENT, "wider than /16"),
-        ("ip6:2000::/3", "2001:db8::1", "wider than /32"),
+        ("include:wide.t", CLIENT, "all"),
+        ("ip6:2000::/3", "2001:db8::1", "all"),
+        ("ip6:2001::/15", "2001:db8::1", "all"),
+        ("ip6:2001::/16", "2001:db8::1", "wider than /32"),
         ("ip6:2001:db8::/32", "2001:db8::1", None),
         ("a:a.t/32//31", "2001:db8::1", "wider than /32"),
         ("a:a.t/0//64", "2001:db8::1", None),
@@ -198,6 +205,9 @@ def test_a_pass_that_anybody_gets_is_called_broad(terms: str, client: str, broad
         a.t MX 1 a.t
         any.t TXT v=spf1 +all
         wide.t TXT v=spf1 a:a.t/1
+        joe.t A 127.0.0.2
+        192.31.196.10.known.t A 127.0.0.2
+        10.196.31.192.known.t A 127.0.0.2
         10.196.31.192.in-addr.arpa PTR a.t
         """
     assert judge(terms, client=client, others=others).fact("broad") == broad

@@ -143,10 +143,19 @@ def _circumstances(result: str, text: str, query: CheckHost) -> list[tuple[str, 
 
 _WIDEST = {"in-addr": 16, "ip6": 32}
 """The shortest prefix that a domain may call its own hosts' by, for each family."""
+_OF_CLIENT = re.compile(r"%\{[ipc]", re.IGNORECASE)
+"""A macro that tells one client from another (RFC 7208 7.2)."""
 
 
 def _broad(directive: Directive, widest: int) -> str:
-    """Return why those whom a directive lets pass need have nothing in common, or "" if they have."""
+    """Return why those whom a directive lets pass need have nothing in common, or "" if they have.
+
+    "all" is whatever lets nearly all the world pass, such as ip4:0.0.0.0/0, or exists:example.org.
+    """
+    if directive.mechanism == "exists" and not _OF_CLIENT.search(directive.argument):
+        return "all"
     if directive.mechanism in {"all", "exists", "ptr"}:
         return directive.mechanism
+    if 2 * directive.prefix < widest:
+        return "all"
     return f"wider than /{widest}" if directive.prefix < widest else ""
