@@ -4,6 +4,7 @@ import os
 import time
 from copy import copy
 from pathlib import Path
+from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 
 import pytest
 
@@ -92,6 +93,23 @@ def test_a_file_that_is_gone_or_cant_be_read_keeps_what_counted_and_is_told_of_o
     assert listed.warned == [
         f"{path}: No such file or directory: what counted before counts on",
         f"{path}: Is a directory: what counted before counts on",
+    ]
+
+
+def test_a_file_that_could_not_be_read_for_want_of_means_counts_when_it_can(path: Path) -> None:
+    listed = Watched(path)
+    path.write_text("b.example.org\n.com\n")
+    listed.look()
+    limits = getrlimit(RLIMIT_NOFILE)
+    setrlimit(RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        assert [listed.look() for _ in range(3)] == ["a"] * 3
+    finally:
+        setrlimit(RLIMIT_NOFILE, limits)
+    assert listed.look() == "b"
+    assert [warning.partition(";")[0] for warning in listed.warned] == [
+        f"{path}: Too many open files: what counted before counts on",
+        f"{path}:2: below com anybody may have a name",
     ]
 
 

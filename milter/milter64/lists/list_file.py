@@ -76,24 +76,24 @@ class ListFile:
 
     def _renew(self, stamp: Stamp, rest: Rest) -> bool:
         """Read the file, and return whether anything has changed."""
-        before, trouble = self.in_force, list[str]()
+        before, trouble, failure = self.in_force, list[str](), 0
         try:
             text = read_list(self.path, ours=self._ours)
         except OSError as error:
             counts = "what counted before counts on" if before.text else "nothing in it counts"
-            trouble = [f"{self.place}: {error.strerror}: {counts}"]
+            trouble, failure = [f"{self.place}: {error.strerror}: {counts}"], error.errno or 0
         else:
             if text != before.text:
                 self.in_force = before.changed_to(text, self._read, rest)
                 trouble = list(self._wrong_lines())
-        self._stamp = stamp
-        if self._is_first(stamp):
+        self._stamp = () if failure else stamp  # for want of a descriptor, say, it may fail once and not again
+        if self._is_first((*stamp, failure)):
             for each in trouble:
                 self._warn(each)
         return self.in_force is not before
 
     def _is_first(self, stamp: Stamp) -> bool:
-        """Whether no other worker has found the file so."""
+        """Whether no other worker has found the file so, and could read it or could not."""
         found = crc32(repr(stamp).encode()).to_bytes(4)
         if self._found[:4] == found:
             return False
