@@ -83,7 +83,7 @@ def said(listed: Listed) -> list[tuple[str, str, str, str]]:
         pytest.param("64:ff9b::127.0.0.1", "64:ff9b::127.0.0.0/112", True, id="invalid, by the wire"),
         pytest.param("64:ff9b:1::192.31.196.10", "192.31.196.0/24", False, id="undecoded"),
         pytest.param("64:ff9b:1::192.31.196.10", "64:ff9b:1::192.31.196.0/120", True, id="undecoded, by the wire"),
-        pytest.param("2001:db8::9", "2001:db8::9", True, id="masked, by the wire"),
+        pytest.param("2001:db8::9", "2001:db8::/48", False, id="masked"),
         pytest.param("", "192.31.196.0/24", False, id="unknown"),
     ],
 )

@@ -36,8 +36,13 @@ def of_client(client: Client, masks: Masks) -> Keys:
 
 
 def addresses(client: Client) -> tuple[bytes, ...]:
-    """Return the addresses of a client that say who it is: the one on the wire, and the one that it stands for."""
+    """Return the addresses of a client that say who it is: the one on the wire, and the one that it stands for.
+
+    That of a gateway which hides clients says nothing of any of them, as in `Exemptions`.
+    """
     wire, packed = client.wire_packed, client.packed
+    if client.origin is Origin.MASKED:
+        return ()
     if packed == wire:
         return (wire,) if wire else ()
     if client.origin is Origin.MAPPED:  # IPv4 on the wire too
