@@ -233,3 +233,15 @@ def test_files_are_watched_and_entries_run_out_and_the_edition_tells(path: Path)
         until(lambda: lists.edition > edition, "an entry to run out")
         assert of(lists) == Listed()
     assert faults == []
+
+
+def test_entries_that_had_run_out_by_a_clock_that_was_ahead_count_again_when_it_is_set_back(path: Path) -> None:
+    now = [200.0]
+    path.write_text("192.31.196.10 until=1970-01-01T00:01:40Z\n")
+    lists = AdminLists([Watched(path).file], [], clock=lambda: now[0])
+    with lists.watching(lambda: None):
+        assert of(lists) == Listed()
+        now[0] = 50.0
+        until(lambda: of(lists).findings, "an entry to count again")
+        now[0] = 100.0
+        until(lambda: of(lists) == Listed(), "it to run out")

@@ -69,7 +69,7 @@ class AdminLists:
         self._lock = Lock()  # for those who change what follows
         self.edition = 0
         self._views: Mapping[str, _View] = {}
-        self._next_end = inf
+        self._since = self._next_end = inf
         self._of_recipient = lru_cache(_RECIPIENTS)(self._recipient_found)
         self._changed()
 
@@ -146,7 +146,7 @@ class AdminLists:
             self._changed()
 
     def _end(self) -> None:
-        if self._clock() >= self._next_end:
+        if not self._since <= self._clock() < self._next_end:  # a clock may be set back
             self._changed()
 
     def _pause(self) -> float:
@@ -155,7 +155,7 @@ class AdminLists:
     def _changed(self) -> None:
         """Take note that other entries are in force."""
         with self._lock:
-            now = self._clock()
+            self._since = now = self._clock()
             views = {check: _view(sources, now) for check, sources in self._sources.items()}
             self._views = {check: view for check, view in views.items() if view.sources}
             indexes = [index for view in views.values() for each in view.sources for index in each.in_force.indexes]
