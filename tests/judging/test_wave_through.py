@@ -5,7 +5,9 @@ from itertools import count
 
 import pytest
 
+from milter64.greylist.wave_through import credit, earned
 from rig.court import PATIENT, Court
+from rig.envelopes import TRANSLATOR
 from rig.records import Records, zone
 
 POOL = [f"192.31.196.{number}" for number in range(100, 115)]
@@ -150,3 +152,33 @@ def test_bad_behaviour_ends_it() -> None:
     assert days.send(POOL[0], "liar@liar.example", "newcomer@lab.example") == "550 5.7.23"
     assert days.send(POOL[0], "z@elsewhere.example", "third@lab.example") == "450 4.7.1", "its address has lost it"
     assert days.send(POOL[0], "z@pool.example", "third@lab.example") == "yes", "its domain has not: it is not his"
+
+
+LIMITED = EVERYBODY + '[rate]\nrecipients = {{ {} = "2/1m" }}\n'
+
+
+@pytest.mark.parametrize(
+    ("level", "address", "neighbour", "lost"),
+    [
+        ('"ipv4/24"', POOL[0], "192.31.196.7", False),
+        ('"ipv4/32"', POOL[0], POOL[0], True),
+        ('"ipv6/48"', "2001:db8:5::1", "2001:db8:5:7::1", False),
+        ('"ipv6/64"', "2001:db8:5::1", "2001:db8:5::9", True),
+        ('"ipv6/128"', "2001:db8:5::1", "2001:db8:5::1", True),
+    ],
+)
+def test_going_beyond_a_limit_costs_an_address_its_own_deeds_and_no_domain_what_others_send_from_there(
+    level: str, address: str, neighbour: str, *, lost: bool
+) -> None:
+    days = Days(LIMITED.format(level))
+    store, network, domain = days.court.store, f"net:{TRANSLATOR.client(address).network(32, 64)}", "spf:pool.example"
+    for group in (network, domain):
+        for day in range(3):
+            news = credit(store.read(group), f"b{day}@lab.example", days.now + day * DAY, days.court.settings.greylist)
+            store.merge(group, news)
+    days.now += 2 * DAY
+    assert days.send(address, "news@pool.example", "b@lab.example") == "yes"
+    days.send(neighbour, "spam@elsewhere.example", "b@lab.example")
+    assert days.send(address, "news@pool.example", "b@lab.example") == "450 4.7.1"
+    assert earned(store.read(network)) is not lost
+    assert earned(store.read(domain))

@@ -199,8 +199,8 @@ class Engine:
     def _refuse(self, transaction: Transaction, recipient: str, verdict: Verdict, answer: Reply) -> Reply | None:
         """Log a refusal and return its reply, unless we only observe."""
         observe = self._settings.observe
-        if verdict.blames:
-            self._greylist.discredit(transaction.envelope, transaction.known)
+        if verdict.blames or verdict.excess:
+            self._greylist.discredit(transaction.envelope, transaction.known, verdict.excess)
         if verdict.action is Action.REJECT:
             self._limiting.refused(transaction.envelope.session.client, transaction.evidence.spared)
         self._telemetry.refused(

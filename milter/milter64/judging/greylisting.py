@@ -11,7 +11,7 @@ from milter64.greylist.row import Record
 from milter64.greylist.settings import Settings
 from milter64.greylist.wave_through import Rows, credit, discredit, earned, exact_network, sender_group
 from milter64.judging.row_clock import RowClock
-from milter64.mail.finding import Findings
+from milter64.mail.finding import Finding, Findings
 from milter64.mail.session import Envelope
 from milter64.store.interface import Store, StoreGone
 
@@ -79,19 +79,22 @@ class Greylisting:
     def credit(self, envelope: Envelope, known: Findings, recipients: Iterable[str]) -> None:
         """Note that a message to recipients has passed, for the groups that earn something by it."""
         for recipient in recipients:
-            self._note(envelope, known, partial(credit, recipient=recipient, settings=self._settings))
+            self._note(_own(envelope, known), partial(credit, recipient=recipient, settings=self._settings))
 
-    def discredit(self, envelope: Envelope, known: Findings) -> None:
-        """Note that a client has behaved badly."""
-        self._note(envelope, known, discredit)
+    def discredit(self, envelope: Envelope, known: Findings, excess: Finding | None = None) -> None:
+        """Note that a client has behaved badly: it was refused, or goes beyond a limit, if there is that `excess`.
 
-    def _note(self, envelope: Envelope, known: Findings, news: Callable[..., Rows]) -> None:
+        Others of its network may have used that up, and those who send for other domains from the same address. So it
+        costs no domain anything, nor an exact network what a wider one has done.
+        """
+        exact = exact_network(envelope.session.client)
+        self._note(_own(envelope, known) if not excess else [exact] if _within(excess, exact) else [], discredit)
+
+    def _note(self, own: Iterable[str], news: Callable[..., Rows]) -> None:
         if not self._settings.wave_through:
             return
-        domain = sender_group(envelope.sender)
-        proven = [domain] if domain in groups(envelope.session.client, envelope.sender, known) else []
         with suppress(StoreGone):  # nobody is greylisted meanwhile
-            for group in filter(None, (exact_network(envelope.session.client), *proven)):
+            for group in own:
                 if rows := news(self._store.read(group), now=self.now()):
                     self._store.merge(group, rows)
                     self._earned.cache_clear()
@@ -99,3 +102,16 @@ class Greylisting:
     def close(self) -> None:
         """Write what is left to write."""
         self._store.close()
+
+
+def _own(envelope: Envelope, known: Findings) -> Iterable[str]:
+    """Return the groups of a client that may earn something."""
+    client, domain = envelope.session.client, sender_group(envelope.sender)
+    proven = domain if domain in groups(client, envelope.sender, known) else ""
+    return filter(None, (exact_network(client), proven))
+
+
+def _within(excess: Finding, exact: str) -> bool:
+    """Whether the network that went beyond a limit is no wider than a client's exact one, if it has that."""
+    network = excess.fact("network") or ""
+    return bool(exact) and int(network.rpartition("/")[2]) >= int(exact.rpartition("/")[2])

@@ -55,11 +55,15 @@ class Verdict:
 
     @property
     def blames(self) -> bool:
-        """Whether the client has behaved badly: it goes too far, or is refused for more than the recipient."""
-        return any(
-            finding.check == RATE if self.action is not REJECT else finding.key not in _OF_RECIPIENT
-            for finding in self.because
-        )
+        """Whether the client has behaved badly: it is refused for more than the recipient."""
+        return self.action is REJECT and any(finding.key not in _OF_RECIPIENT for finding in self.because)
+
+    @property
+    def excess(self) -> Finding | None:
+        """The limit that the recipient is put off for, if so."""
+        if self.action is not TEMPFAIL:
+            return None
+        return next((finding for finding in self.because if finding.check == RATE), None)
 
 
 _OF_RECIPIENT: frozenset[Key] = frozenset({(BLOCK, "recipient"), ("path", "smtp.rcptto")})

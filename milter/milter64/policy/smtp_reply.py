@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from milter64.checks.dns_list_settings import BLOCKING
-from milter64.limits.rates import RATE, SESSIONS
+from milter64.limits.rates import SESSIONS
 from milter64.lists.listed import BLOCK
 from milter64.mail.action import Action
 from milter64.mail.clean_text import clean
@@ -45,17 +45,13 @@ def reply(verdict: Verdict, envelope: Envelope) -> Reply | None:
         why = f" ({_names(verdict.because)})" if verdict.because else ""
         wait = _seconds(verdict.standing.seconds if verdict.standing else 1)
         return Reply(code="450", status="4.7.1", text=f"Greylisted{why}, please try again in {wait} {token}")
-    if verdict.action is Action.TEMPFAIL and (excess := _excess(verdict)):
-        return _too_many(excess, token)
+    if verdict.excess:
+        return _too_many(verdict.excess, token)
     final = verdict.action is Action.REJECT
     statuses = {_subject(finding) for finding in verdict.because}
     subject = statuses.pop() if len(statuses) == 1 else "7.26"
     why = clean("; ".join(dict.fromkeys(map(_sentence, verdict.because))), _LONGEST)
     return Reply(code="550" if final else "451", status=f"{5 if final else 4}.{subject}", text=f"{why} {token}")
-
-
-def _excess(verdict: Verdict) -> Finding | None:
-    return next((finding for finding in verdict.because if finding.check == RATE), None)
 
 
 def _too_many(excess: Finding, token: str) -> Reply:
