@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from milter64.greylist.row import Record, RecordKind
 from milter64.greylist.settings import Settings
 from milter64.greylist.wave_through import (
-    PLACES,
+    MOST_RECIPIENTS,
     Rows,
     counted,
     credit,
@@ -58,25 +58,25 @@ A, B, C = "ann@lab.example", "bob@lab.example", "carla@lab.example"
     ids=["nobody", "three over two days", "seen again", "too soon", "too few", "one alone", "one by three names"],
 )
 def test_it_takes_so_many_recipients_over_so_much_time(rows: Rows, *, wave: bool) -> None:
-    assert earned(rows) is wave
+    assert earned(rows, T0 + 2 * DAY, SETTINGS) is wave
 
 
 def test_bad_behaviour_costs_all_that_was_earned_and_it_can_be_earned_again() -> None:
     rows = passings((0, A), (1, B), (2, C))
-    rows = merged(rows, discredit(rows, T0 + 2 * DAY))
-    assert not earned(rows)
+    rows = merged(rows, discredit(rows, T0 + 2 * DAY, SETTINGS))
+    assert not earned(rows, T0 + 2 * DAY, SETTINGS)
     for day, recipient in ((2.1, A), (3, B), (3.5, C)):
         rows = merged(rows, credit(rows, recipient, T0 + day * DAY, SETTINGS))
-        assert not earned(rows)
+        assert not earned(rows, T0 + day * DAY, SETTINGS)
     rows = merged(rows, credit(rows, A, T0 + 4.2 * DAY, SETTINGS))
-    assert earned(rows)
+    assert earned(rows, T0 + 4.2 * DAY, SETTINGS)
 
 
 def test_who_has_nothing_to_lose_costs_no_row() -> None:
-    assert discredit({}, T0) == {}
+    assert discredit({}, T0, SETTINGS) == {}
     rows = passings((0, A))
-    rows = merged(rows, discredit(rows, T0))
-    assert discredit(rows, T0 + 1) == {}
+    rows = merged(rows, discredit(rows, T0, SETTINGS))
+    assert discredit(rows, T0 + 1, SETTINGS) == {}
 
 
 def test_a_recipient_is_noted_once_an_hour() -> None:
@@ -85,11 +85,38 @@ def test_a_recipient_is_noted_once_an_hour() -> None:
     assert credit(rows, A, T0 + 3601, SETTINGS) != {}
 
 
+def test_silence_ends_it_though_nobody_has_looked_for_rows_that_have_run_out() -> None:
+    rows = passings((0, A), (1, B), (2, C))
+    assert earned(rows, T0 + 38 * DAY, SETTINGS)
+    assert not earned(rows, T0 + 38.1 * DAY, SETTINGS)
+    assert not counted(rows, T0 + 38.1 * DAY, SETTINGS)
+    assert discredit(rows, T0 + 38.1 * DAY, SETTINGS) == {}
+
+
+def test_that_it_was_earned_is_noted_once_an_hour() -> None:
+    rows = passings((0, A), (1, B), (2, C))
+    assert credit(rows, "dora@lab.example", T0 + 2 * DAY + 3599, SETTINGS) == {}
+    assert credit(rows, A, T0 + 2 * DAY + 3601, SETTINGS).keys() == {"earned"}
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_each_of_so_many_recipients_counts_whoever_they_are(number: int) -> None:
+    settings, random = Settings(), Random(number)
+    rows: Rows = {}
+    for day in range(settings.wave_through):
+        name = "".join(random.choices("aeiknrst", k=8))
+        rows = merged(rows, credit(rows, f"{name}@lab.example", T0 + day * DAY, settings))
+    assert earned(rows, T0 + 9 * DAY, settings)
+
+
 @given(st.lists(st.text(max_size=40)))
-def test_a_group_has_few_rows_that_name_nobody(recipients: list[str]) -> None:
-    rows = merged(*(credit({}, recipient, T0, SETTINGS) for recipient in recipients))
-    assert len(rows) <= PLACES + 1
-    assert all(place.removeprefix("to:").isdecimal() or place == "earned" for place in rows)
+def test_a_group_has_no_more_rows_than_it_takes_and_they_name_nobody(recipients: list[str]) -> None:
+    settings = Settings(wave_through=MOST_RECIPIENTS)
+    rows: Rows = {}
+    for recipient in recipients:
+        rows = merged(rows, credit(rows, recipient, T0, settings))
+    assert len(rows) <= MOST_RECIPIENTS
+    assert all(name.removeprefix("to:").isdecimal() for name in rows)
 
 
 NEWS = st.tuples(st.sampled_from(["credit", "lost"]), st.sampled_from([A, B, C]), st.floats(0, 9))
@@ -103,14 +130,16 @@ def test_hosts_that_hear_of_each_other_late_end_with_the_same_rows(
     rows: Rows = {}
     for what, recipient, day in news:
         copy = (
-            credit(rows, recipient, T0 + day * DAY, SETTINGS) if what == "credit" else discredit(rows, T0 + day * DAY)
+            credit(rows, recipient, T0 + day * DAY, SETTINGS)
+            if what == "credit"
+            else discredit(rows, T0 + day * DAY, SETTINGS)
         )
         copies.append(copy)
         rows = merged(rows, copy)
     shuffled = list(copies)
     random.shuffle(shuffled)
     assert merged(*shuffled, *copies) == rows
-    assert counted(merged(*shuffled)) == counted(rows)
+    assert counted(merged(*shuffled), T0 + 9 * DAY, SETTINGS) == counted(rows, T0 + 9 * DAY, SETTINGS)
 
 
 @pytest.mark.parametrize(

@@ -180,5 +180,5 @@ def test_going_beyond_a_limit_costs_an_address_its_own_deeds_and_no_domain_what_
     assert days.send(address, "news@pool.example", "b@lab.example") == "yes"
     days.send(neighbour, "spam@elsewhere.example", "b@lab.example")
     assert days.send(address, "news@pool.example", "b@lab.example") == "450 4.7.1"
-    assert earned(store.read(network)) is not lost
-    assert earned(store.read(domain))
+    assert earned(store.read(network), days.now, days.court.settings.greylist) is not lost
+    assert earned(store.read(domain), days.now, days.court.settings.greylist)

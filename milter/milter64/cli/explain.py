@@ -23,6 +23,7 @@ from milter64.greylist.pair import pair_key
 from milter64.greylist.row import Record, RecordKind
 from milter64.greylist.wave_through import exact_network, sender_group
 from milter64.judging.engine import Engine
+from milter64.judging.row_clock import RowClock
 from milter64.mail import sender_and_recipient
 from milter64.mail.idna_domain import shown_domain
 from milter64.mail.session import Envelope, Session
@@ -132,7 +133,9 @@ def _explained(settings: Settings, arguments: argparse.Namespace, warn: Callable
         earned: list[Report] = []
         with suppress(StoreGone):  # as it has said
             rows = store.read(pair_key(transaction.envelope.sender, arguments.to))
-            earned = [group_row(group, kept) for group in groups if group and (kept := store.read(group))]
+            now = RowClock(store, settings.greylist.remember)()
+            kept = {group: store.read(group) for group in groups if group}
+            earned = [group_row(group, rows, now, settings.greylist) for group, rows in kept.items() if rows]
     return {
         **decision(settings, transaction, reply, arguments.to, remembered),
         "lists": list(lists_said(lists, transaction, arguments.to)),

@@ -14,6 +14,7 @@ from milter64.cli.explain_limits import limits
 from milter64.config.settings import Settings
 from milter64.dns.resolver import Question
 from milter64.greylist.row import Record
+from milter64.greylist.settings import Settings as GreylistSettings
 from milter64.greylist.wave_through import Rows, counted, earned
 from milter64.headers.authentication_results import authentication_results
 from milter64.judging.transaction_state import Transaction
@@ -28,11 +29,11 @@ def pair_row(group: str, record: Record) -> Report:
     return {"group": group, "since": _when(record.first_seen), "passed": _when(record.passed_at)}
 
 
-def group_row(group: str, rows: Rows) -> Report:
+def group_row(group: str, rows: Rows, now: float, settings: GreylistSettings) -> Report:
     """Return what a group has earned by passing often."""
-    count = counted(rows).values()
+    count = counted(rows, now, settings).values()
     since = min([row.first_seen for row in count], default=None)
-    return {"group": group, "recipients": len(count), "since": _when(since), "waved": earned(rows)}
+    return {"group": group, "recipients": len(count), "since": _when(since), "waved": earned(rows, now, settings)}
 
 
 def _when(moment: float | None) -> str | None:

@@ -14,7 +14,7 @@ from milter64.config.list_sources import mistakes, recipients
 from milter64.config.settings import Settings
 from milter64.config.toml_reader import Problem, show
 from milter64.dns.query import nameserver
-from milter64.greylist.wave_through import PLACES
+from milter64.greylist.wave_through import MOST_RECIPIENTS
 from milter64.lists.entry import read_line
 from milter64.lists.mistakes import Mistake
 from milter64.store import store_url
@@ -31,8 +31,6 @@ def open_to_others(settings: Settings) -> Iterator[Problem]:
         )
 
 
-_MOST_RECIPIENTS = PLACES // 2
-"""Beyond that too many of them would share their places."""
 _LOOPBACK = Networks(("127.0.0.0/8", "::1/128"))
 
 
@@ -50,9 +48,9 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
         ),
         (
             "greylist.wave_through",
-            0 <= grey.wave_through <= _MOST_RECIPIENTS,
-            "more than are told apart, or fewer than none",
-            f"write 0 to {_MOST_RECIPIENTS}",
+            0 <= grey.wave_through <= MOST_RECIPIENTS,
+            "more than are kept, or fewer than none",
+            f"write 0 to {MOST_RECIPIENTS}",
         ),
         ("greylist.ipv4_prefix", 0 <= grey.ipv4_prefix <= 32, "no prefix length of IPv4", "write 0 to 32"),  # noqa: PLR2004  as it says
         ("greylist.ipv6_prefix", 0 <= grey.ipv6_prefix <= 128, "no prefix length of IPv6", "write 0 to 128"),  # noqa: PLR2004  as it says

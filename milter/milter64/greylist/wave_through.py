@@ -4,12 +4,13 @@ A group earns that by messages to several recipients over some days; it loses it
 bad behaviour at once. It says nothing of SPF, blocks and limits. Only such groups can earn it as are one sender's own:
 the domain that has passed SPF, and the exact network, which is one address of IPv4 and a /64 of IPv6.
 
-Its rows are the greylist's, with the group for their key. Recipients have few places, by a number made of their
-address, so that a group takes no more rows than that, and nobody can be read out of them. One more says that it has
-earned it, and another has the last bad behaviour, which begins the generation that counts from then on.
+Its rows are the greylist's, with the group for their key. A recipient's has a number made of the address, so that
+nobody can be read out of it; there are no more of them than it takes. One more says that it has been earned, and
+another has the last bad behaviour, which begins the generation that counts from then on.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from zlib import crc32
 
 from milter64.address.client import Client
@@ -17,10 +18,13 @@ from milter64.greylist.row import Record
 from milter64.greylist.settings import Settings
 from milter64.mail.session import split
 
-PLACES = 64
-_PLACE, _EARNED, _LOST = "to:", "earned", "lost"
+MOST_RECIPIENTS = 32
+"""Which a group may have to earn it by; its rows are far fewer than the store keeps of a key."""
+_RECIPIENTS = 2**16
+"""Numbers of recipients: two of so few seldom have the same."""
+_RECIPIENT, _EARNED, _LOST = "to:", "earned", "lost"
 _FRESH = 3600.0
-"""Seconds in which a recipient is noted once."""
+"""Seconds in which a recipient, or that it was earned, is noted once."""
 
 Rows = Mapping[str, Record]
 
@@ -38,36 +42,46 @@ def sender_group(sender: str) -> str:
     return f"spf:{domain}" if domain else ""
 
 
-def counted(rows: Rows) -> Rows:
+def counted(rows: Rows, now: float, settings: Settings) -> Rows:
     """Return the rows of the recipients that count."""
-    return {name: row for name, row in rows.items() if name.startswith(_PLACE) and row.generation >= _generation(rows)}
+    counts = partial(_counts, generation=_generation(rows), since=now - settings.remember)
+    return {name: row for name, row in rows.items() if name.startswith(_RECIPIENT) and counts(row)}
 
 
-def earned(rows: Rows) -> bool:
+def earned(rows: Rows, now: float, settings: Settings) -> bool:
     """Whether a group with these rows is waved through."""
     row = rows.get(_EARNED)
-    return row is not None and row.generation >= _generation(rows)
+    return row is not None and _counts(row, _generation(rows), now - settings.remember)
 
 
 def credit(rows: Rows, recipient: str, now: float, settings: Settings) -> Rows:
-    """Return the rows to be written where a message to a recipient has passed."""
-    place, generation = f"{_PLACE}{crc32(_mailbox(recipient)) % PLACES}", _generation(rows)
-    row = rows.get(place)
-    if row and row.generation >= generation and now - (row.passed_at or 0.0) < _FRESH:
-        return {}
-    passed = Record(generation=generation, first_seen=now, passed_at=now)
-    count = [each.first_seen for name, each in counted(rows).items() if name != place]
-    begun = min([*count, row.first_seen if row and row.generation >= generation else now])
-    if earned(rows) or (len(count) + 1 >= settings.wave_through and now - begun >= settings.wave_over):
-        return {place: passed, _EARNED: passed}
-    return {place: passed}
+    """Return the rows to be written where a message to a recipient has passed: no more than it takes to earn it."""
+    passed = Record(generation=_generation(rows), first_seen=now, passed_at=now)
+    if earned(rows, now, settings):
+        return {} if _is_fresh(rows[_EARNED], now) else {_EARNED: passed}
+    name = f"{_RECIPIENT}{crc32(_mailbox(recipient)) % _RECIPIENTS}"
+    known = counted(rows, now, settings)
+    if len({*known, name}) >= settings.wave_through:
+        if now - min([row.first_seen for row in known.values()], default=now) >= settings.wave_over:
+            return {_EARNED: passed}
+        if name not in known and len(known) >= settings.wave_through:
+            return {}
+    return {} if name in known and _is_fresh(known[name], now) else {name: passed}
 
 
-def discredit(rows: Rows, now: float) -> Rows:
+def discredit(rows: Rows, now: float, settings: Settings) -> Rows:
     """Return the rows to be written where the group has behaved badly: nothing if it has nothing to lose."""
-    if not counted(rows) and not earned(rows):
+    if not counted(rows, now, settings) and not earned(rows, now, settings):
         return {}
     return {_LOST: Record(generation=_generation(rows) + 1, first_seen=now, passed_at=now)}
+
+
+def _counts(row: Record, generation: int, since: float) -> bool:
+    return row.generation >= generation and (row.passed_at or 0.0) >= since
+
+
+def _is_fresh(row: Record, now: float) -> bool:
+    return now - (row.passed_at or 0.0) < _FRESH
 
 
 def _mailbox(recipient: str) -> bytes:

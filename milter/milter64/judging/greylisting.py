@@ -64,8 +64,8 @@ class Greylisting:
             return replace(standing, may_wave=True)
         return Standing(state=State.WAVED, settled=True, group=domain, rows={}) if domain in proven() else standing
 
-    def _has_earned(self, group: str, _moment: float) -> bool:
-        return bool(group) and earned(self._store.read(group))
+    def _has_earned(self, group: str, moment: float) -> bool:
+        return bool(group) and earned(self._store.read(group), moment * _MOMENT, self._settings)
 
     def keep(self, pair: str, standing: Standing, now: float) -> None:
         """Write the rows that an attempt has moved, and now and then have those forgotten that have run out."""
@@ -79,7 +79,7 @@ class Greylisting:
     def credit(self, envelope: Envelope, known: Findings, recipients: Iterable[str]) -> None:
         """Note that a message to recipients has passed, for the groups that earn something by it."""
         for recipient in recipients:
-            self._note(_own(envelope, known), partial(credit, recipient=recipient, settings=self._settings))
+            self._note(_own(envelope, known), partial(credit, recipient=recipient))
 
     def discredit(self, envelope: Envelope, known: Findings, excess: Finding | None = None) -> None:
         """Note that a client has behaved badly: it was refused, or goes beyond a limit, if there is that `excess`.
@@ -95,7 +95,7 @@ class Greylisting:
             return
         with suppress(StoreGone):  # nobody is greylisted meanwhile
             for group in own:
-                if rows := news(self._store.read(group), now=self.now()):
+                if rows := news(self._store.read(group), now=self.now(), settings=self._settings):
                     self._store.merge(group, rows)
                     self._earned.cache_clear()
 
