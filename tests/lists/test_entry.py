@@ -1,3 +1,5 @@
+from unicodedata import category
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,7 +73,10 @@ def test_who_is_blocked_is_spared_nothing() -> None:
     st.sampled_from(["192.0.2.0/24", "@partner.example", "to:you@here.example"]),
     st.sampled_from(["", " spares=spf"]),
     st.none() | st.integers(0, 253402300799),
-    st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_categories=["C", "Z"]), max_size=30),
+    st.text(
+        st.characters(min_codepoint=33, max_codepoint=0x2FF).filter(lambda char: category(char)[0] not in "CZ"),
+        max_size=30,
+    ),
 )
 def test_an_entry_is_what_its_line_is_read_as(who: str, spares: str, until: int | None, because: str) -> None:
     line = f"{who}{spares}{'' if until is None else f' until={shown_time(until)}'}{f' # {because}' if because else ''}"
