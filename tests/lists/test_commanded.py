@@ -67,7 +67,7 @@ def test_nothing_is_written_where_nothing_changes(path: Path) -> None:
 def test_the_file_is_its_folders_owners_and_nobody_elses_to_read(path: Path) -> None:
     os.chown(path.parent, 12345, 23456)
     path.parent.chmod(0o750)
-    before = os.umask(0)
+    before = os.umask(0o077)
     try:
         commanded.change(path, nobody, entry("a.example.org"), NOW)
     finally:

@@ -92,8 +92,8 @@ def test_a_text_is_read_in_slices_and_the_others_have_their_turn_in_between() ->
 
 
 def test_what_there_is_and_until_when_is_known() -> None:
-    text = b"192.0.2.0/24\n2001:db8::/32 until=1970-01-02\nx.example.org spares=all until=1970-01-02\n"
-    text += b"x.example.org spares=all until=1970-01-03\n@x.example.org"
+    text = b"192.0.2.0/24\n2001:db8::/32 until=1970-01-02\nx.example.org spares=all until=1970-01-03\n"
+    text += b"y.example.org spares=all until=1970-01-02\n@x.example.org"
     index = Index(text, READ)
     assert index.shapes == {
         ("network", "", 4, 24): float("inf"),

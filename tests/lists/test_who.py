@@ -6,7 +6,7 @@ from milter64.address.translation_prefix import Prefix
 from milter64.lists.mistakes import Mistake, Mistakes
 from milter64.lists.who import parse
 
-MISTAKES = Mistakes([Prefix("64:ff9b::/96"), Prefix("3fff:64::/96"), Prefix("3fff:4400::/40")])
+MISTAKES = Mistakes([Prefix("64:ff9b::/96"), Prefix("3fff:64::/96"), Prefix("3fff:4400::/40"), Prefix("3fff:640::/64")])
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,7 @@ def test_a_domain_alone_and_with_those_below_are_two_and_so_are_a_sender_and_a_r
         ("3fff:64::/96", "IPv4's, which stands behind 3fff:64::/96", ""),
         ("3fff:64::/32", "IPv4's, which stands behind 3fff:64::/96", ""),
         ("3fff:4400:c0::/42", "IPv4's, which stands behind 3fff:4400::/40", ""),
+        ("3fff:640::/76", "IPv4's, which stands behind 3fff:640::/64", ""),
         ("::/0", "IPv4's", "write the IPv4 network itself"),
         ("::ffff:0:0/96", "IPv4's, which stands behind ::ffff:0.0.0.0/96", ""),
         ("::ffff:192.0.0.0/100", "IPv4's", ""),

@@ -88,7 +88,7 @@ class AdminLists:
                 may_spare |= {_IPREV: view.names_spare} if check == ALLOW else {}
             elif view.names and iprev and iprev.result == "pass":
                 found += self._found(check, view, keys.of_name(iprev.fact("name") or ""))
-            if view.senders and envelope.readable and not envelope.null and _may_pass(check, spf):
+            if view.senders and envelope.readable and _may_pass(check, spf):
                 named = self._found(check, view, keys.of_sender(envelope.sender))
                 if spf:
                     found += named

@@ -63,7 +63,7 @@ class ListFile:
 
     def _look(self) -> Stamp:
         try:
-            found = self.path.stat(follow_symlinks=not self._ours)
+            found = self.path.stat()
         except OSError as error:
             return (error.errno,)
         return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
