@@ -188,4 +188,16 @@ def test_who_is_stopped_over_it_keeps_nobody_waiting() -> None:
 
     with child(hold):
         assert table.take([one]) is None
-    assert table.take([one]) == (one, 3600)
+    assert table.take([one]) is None, "only now it is seen that he is dead"
+    assert [table.take([one]) for _ in range(2)] == [(one, 3600)] * 2
+
+
+def test_two_who_take_a_third_for_dead_do_no_harm() -> None:
+    table = RateTable(2**16)
+    one = counter(table, "a", 3)
+    assert table._locked(1)  # noqa: SLF001  as in the midst of counting
+    for _ in range(3):
+        table._unlock(1)  # noqa: SLF001  of whom one alone holds it
+    assert taken(table, one) == 3
+    assert table._locked(1)  # noqa: SLF001
+    assert not table._locked(1)  # noqa: SLF001

@@ -18,6 +18,7 @@ from rig.world import HONEST, RECORDS, behind
 REFUSED = '[rate]\nrefused_recipients = { "ipv4/32" = "3/1h" }\n'
 REJECTED = {"rcpt_mailer": "error", "rcpt_host": "5.1.1", "rcpt_addr": "<x@lab.example>: User unknown"}
 """How Postfix and Sendmail tell of a recipient whom they refuse."""
+_READ_ONLY = 'mount -t tmpfs -o ro none /dev/shm && exec "$@"'
 Serve = Callable[[str], Milter64]
 
 
@@ -115,6 +116,19 @@ def test_a_session_too_many_is_told_so_at_its_first_recipient_and_told_to_end(se
     answers = [answer(milter) for _ in range(5)]
     text = "421 4.7.0 Too many sessions from 192.31.196.0/24, please try again in 1200 seconds"
     assert answers == ["continue"] * 3 + [text] * 2
+
+
+class WithoutSemaphores(Milter64):
+    """milter64 where nothing can be made in /dev/shm, as in a container without."""
+
+    program = ("unshare", "--mount", "sh", "-c", _READ_ONLY, "sh", *Milter64.program)
+
+
+def test_where_nothing_can_be_shared_mail_goes_on_without_limits(lab: Lab, dns: DnsServer) -> None:
+    milter = lab.start(WithoutSemaphores, configuration(lab, dns, '[rate]\nrecipients = { "ipv4/32" = "1/1h" }\n'))
+    assert [answer(milter) for _ in range(3)] == ["continue"] * 3
+    line = milter.wait_log(lambda line: line["event"] == "limits")
+    assert line["trouble"].startswith("there is no room to count, so there are none: ")
 
 
 def test_limits_outlive_workers_and_reloads_with_other_limits_too(serve: Serve, lab: Lab, dns: DnsServer) -> None:

@@ -94,7 +94,7 @@ def _plan(path: Path | None, stack: ExitStack) -> Plan:
         telemetry=telemetry,
         lists=admin_lists(settings, lambda trouble: telemetry.warning("lists", trouble=trouble)),
         notes=SharedNotes(),
-        counters=_rate_table() if settings.rate else None,
+        counters=_counters(telemetry) if settings.rate else None,
     )
     plan = Plan(settings=milter, work=partial(_work, shared), log=telemetry)
     if not settings.metrics.listen or tally is None:
@@ -113,6 +113,14 @@ def _plan(path: Path | None, stack: ExitStack) -> Plan:
         counts=ledger,
         metrics=partial(metrics_server.run, settings.metrics.listen, folder, telemetry),
     )
+
+
+def _counters(telemetry: Telemetry) -> RateTable | None:
+    try:
+        return _rate_table()
+    except OSError as error:
+        telemetry.warning("limits", trouble=f"there is no room to count, so there are none: {error}")
+        return None
 
 
 @cache

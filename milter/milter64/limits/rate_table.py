@@ -13,15 +13,14 @@ narrow ones in it.
 The table outlives reloads, and is used by those with other limits than before: a counter's interval stands beside it.
 """
 
-import fcntl
 import mmap
+import multiprocessing
 import os
 import time
-import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from math import ceil
-from threading import Lock
 
 from milter64.mail.frozen_dataclass import frozen
 
@@ -31,12 +30,13 @@ _WORD = 8
 _COLUMN = _WAYS * _WORD
 _SET = 3 * _COLUMN
 _SEGMENT = 32 * 1024
-"""Octets. The first one of the table has the number of counters in each of the others."""
+"""Octets. The first one of the table has the number of counters in each of the others, and who holds which lock."""
 _SETS = _SEGMENT // _SET
 _ROOM = 16 * 2**20
 _KEY = 16
 _SLACK = 0.001
 """The part of an interval by which a moment may be wrong: a period isn't quite so many intervals to a computer."""
+_LOCKS = 32
 _PAUSES = [0.0001 * 2**n for n in range(10)]
 """Seconds between tries to lock a segment, a tenth of a second in all."""
 
@@ -44,6 +44,16 @@ _PAUSES = [0.0001 * 2**n for n in range(10)]
 def _uptime() -> float:
     """Return seconds by a clock that nobody can step."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 @frozen
@@ -73,14 +83,13 @@ class RateTable:
         """
         self._clock = clock
         self._key = os.urandom(_KEY)
-        self._file = os.memfd_create("rates")
-        weakref.finalize(self, os.close, self._file)
-        os.ftruncate(self._file, room)  # what was never written takes no memory
-        self._octets = mmap.mmap(self._file, room)
+        self._octets = mmap.mmap(-1, room)  # what was never written takes no memory
         self._moments = memoryview(self._octets).cast("d")
         self._segments = room // _SEGMENT - 1
         self._in_use = memoryview(self._octets)[: 4 * (1 + self._segments)].cast("I")
-        self._lock = Lock()  # a lock on a file is the process's, not the thread's
+        self._holders = memoryview(self._octets)[len(self._in_use) * 4 :][: 4 * _LOCKS].cast("I")
+        # These alone don't let go of the GIL, as long as nobody else has them: that would cost more than all the rest.
+        self._locks = [multiprocessing.get_context("fork").Lock() for _ in range(_LOCKS)]
 
     def segment(self, block: bytes) -> int:
         """Return the segment that is for a block of addresses, and for some others."""
@@ -98,13 +107,13 @@ class RateTable:
         which are never 0.
         """
         segment = counters[0].begins // _SEGMENT
-        with self._lock:
-            if not self._locked(segment):
-                return None  # a limit is no reason to keep anybody waiting
-            try:
-                return self._take(counters, segment)
-            finally:
-                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, segment)
+        lock = segment % _LOCKS
+        if not self._locked(lock):
+            return None  # a limit is no reason to keep anybody waiting
+        try:
+            return self._take(counters, segment)
+        finally:
+            self._unlock(lock)
 
     @property
     def bound(self) -> tuple[int, int]:
@@ -114,16 +123,21 @@ class RateTable:
     def _digest(self, text: bytes) -> bytes:
         return blake2b(text, key=self._key, digest_size=_WORD).digest()
 
-    def _locked(self, segment: int) -> bool:
-        """Lock a segment, unless somebody keeps it for long, such as a process that was stopped."""
+    def _locked(self, lock: int) -> bool:
+        """Lock some segments, unless somebody keeps them for long, such as a process that was stopped."""
         for pause in _PAUSES:
-            try:
-                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, segment)
-            except OSError:
-                time.sleep(pause)
-            else:
+            if self._locks[lock].acquire(block=False):
+                self._holders[lock] = os.getpid()
                 return True
+            time.sleep(pause)
+        if not (holder := self._holders[lock]) or not _is_alive(holder):
+            self._unlock(lock)  # he was killed over it
         return False
+
+    def _unlock(self, lock: int) -> None:
+        self._holders[lock] = 0
+        with suppress(ValueError):  # somebody else has done it, who took us for dead
+            self._locks[lock].release()
 
     def _take(self, counters: Sequence[Counter], segment: int) -> tuple[Counter, int] | None:
         now = self._clock()
