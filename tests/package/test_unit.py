@@ -60,6 +60,8 @@ workers = 2
 store = "sqlite:{folder}/greylist.sqlite"
 [helo]
 actions = {{ malformed = "greylist" }}
+[rate]
+recipients = {{ "ipv4/32" = "1000/1h" }}
 [dns]
 nameservers = ["{dns}"]
 """
@@ -109,6 +111,7 @@ def test_workers_pin_themselves_and_judge_under_the_units_system_calls_with_noth
             until(lambda: any(map(gives_way, children(milter.pid))), "what is learned behind a reply to give way")
         assert (state / "greylist.sqlite").exists()
         assert "the store is gone" not in milter.output
+        assert "no room" not in milter.output
         assert milter.stop() == 0
 
 
