@@ -214,6 +214,41 @@ def test_a_pass_that_anybody_gets_is_called_broad(terms: str, client: str, broad
 
 
 @pytest.mark.parametrize(
+    ("terms", "tailored"),
+    [
+        ("ip4:192.31.196.10", None),
+        ("a:%{d}.t", None),
+        ("include:%{o}.v.%{v}.t", None),
+        ("exists:%{i}.nowhere.t a:a.t", None),
+        ("exists:%{i}.nowhere.t include:fixed.t", None),
+        ("a:%{ir}.t", "yes"),
+        ("mx:%{H}.t", "yes"),
+        ("a:%{l}.t", "yes"),
+        ("include:%{i}.of.t", "yes"),
+        ("include:%{i}.farther.t", "yes"),
+        ("redirect=%{p}.of.t", "yes"),
+        ("include:inner.t", "yes"),
+    ],
+)
+def test_a_pass_that_a_domain_may_make_for_each_client_is_called_so(terms: str, tailored: str | None) -> None:
+    others = f"""
+        a.t A {CLIENT}
+        example.org.t A {CLIENT}
+        10.196.31.192.t A {CLIENT}
+        joe.t A {CLIENT}
+        mx.t.t MX 1 a.t
+        fixed.t TXT v=spf1 ip4:{CLIENT} -all
+        {CLIENT}.of.t TXT v=spf1 ip4:{CLIENT} -all
+        unknown.of.t TXT v=spf1 ip4:{CLIENT} -all
+        {CLIENT}.farther.t TXT v=spf1 include:fixed.t -all
+        inner.t TXT v=spf1 include:%{{i}}.of.t -all
+        example.org.v.in-addr.t TXT v=spf1 include:fixed.t -all
+        """
+    finding = judge(terms, others=others)
+    assert (finding.result, finding.fact("tailored")) == ("pass", tailored)
+
+
+@pytest.mark.parametrize(
     ("terms", "depends"),
     [
         ("exists:%{l}.%{d}.t -all", True),

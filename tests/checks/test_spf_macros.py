@@ -28,7 +28,7 @@ class Counted(Macros):
     """Macros of `VALUES`, and others if given; it counts how often each letter's value was wanted."""
 
     def __init__(self, **others: str) -> None:
-        self.used = set()
+        self.used, self.tailored, self.d = set(), set(), "example.com"
         self.wanted = Counter[str]()
         self._by_letter = VALUES | others
 

@@ -15,6 +15,9 @@ ZONE = zone(f"""
     pool.example TXT v=spf1 ip4:192.31.196.96/27 ip6:2001:db8:5::/64 -all
     open.example TXT v=spf1 +all
     wide.example TXT v=spf1 ip4:192.0.0.0/8 -all
+    macro.example TXT v=spf1 a:%{{i}}.macro.example -all
+    192.31.196.100.macro.example A 192.31.196.100
+    2.0.0.1.0.d.b.8.0.0.0.9.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.macro.example AAAA 2001:db8:9::1
     soft.example TXT v=spf1 ip4:{POOL[0]} ~all
     *.pool.example A 192.31.196.1
 """)
@@ -102,6 +105,7 @@ def test_before_it_has_earned_it_each_new_recipient_costs_a_wait() -> None:
     [
         ("news@open.example", "2001:db8:9::1"),  # +all: whoever it is, it passes
         ("news@wide.example", "192.31.7.7"),  # a network that is wider than a sender's own
+        ("news@macro.example", "2001:db8:9::1"),  # by its macros it has a name for everybody
         ("news@none.example", "2001:db8:9::1"),  # no SPF: the address alone
         ("", "2001:db8:9::1"),
     ],

@@ -62,6 +62,7 @@ def mailfrom(envelope: Envelope, lookup: Lookup) -> Finding:
     - `domain`: whose permission was asked for; absent if it is no domain name
     - `mechanism`, `record`: the innermost directive that matched, and the domain in whose record it stands
     - `broad`: for a pass, why it says little about who the client is
+    - `tailored`: "yes" for a pass that the domain may have made for each client, by its macros, whoever it is
     - `explanation`: for a fail, what the domain says about it (RFC 7208 6.2), on one line of ASCII
     - `aside`: for a temperror, what is the admin's business alone: which nameserver gave no answer
     - `local-part`: "yes" if the answer is for this local part alone
@@ -132,6 +133,8 @@ def _circumstances(result: str, text: str, query: CheckHost) -> list[tuple[str, 
         facts += [("mechanism", clean(query.matched.term)), ("record", clean(query.matched.owner))]
         if result == "pass" and (why := _broad(query.matched, _WIDEST[query.v])):
             facts.append(("broad", why))
+        if result == "pass" and query.is_tailored(query.matched.argument, query.matched.owner):
+            facts.append(("tailored", "yes"))
     if result == "fail" and (explanation := clean(text)):
         facts.append(("explanation", explanation))
     if result == "temperror" and query.nameserver:

@@ -75,7 +75,7 @@ class CheckHost(Macros, spf.query):  # type: ignore[misc]  # pyspf ships no type
         self.i = self.i.lower()  # 7.4
         self.lookup = lookup
         self.matched: Directive | None = None
-        self.used = set()
+        self.used, self.tailored = set(), set()
         self._address = session.client.address
         self._number = int.from_bytes(session.client.packed)
         self.place, self.nameserver = ("", ""), ""

@@ -21,6 +21,7 @@ MACRO_STRING = re.compile(rf"(?:[!-$&-~]|{_ANY})*", re.IGNORECASE)
 EXPLAIN_STRING = re.compile(rf"(?:[ -$&-~]|{_ANY})*", re.IGNORECASE)
 _PIECE = re.compile(rf"[^%]+|{_ANY}", re.IGNORECASE)
 _PARTS = re.compile(_MACRO, re.IGNORECASE)
+_OF_CLIENT = re.compile("%{[slihp]", re.IGNORECASE)
 _ESCAPES = {"%%": "%", "%_": " ", "%-": "%20"}
 
 LONGEST_NAME = 253
@@ -33,15 +34,22 @@ _LONGEST = {"s": 64, "l": 64, "h": 255}
 class Macros(ABC):
     """Expands macros whose syntax was found right, for who knows their values.
 
-    `used` are the letters that have had a say.
+    `used` are the letters that have had a say. `tailored` are the names that may be made for each client: its address,
+    name and words are in them, or the record that leads to them was found by such a name. `d` is whose record is read.
     """
 
     used: set[str]
+    tailored: set[str]
+    d: str
 
     @property
     def local_part(self) -> bool:
         """Whether the local part has had a say."""
         return not self.used.isdisjoint("sl")
+
+    def is_tailored(self, spec: str, owner: str) -> bool:
+        """Whether what a domain-spec in the record of `owner` leads to may be made for each client."""
+        return owner in self.tailored or bool(_OF_CLIENT.search(spec))
 
     @abstractmethod
     def value(self, letter: str) -> str:
@@ -62,7 +70,11 @@ class Macros(ABC):
             if length > LONGEST_NAME + 1:  # a final dot doesn't count
                 break
         name = "".join(reversed(end)).removesuffix(".")
-        return name if len(name) <= LONGEST_NAME else name[name.find(".", len(name) - LONGEST_NAME - 1) + 1 :]
+        if len(name) > LONGEST_NAME:
+            name = name[name.find(".", len(name) - LONGEST_NAME - 1) + 1 :]
+        if self.is_tailored(spec, self.d):
+            self.tailored.add(name)
+        return name
 
     def text(self, text: str) -> str:
         """Return what an explanation expands to, the beginning of one that is long."""

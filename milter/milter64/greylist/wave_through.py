@@ -14,9 +14,11 @@ from functools import partial
 from zlib import crc32
 
 from milter64.address.client import Client
+from milter64.greylist.client_groups import groups
 from milter64.greylist.row import Record
 from milter64.greylist.settings import Settings
-from milter64.mail.session import split
+from milter64.mail.finding import Findings, Key
+from milter64.mail.session import Envelope, split
 
 MOST_RECIPIENTS = 32
 """Which a group may have to earn it by; its rows are far fewer than the store keeps of a key."""
@@ -25,6 +27,8 @@ _RECIPIENTS = 2**16
 _RECIPIENT, _EARNED, _LOST = "to:", "earned", "lost"
 _FRESH = 3600.0
 """Seconds in which a recipient, or that it was earned, is noted once."""
+
+_MAILFROM: Key = ("spf", "smtp.mailfrom")
 
 Rows = Mapping[str, Record]
 
@@ -40,6 +44,13 @@ def sender_group(sender: str) -> str:
     """Return the group that a sender's domain is proven to be by passing SPF, "" for the null sender."""
     domain = split(sender)[1]
     return f"spf:{domain}" if domain else ""
+
+
+def proven_sender(envelope: Envelope, known: Findings) -> str:
+    """Return the sender's group if the client is proven to be in it, by a record that isn't made for each client."""
+    group = sender_group(envelope.sender)
+    proven = group and group in groups(envelope.session.client, envelope.sender, known)
+    return group if proven and not known[_MAILFROM].fact("tailored") else ""
 
 
 def counted(rows: Rows, now: float, settings: Settings) -> Rows:

@@ -6,13 +6,11 @@ and is never used by two threads at once.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 from milter64.address.client import Client
 from milter64.checks.all_checks import REMOTE, Check
 from milter64.dns.resolver import Resolver
 from milter64.greylist import attempt, row
-from milter64.greylist.client_groups import groups
 from milter64.greylist.pair import pair_key
 from milter64.judging.background_work import Answered, BackgroundWork
 from milter64.judging.check_runner import CheckRunner, domains
@@ -229,9 +227,8 @@ class Engine:
                 self._ask(transaction, step.keys, worst, at_once=passed)
                 evidence = self._evidence(transaction, recipient, excess, readable=readable)
             else:
-                known, client = evidence.known, envelope.session.client
-                proven = None if names_group(evidence) else partial(groups, client, envelope.sender, known)
-                standing = self._greylist.standing(envelope, pair, now, proven)
+                proven_by = None if names_group(evidence) else evidence.known
+                standing = self._greylist.standing(envelope, pair, now, proven_by)
         if step.standing:
             self._greylist.keep(pair, step.standing, now)
             if self._tally:
@@ -277,8 +274,8 @@ class Engine:
         def learn(answered: Answered) -> None:
             deadline = time.monotonic() + self._settings.deadline
             found = self._checks.ask_in_turn(envelope, keys, deadline, answered=answered)
-            proven = partial(groups, envelope.session.client, envelope.sender, {**evidence.known, **found})
-            self._greylist.keep(pair, self._greylist.standing(envelope, pair, now, proven), now)
+            standing = self._greylist.standing(envelope, pair, now, {**evidence.known, **found})
+            self._greylist.keep(pair, standing, now)
 
         keys = names_group(evidence)
         self._background.put(envelope.session.client, domains(envelope, keys), learn)

@@ -9,7 +9,15 @@ from milter64.greylist.attempt import Standing, State, attempt, unkept
 from milter64.greylist.client_groups import groups
 from milter64.greylist.row import Record
 from milter64.greylist.settings import Settings
-from milter64.greylist.wave_through import Rows, credit, discredit, earned, exact_network, sender_group
+from milter64.greylist.wave_through import (
+    Rows,
+    credit,
+    discredit,
+    earned,
+    exact_network,
+    proven_sender,
+    sender_group,
+)
 from milter64.judging.row_clock import RowClock
 from milter64.mail.finding import Finding, Findings
 from milter64.mail.session import Envelope
@@ -37,32 +45,34 @@ class Greylisting:
         self._expire_at = 0.0
         self._earned = lru_cache(_GROUPS)(self._has_earned)
 
-    def standing(
-        self, envelope: Envelope, pair: str, now: float, proven: Callable[[], frozenset[str]] | None
-    ) -> Standing:
-        """Return where an attempt at `now` stands with the greylist, out of order or not."""
+    def standing(self, envelope: Envelope, pair: str, now: float, known: Findings | None) -> Standing:
+        """Return where an attempt at `now` stands with the greylist, out of order or not.
+
+        `known` is what the client is proven to be by, None as long as that has not been asked.
+        """
         settings, client = self._settings, envelope.session.client
+        proven = None if known is None else partial(groups, client, envelope.sender, known)
         network = f"net:{client.network(settings.ipv4_prefix, settings.ipv6_prefix)}"
         try:
             standing = attempt(self._store.read(pair), network, proven, now, settings)
             if standing.state in _WAITS and settings.wave_through:
-                return self._waved(standing, envelope, now, proven)
+                return self._waved(standing, envelope, now, known)
         except StoreGone:
             return unkept()
         return standing
 
-    def _waved(
-        self, standing: Standing, envelope: Envelope, now: float, proven: Callable[[], frozenset[str]] | None
-    ) -> Standing:
+    def _waved(self, standing: Standing, envelope: Envelope, now: float, known: Findings | None) -> Standing:
         """Return where an attempt stands that would have to wait, if one of its groups needn't."""
         exact, domain, moment = exact_network(envelope.session.client), sender_group(envelope.sender), now // _MOMENT
         if self._earned(exact, moment):
             return Standing(state=State.WAVED, settled=True, group=exact, rows={})
         if not self._earned(domain, moment):
             return standing
-        if proven is None:
+        if known is None:
             return replace(standing, may_wave=True)
-        return Standing(state=State.WAVED, settled=True, group=domain, rows={}) if domain in proven() else standing
+        if not proven_sender(envelope, known):
+            return standing
+        return Standing(state=State.WAVED, settled=True, group=domain, rows={})
 
     def _has_earned(self, group: str, moment: float) -> bool:
         return bool(group) and earned(self._store.read(group), moment * _MOMENT, self._settings)
@@ -106,9 +116,7 @@ class Greylisting:
 
 def _own(envelope: Envelope, known: Findings) -> Iterable[str]:
     """Return the groups of a client that may earn something."""
-    client, domain = envelope.session.client, sender_group(envelope.sender)
-    proven = domain if domain in groups(client, envelope.sender, known) else ""
-    return filter(None, (exact_network(client), proven))
+    return filter(None, (exact_network(envelope.session.client), proven_sender(envelope, known)))
 
 
 def _within(excess: Finding, exact: str) -> bool:
