@@ -141,9 +141,12 @@ def test_a_session_too_many_ends_with_its_first_recipient_unless_it_has_authenti
     assert court.engine.judge(court.engine.begin(envelope, excess), "postmaster@lab.example") is None
 
 
-def test_sessions_of_one_who_is_trusted_do_not_count() -> None:
-    court = Court(AT_ONCE + f'[trust]\nnetworks = ["{HONEST}"]' + SESSIONS)
+@pytest.mark.parametrize("spared", ['[trust]\nnetworks = ["192.31.196.10"]', '[allow]\nentries = ["192.31.196.10"]'])
+def test_sessions_of_one_who_is_spared_by_his_address_use_up_nobodys_limit(spared: str) -> None:
+    court = Court(AT_ONCE + spared + SESSIONS.replace("32", "24"))
     assert [court.engine.met(TRANSLATOR.client(HONEST)) for _ in range(5)] == [None] * 5
+    neighbour = [court.engine.met(TRANSLATOR.client(STRANGER)) for _ in range(3)]
+    assert [excess and excess.property for excess in neighbour] == [None, None, "sessions"]
 
 
 def test_the_null_sender_is_put_off_at_once_and_counted_once() -> None:

@@ -26,7 +26,7 @@ from milter64.lists.listed import NO_LISTS, Lists
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding, Key
 from milter64.mail.idna_domain import ascii_domain
-from milter64.mail.session import Envelope
+from milter64.mail.session import Envelope, Session
 from milter64.policy.decision import EXEMPT, Ask, Evidence, Verdict, decide, names_group, weigh
 from milter64.policy.exemptions import Exemptions
 from milter64.policy.smtp_reply import Reply, one_at_a_time, reply
@@ -78,8 +78,12 @@ class Engine:
         self._background = BackgroundWork(lambda: telemetry.exception("fault", where="learn"))
 
     def met(self, client: Client) -> Finding | None:
-        """Count a session, and return the limit that it goes beyond, if any."""
-        return self._limiting.session(client) if self._limiting and not self._exempt.client(client) else None
+        """Count a session, and return the limit that it goes beyond, if any; who is spared by his address has none."""
+        if not self._limiting or self._exempt.client(client):
+            return None
+        session = Session(token="", client=client, port=0, helo=None, mta="")
+        listed = self._lists.of_sender(Envelope(session=session, sender="", login="", readable=False), {})
+        return self._limiting.session(client, weigh({}, self._policy.rules(client), listed=listed).spared)
 
     def begin(self, envelope: Envelope, excess: Finding | None = None) -> Transaction:
         """Return a new transaction, with all that is known about it without asking; `excess` is its session's."""

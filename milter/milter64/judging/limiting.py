@@ -21,9 +21,9 @@ class Limiting:
         """Whether it counts how many recipients are refused."""
         return self._rates is not None and self._rates.refusals
 
-    def session(self, client: Client) -> Finding | None:
+    def session(self, client: Client, spared: Spares) -> Finding | None:
         """Count a session, or return that it is one too many."""
-        rates = self._for(client, Spares.NOTHING)
+        rates = self._for(client, spared)
         return rates.session(client) if rates else None
 
     def recipient(self, client: Client, spared: Spares, excess: Finding | None) -> Finding | None:
