@@ -88,7 +88,7 @@ def test_of_a_long_text_only_what_is_new_is_read() -> None:
 def test_a_text_is_read_in_slices_and_the_others_have_their_turn_in_between() -> None:
     turns = list[None]()
     Index(b"a.example.org\n" * 1000, READ, partial(turns.append, None))
-    assert len(turns) == 1000 // 64 + 1
+    assert len(turns) == 1000 // 128 + 1
 
 
 def test_what_there_is_and_until_when_is_known() -> None:

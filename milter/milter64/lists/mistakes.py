@@ -56,19 +56,16 @@ class Mistakes:
         Raises:
             Mistake: it is one.
         """
-        size = len(packed)
-        number = int.from_bytes(packed)
-        last = (number | (1 << size * 8 - length) - 1).to_bytes(size)
-        text = f"{unpack(packed)}/{length}"
-        if size == 16:  # noqa: PLR2004  octets of an IPv6 address
-            self._not_translators(number, length, text)
-        if length > _WIDER and packed in _NOBODYS and last in _NOBODYS:
-            raise Mistake(f"no client has an address of {text}", "leave it out")
-        if length < _EVERYBODY[size] and not (packed in PRIVATE and last in PRIVATE):
-            remedy = f"write networks of /{_EVERYBODY[size]} or longer"
-            raise Mistake(f"{text} is nearly everybody", remedy)
+        if len(packed) == 16:  # noqa: PLR2004  octets of an IPv6 address
+            self._not_translators(packed, length)
+        if length > _WIDER and packed in _NOBODYS and _last(packed, length) in _NOBODYS:
+            raise Mistake(f"no client has an address of {unpack(packed)}/{length}", "leave it out")
+        shortest = _EVERYBODY[len(packed)]
+        if length < shortest and not (packed in PRIVATE and _last(packed, length) in PRIVATE):
+            raise Mistake(f"{unpack(packed)}/{length} is nearly everybody", f"write networks of /{shortest} or longer")
 
-    def _not_translators(self, number: int, length: int, text: str) -> None:
+    def _not_translators(self, packed: bytes, length: int) -> None:
+        number = int.from_bytes(packed)
         for head, of_head in self._translators:
             common = min(length, of_head)
             if number >> 128 - common != head >> 128 - common:
@@ -77,7 +74,8 @@ class Mistakes:
             if length - of_head - skipped < _FEW_BITS:
                 where = f"{unpack(head.to_bytes(16))}/{of_head}"
                 raise Mistake(
-                    f"{text} is IPv4's, which stands behind {where}", "write the IPv4 network itself, as 192.0.2.0/24"
+                    f"{unpack(packed)}/{length} is IPv4's, which stands behind {where}",
+                    "write the IPv4 network itself, as 192.0.2.0/24",
                 )
 
     def name(self, domain: str) -> None:
@@ -123,6 +121,12 @@ class NoMistakes(Mistakes):
 
     def domain(self, domain: str) -> None:
         """Refuse nothing."""
+
+
+def _last(packed: bytes, length: int) -> bytes:
+    """Return the last address of a network."""
+    size = len(packed)
+    return (int.from_bytes(packed) | (1 << size * 8 - length) - 1).to_bytes(size)
 
 
 def _not_public(domain: str) -> None:

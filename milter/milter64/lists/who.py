@@ -33,7 +33,7 @@ class Who:
 _TO = "to:"
 _NAME = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_-]{1,63}\.)*(?![0-9]+\Z)[a-z0-9_-]{1,63}")
 _NUMBERS = re.compile(r"[0-9.*-]+(?:/.*)?")
-_LENGTH = re.compile(r"[0-9]{1,3}")
+_LENGTHS = {str(length): length for length in range(129)}
 
 
 def parse(text: str, mistakes: Mistakes) -> Who:
@@ -67,8 +67,8 @@ def _network(text: str) -> tuple[bytes, int]:
     except ValueError:
         raise Mistake(f"{text} is no network", "write 192.0.2.0/24, 2001:db8::/32 or a single address") from None
     bits = len(packed) * 8
-    length = bits
-    if slash and (not _LENGTH.fullmatch(written) or (length := int(written)) > bits):
+    length = _LENGTHS.get(written, 129) if slash else bits
+    if length > bits:
         raise Mistake(f"{text} has no prefix length of 0 to {bits}", f"write such as {address}/{bits}")
     number = int.from_bytes(packed)
     if number & (1 << bits - length) - 1:
