@@ -15,7 +15,7 @@ from milter64.discover import recorded_prefixes
 from milter64.discover.dns64_prefix import NAME
 from milter64.greylist.pair import pair_key
 from milter64.greylist.row import Record, RecordKind
-from milter64.greylist.wave_through import credit
+from milter64.greylist.wave_through import credit, written
 from milter64.store.store_url import open_store
 from rig.dnsserver import DnsServer, Fault
 from rig.lab import Lab
@@ -207,7 +207,8 @@ def test_how_far_a_sender_is_from_being_waved_through_is_told(configuration: Pat
         assert (row["group"], row["recipients"], row["waved"]) == (group, 2, False)
         assert re.search(r"net:192.31.196.40/32 +2 +.*ago\)  not often enough to be waved through", text)
         assert report["verdict"] == "greylist"
-        store.merge(group, credit(store.read(group), "carla@lab.example", time.time(), settings))
+        for key, rows in written(group, credit(store.read(group), "carla@lab.example", time.time(), settings)):
+            store.merge(key, rows)
         until(lambda: told()[0]["groups"][0]["waved"], "the row to be written")
         report, text = told()
         assert (report["verdict"], report["greylist"]["state"], report["greylist"]["group"]) == (

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from milter64.greylist.wave_through import credit, earned
+from milter64.greylist.wave_through import credit, earned, written
 from rig.court import PATIENT, Court
 from rig.envelopes import TRANSLATOR
 from rig.records import Records, zone
@@ -179,10 +179,21 @@ def test_going_beyond_a_limit_costs_an_address_its_own_deeds_and_no_domain_what_
     for group in (network, domain):
         for day in range(3):
             news = credit(store.read(group), f"b{day}@lab.example", days.now + day * DAY, days.court.settings.greylist)
-            store.merge(group, news)
+            for key, rows in written(group, news):
+                store.merge(key, rows)
     days.now += 2 * DAY
     assert days.send(address, "news@pool.example", "b@lab.example") == "yes"
     days.send(neighbour, "spam@elsewhere.example", "b@lab.example")
     assert days.send(address, "news@pool.example", "b@lab.example") == "450 4.7.1"
     assert earned(store.read(network), days.now, days.court.settings.greylist) is not lost
     assert earned(store.read(domain), days.now, days.court.settings.greylist)
+
+
+def test_what_one_worker_has_seen_earned_another_knows_soon() -> None:
+    days, other = Days(), Days()
+    other.court.engine._greylist._store = days.court.store  # noqa: SLF001  they share it
+    assert other.send(POOL[8], "x@pool.example", "first@lab.example") == "450 4.7.1"
+    days.earn(pool(), lambda _: "news@pool.example")
+    assert other.send(POOL[9], "x@pool.example", "newcomer@lab.example") == "450 4.7.1"
+    other.now += 10
+    assert other.send(POOL[9], "x@pool.example", "another@lab.example") == "yes"

@@ -9,7 +9,7 @@ nobody can be read out of it; there are no more of them than it takes. One more 
 another has the last bad behaviour, which begins the generation that counts from then on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from zlib import crc32
 
@@ -25,6 +25,8 @@ MOST_RECIPIENTS = 32
 _RECIPIENTS = 2**16
 """Numbers of recipients: two of so few seldom have the same."""
 _RECIPIENT, _EARNED, _LOST = "to:", "earned", "lost"
+REGISTERS = tuple(f"earned:{number}" for number in range(256))
+"""Keys under which the groups are noted that have earned it, so that it costs little to know all of them."""
 _FRESH = 3600.0
 """Seconds in which a recipient, or that it was earned, is noted once."""
 
@@ -78,6 +80,14 @@ def credit(rows: Rows, recipient: str, now: float, settings: Settings) -> Rows:
         if name not in known and len(known) >= settings.wave_through:
             return {}
     return {} if name in known and _is_fresh(known[name], now) else {name: passed}
+
+
+def written(group: str, rows: Rows) -> Iterator[tuple[str, Rows]]:
+    """Yield what is to be written for a group's rows, by key: they, and where the group is noted that has earned it."""
+    if rows:
+        yield group, rows
+    if row := rows.get(_EARNED):
+        yield REGISTERS[crc32(group.encode(errors="replace")) % len(REGISTERS)], {group: row}
 
 
 def discredit(rows: Rows, now: float, settings: Settings) -> Rows:

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
+from math import inf
 
 from milter64.greylist.attempt import Standing, State, attempt, unkept
 from milter64.greylist.client_groups import groups
 from milter64.greylist.row import Record
 from milter64.greylist.settings import Settings
 from milter64.greylist.wave_through import (
+    REGISTERS,
     Rows,
     credit,
     discredit,
@@ -17,6 +19,7 @@ from milter64.greylist.wave_through import (
     exact_network,
     proven_sender,
     sender_group,
+    written,
 )
 from milter64.judging.row_clock import RowClock
 from milter64.mail.finding import Finding, Findings
@@ -25,10 +28,8 @@ from milter64.store.interface import Store, StoreGone
 
 _EXPIRE_EVERY = 3600.0
 """Seconds of row time between two looks for rows that say nothing any more."""
-_GROUPS = 4096
-"""Groups of which it is known whether they are waved through, for"""
-_MOMENT = 10.0
-"""so many seconds: most are not, and come again."""
+_LOOK_EVERY = 10.0
+"""Seconds of row time between two looks into the registers of groups that are waved through."""
 
 _WAITS = frozenset({State.NEW, State.WAITING, State.UNPROVEN})
 
@@ -43,7 +44,8 @@ class Greylisting:
         self.now = RowClock(store, settings.remember)
         """The time by which rows go."""
         self._expire_at = 0.0
-        self._earned = lru_cache(_GROUPS)(self._has_earned)
+        self._registered: frozenset[str] = frozenset()
+        self._looked_at = -inf
 
     def standing(self, envelope: Envelope, pair: str, now: float, known: Findings | None) -> Standing:
         """Return where an attempt at `now` stands with the greylist, out of order or not.
@@ -63,10 +65,10 @@ class Greylisting:
 
     def _waved(self, standing: Standing, envelope: Envelope, now: float, known: Findings | None) -> Standing:
         """Return where an attempt stands that would have to wait, if one of its groups needn't."""
-        exact, domain, moment = exact_network(envelope.session.client), sender_group(envelope.sender), now // _MOMENT
-        if self._earned(exact, moment):
+        exact, domain = exact_network(envelope.session.client), sender_group(envelope.sender)
+        if self._has_earned(exact, now):
             return Standing(state=State.WAVED, settled=True, group=exact, rows={})
-        if not self._earned(domain, moment):
+        if not self._has_earned(domain, now):
             return standing
         if known is None:
             return replace(standing, may_wave=True)
@@ -74,8 +76,12 @@ class Greylisting:
             return standing
         return Standing(state=State.WAVED, settled=True, group=domain, rows={})
 
-    def _has_earned(self, group: str, moment: float) -> bool:
-        return bool(group) and earned(self._store.read(group), moment * _MOMENT, self._settings)
+    def _has_earned(self, group: str, now: float) -> bool:
+        """Whether a group is waved through; of those that aren't, which are nearly all, no row is read."""
+        if not 0 <= now - self._looked_at < _LOOK_EVERY:
+            self._registered = frozenset(each for register in REGISTERS for each in self._store.read(register))
+            self._looked_at = now
+        return group in self._registered and earned(self._store.read(group), now, self._settings)
 
     def keep(self, pair: str, standing: Standing, now: float) -> None:
         """Write the rows that an attempt has moved, and now and then have those forgotten that have run out."""
@@ -105,9 +111,10 @@ class Greylisting:
             return
         with suppress(StoreGone):  # nobody is greylisted meanwhile
             for group in own:
-                if rows := news(self._store.read(group), now=self.now(), settings=self._settings):
-                    self._store.merge(group, rows)
-                    self._earned.cache_clear()
+                for key, rows in written(group, news(self._store.read(group), now=self.now(), settings=self._settings)):
+                    self._store.merge(key, rows)
+                    if key != group:  # it has earned it
+                        self._registered |= {group}
 
     def close(self) -> None:
         """Write what is left to write."""

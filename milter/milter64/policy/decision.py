@@ -153,7 +153,7 @@ def _would_count(known: Findings, rules: Rules, spares: Spares) -> bool:
 def _strongest(known: Findings, rules: Rules, spared: Spares) -> tuple[Action, list[Finding]]:
     """Return the strongest action that findings lead to, but for what is spared, and which of them do."""
     action, because = rules.floor, list[Finding]()
-    if action is GREYLIST and Spares.GREYLIST in spared:
+    if action is GREYLIST and _spares_greylist(spared):
         action = ACCEPT
     for finding in known.values():
         led_to = rules.action(finding)
@@ -163,6 +163,10 @@ def _strongest(known: Findings, rules: Rules, spared: Spares) -> tuple[Action, l
             elif led_to is action:
                 because.append(finding)
     return action, because
+
+
+def _spares_greylist(spared: Spares) -> bool:
+    return spared is not NOTHING and Spares.GREYLIST in spared  # nobody is spared anything nearly always
 
 
 def _is_spared(finding: Finding, action: Action, spared: Spares) -> bool:
@@ -207,7 +211,7 @@ def decide(evidence: Evidence, standing: Standing | None) -> Verdict | Need | As
     all_heard = action is most
     if all_heard and not suspect:
         return _unless_spared(evidence, Verdict(action=action, because=evidence.because))
-    if action > GREYLIST or not evidence.rules.greylisting or Spares.GREYLIST in evidence.spared:
+    if action > GREYLIST or not evidence.rules.greylisting or _spares_greylist(evidence.spared):
         return Ask(keys=[key for key in evidence.unanswered if evidence.may[key] > action])
     if standing is None or not (standing.settled or names_group(evidence)):
         return Need.STANDING
