@@ -93,6 +93,15 @@ def test_silence_ends_it_though_nobody_has_looked_for_rows_that_have_run_out() -
     assert discredit(rows, T0 + 38.1 * DAY, SETTINGS) == {}
 
 
+def test_workers_that_count_the_last_recipients_at_once_come_to_the_same() -> None:
+    rows = passings((0, A))
+    at_once = [credit(rows, recipient, T0 + 2 * DAY, SETTINGS) for recipient in (B, C)]
+    assert earned(merged(rows, *at_once), T0 + 2 * DAY, SETTINGS)
+    assert not earned(merged(rows, at_once[0]), T0 + 2 * DAY, SETTINGS)
+    apart = [credit({}, recipient, T0, SETTINGS) for recipient in (A, B, C)]
+    assert not earned(merged(*apart), T0 + 2 * DAY, SETTINGS), "nor is it earned by waiting"
+
+
 def test_that_it_was_earned_is_noted_once_an_hour() -> None:
     rows = passings((0, A), (1, B), (2, C))
     assert credit(rows, "dora@lab.example", T0 + 2 * DAY + 3599, SETTINGS) == {}

@@ -63,15 +63,20 @@ def counted(rows: Rows, now: float, settings: Settings) -> Rows:
 
 def earned(rows: Rows, now: float, settings: Settings) -> bool:
     """Whether a group with these rows is waved through."""
-    row = rows.get(_EARNED)
-    return row is not None and _counts(row, _generation(rows), now - settings.remember)
+    if _noted(rows, now, settings):
+        return True
+    known = counted(rows, now, settings).values()  # workers that count at once don't see each other's last recipient
+    return len(known) >= settings.wave_through and (
+        max([row.passed_at or 0.0 for row in known]) - min([row.first_seen for row in known]) >= settings.wave_over
+    )
 
 
 def credit(rows: Rows, recipient: str, now: float, settings: Settings) -> Rows:
     """Return the rows to be written where a message to a recipient has passed: no more than it takes to earn it."""
     passed = Record(generation=_generation(rows), first_seen=now, passed_at=now)
     if earned(rows, now, settings):
-        return {} if _is_fresh(rows[_EARNED], now) else {_EARNED: passed}
+        noted = _noted(rows, now, settings)
+        return {} if noted and _is_fresh(noted, now) else {_EARNED: passed}
     name = f"{_RECIPIENT}{crc32(_mailbox(recipient)) % _RECIPIENTS}"
     known = counted(rows, now, settings)
     if len({*known, name}) >= settings.wave_through:
@@ -95,6 +100,12 @@ def discredit(rows: Rows, now: float, settings: Settings) -> Rows:
     if not counted(rows, now, settings) and not earned(rows, now, settings):
         return {}
     return {_LOST: Record(generation=_generation(rows) + 1, first_seen=now, passed_at=now)}
+
+
+def _noted(rows: Rows, now: float, settings: Settings) -> Record | None:
+    """Return the row that says that it has been earned, if it counts."""
+    row = rows.get(_EARNED)
+    return row if row and _counts(row, _generation(rows), now - settings.remember) else None
 
 
 def _counts(row: Record, generation: int, since: float) -> bool:
