@@ -197,3 +197,17 @@ def test_what_one_worker_has_seen_earned_another_knows_soon() -> None:
     assert other.send(POOL[9], "x@pool.example", "newcomer@lab.example") == "450 4.7.1"
     other.now += 10
     assert other.send(POOL[9], "x@pool.example", "another@lab.example") == "yes"
+
+
+@pytest.mark.parametrize(
+    ("entry", "lost"), [("bad@pool.example", False), ("to:b@lab.example", False), ("@pool.example", True)]
+)
+def test_a_mailbox_that_is_blocked_costs_nobody_what_all_of_its_provider_have_earned(entry: str, *, lost: bool) -> None:
+    days = Days(EVERYBODY + f'[block]\nentries = ["{entry}"]\n')
+    store, group, now = days.court.store, "spf:pool.example", days.now
+    for day in range(3):
+        credited = credit(store.read(group), f"m{day}@lab.example", now + day * DAY, days.court.settings.greylist)
+        store.merge(group, credited)
+    days.now += 2 * DAY
+    assert days.send(POOL[0], "bad@pool.example", "b@lab.example") == "550 5.7.1"
+    assert earned(store.read(group), days.now, days.court.settings.greylist) is not lost

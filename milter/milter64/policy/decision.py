@@ -55,8 +55,8 @@ class Verdict:
 
     @property
     def blames(self) -> bool:
-        """Whether the client has behaved badly: it is refused for more than the recipient."""
-        return self.action is REJECT and any(finding.key not in _OF_RECIPIENT for finding in self.because)
+        """Whether the client has behaved badly: it is refused for more than one mailbox."""
+        return self.action is REJECT and any(finding.key not in _OF_MAILBOX for finding in self.because)
 
     @property
     def excess(self) -> Finding | None:
@@ -66,7 +66,8 @@ class Verdict:
         return next((finding for finding in self.because if finding.check == RATE), None)
 
 
-_OF_RECIPIENT: frozenset[Key] = frozenset({(BLOCK, "recipient"), ("path", "smtp.rcptto")})
+_OF_MAILBOX: frozenset[Key] = frozenset({(BLOCK, "recipient"), (BLOCK, "sender"), ("path", "smtp.rcptto")})
+"""What is held against a recipient, or a sender whose domain and address are others' too."""
 
 
 @frozen
