@@ -27,7 +27,7 @@ from milter64.mail.action import Action
 from milter64.mail.finding import Finding, Key
 from milter64.mail.idna_domain import ascii_domain
 from milter64.mail.session import Envelope, Session
-from milter64.policy.decision import EXEMPT, Ask, Evidence, Verdict, decide, names_group, weigh
+from milter64.policy.decision import EXEMPT, NOTHING, Ask, Evidence, Verdict, decide, names_group, weigh
 from milter64.policy.exemptions import Exemptions
 from milter64.policy.smtp_reply import Reply, one_at_a_time, reply
 from milter64.store.interface import Store
@@ -83,7 +83,8 @@ class Engine:
             return None
         session = Session(token="", client=client, port=0, helo=None, mta="")
         listed = self._lists.of_sender(Envelope(session=session, sender="", login="", readable=False), {})
-        return self._limiting.session(client, weigh({}, self._policy.rules(client), listed=listed).spared)
+        rules = self._policy.rules(client)
+        return self._limiting.session(client, weigh({}, rules, listed=listed).spared if listed.findings else NOTHING)
 
     def begin(self, envelope: Envelope, excess: Finding | None = None) -> Transaction:
         """Return a new transaction, with all that is known about it without asking; `excess` is its session's."""
