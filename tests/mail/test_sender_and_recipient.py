@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milter64.mail import sender_and_recipient
-from milter64.mail.sender_and_recipient import read, read_sender
+from milter64.mail.sender_and_recipient import read, read_sender, refusal
 from milter64.mail.session import split
 
 OURS = [
@@ -162,3 +162,19 @@ def test_what_nearly_everybody_writes_is_read_in_less_time_and_not_otherwise(arg
     swift = sender_and_recipient._read(argument, macro)  # noqa: SLF001
     with patch.object(sender_and_recipient, "_PLAIN", re.compile(rb"(?!)")):
         assert swift == sender_and_recipient._read(argument, macro) == macro  # noqa: SLF001
+
+
+@pytest.mark.parametrize(
+    ("mailer", "host", "status"),
+    [
+        ("error", "5.1.1", "5.1.1"),
+        ("error", "4.7.1", "4.7.1"),
+        ("error", "", "5.0.0"),
+        ("error", "5.1.1 moved away", ""),
+        ("error", "lab.example", ""),
+        ("smtp", "", ""),
+        ("", "", ""),
+    ],
+)
+def test_a_recipient_whom_the_mail_server_refuses_is_told_from_others(mailer: str, host: str, status: str) -> None:
+    assert refusal(mailer, host) == status

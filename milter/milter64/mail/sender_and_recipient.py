@@ -60,9 +60,12 @@ def refusal(mailer: str, host: str) -> str:
     """Return the status of a recipient that the mail server refuses and tells us of all the same, "" for another.
 
     Its macros then name the mailer "error", and for a host the status, such as 5.1.1 (RFC 3463); {rcpt_addr} is the
-    reason. Mailboxes whose mail is to bounce later have such a mailer too, but another host.
+    reason. Sendmail 8.18 leaves the host empty. Mailboxes whose mail is to bounce later have such a mailer too, but
+    another host.
     """
-    return host if mailer == "error" and _STATUS.fullmatch(host) else ""
+    if mailer != "error":
+        return ""
+    return (host if _STATUS.fullmatch(host) else "") if host else "5.0.0"
 
 
 def _read(argument: bytes, macro: str | None) -> str | None:
