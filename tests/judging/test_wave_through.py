@@ -206,8 +206,9 @@ def test_a_mailbox_that_is_blocked_costs_nobody_what_all_of_its_provider_have_ea
     days = Days(EVERYBODY + f'[block]\nentries = ["{entry}"]\n')
     store, group, now = days.court.store, "spf:pool.example", days.now
     for day in range(3):
-        credited = credit(store.read(group), f"m{day}@lab.example", now + day * DAY, days.court.settings.greylist)
-        store.merge(group, credited)
+        news = credit(store.read(group), f"m{day}@lab.example", now + day * DAY, days.court.settings.greylist)
+        for key, rows in written(group, news):
+            store.merge(key, rows)
     days.now += 2 * DAY
     assert days.send(POOL[0], "bad@pool.example", "b@lab.example") == "550 5.7.1"
     assert earned(store.read(group), days.now, days.court.settings.greylist) is not lost
