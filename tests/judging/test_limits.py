@@ -2,6 +2,7 @@
 
 import pytest
 
+from milter64.address.client import Client
 from milter64.lists.listed import Listed
 from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.session import Envelope
@@ -39,10 +40,16 @@ class Allowed:
     def __init__(self, address: str, name: str = "") -> None:
         self._address, self._name = address, name
 
+    def of_client(self, client: Client) -> Listed:
+        found = Finding(check="allow", property="network", result="greylist")
+        return Listed(findings=(found,) if client.address == self._address else ())
+
     def of_sender(self, envelope: Envelope, known: Findings) -> Listed:
         iprev = known.get(IPREV)
-        if envelope.session.client.address == self._address or (iprev and iprev.fact("name") == self._name):
-            return Listed(findings=(Finding(check="allow", property="network", result="greylist"),))
+        if iprev and iprev.fact("name") == self._name:
+            return Listed(findings=(Finding(check="allow", property="name", result="greylist"),))
+        if (listed := self.of_client(envelope.session.client)).findings:
+            return listed
         return Listed(may_spare={IPREV: Spares.RATE} if self._name and not iprev else {})
 
     def of_recipient(self, recipient: str) -> Listed:

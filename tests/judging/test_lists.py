@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from milter64.address.client import Client
 from milter64.lists.listed import Listed
 from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.session import Envelope
@@ -25,8 +26,11 @@ class Names:
     allowed: dict[str, str] = field(default_factory=dict)
     edition: int = 0
 
+    def of_client(self, client: Client) -> Listed:
+        return Listed(findings=tuple(self._matches(client.address, "network")))
+
     def of_sender(self, envelope: Envelope, known: Findings) -> Listed:
-        found = [*self._matches(envelope.session.client.address, "network")]
+        found = [*self.of_client(envelope.session.client).findings]
         iprev = known.get(IPREV)
         if iprev:
             found += self._matches(iprev.fact("name") or "", "name")

@@ -26,7 +26,7 @@ from milter64.lists.listed import NO_LISTS, Lists
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding, Key
 from milter64.mail.idna_domain import ascii_domain
-from milter64.mail.session import Envelope, Session
+from milter64.mail.session import Envelope
 from milter64.policy.decision import EXEMPT, NOTHING, Ask, Evidence, Verdict, decide, names_group, weigh
 from milter64.policy.exemptions import Exemptions
 from milter64.policy.smtp_reply import Reply, one_at_a_time, reply
@@ -81,9 +81,7 @@ class Engine:
         """Count a session, and return the limit that it goes beyond, if any; who is spared by his address has none."""
         if not self._limiting or self._exempt.client(client):
             return None
-        session = Session(token="", client=client, port=0, helo=None, mta="")
-        listed = self._lists.of_sender(Envelope(session=session, sender="", login="", readable=False), {})
-        rules = self._policy.rules(client)
+        listed, rules = self._lists.of_client(client), self._policy.rules(client)
         return self._limiting.session(client, weigh({}, rules, listed=listed).spared if listed.findings else NOTHING)
 
     def begin(self, envelope: Envelope, excess: Finding | None = None) -> Transaction:
@@ -100,13 +98,13 @@ class Engine:
         hurt. There it is for all: who would be accepted beside somebody who isn't is to be sent to separately.
         """
         transaction.deadline = None
-        excess = None
+        evidence, excess = self._evidence(transaction, recipient, readable=readable), None
         if self._limiting:
-            spared = self._evidence(transaction, recipient, readable=readable).spared
-            excess = self._limiting.recipient(transaction.envelope.session.client, spared, transaction.excess)
+            client = transaction.envelope.session.client
+            excess = self._limiting.recipient(client, evidence.spared, transaction.excess)
         put_off = transaction.envelope.null and not transaction.recipients and readable
         if excess or not put_off:
-            verdict = self._judge(transaction, recipient, excess, readable=readable)
+            verdict = self._judge(transaction, recipient, evidence, excess, readable=readable)
             if put_off and excess not in verdict.because:  # it turned out to be spared
                 transaction.put_off = verdict
             elif answer := self._answer(transaction, recipient, verdict) or self._beside(transaction, recipient):
@@ -166,17 +164,15 @@ class Engine:
         self._background.close()
         self._greylist.close()
 
-    def _evidence(
-        self, transaction: Transaction, recipient: str, excess: Finding | None = None, *, readable: bool
-    ) -> Evidence:
-        """Return what is known of the transaction, and of a limit that is used up, as it weighs for this recipient."""
-        evidence = recipient_evidence(transaction, recipient, self._lists, readable=readable)
-        return beyond(evidence, excess) if excess else evidence
+    def _evidence(self, transaction: Transaction, recipient: str, *, readable: bool) -> Evidence:
+        """Return what is known of the transaction, as it weighs for this recipient."""
+        return recipient_evidence(transaction, recipient, self._lists, readable=readable)
 
     def _put_off(self, transaction: Transaction) -> Verdict:
         """Return the verdict on the null sender's first recipient."""
         if not transaction.put_off:
-            transaction.put_off = self._judge(transaction, transaction.recipients[0])
+            first = transaction.recipients[0]
+            transaction.put_off = self._judge(transaction, first, self._evidence(transaction, first, readable=True))
         return transaction.put_off
 
     def _beside(self, transaction: Transaction, recipient: str) -> Reply | None:
@@ -218,19 +214,27 @@ class Engine:
         return None if observe else answer
 
     def _judge(
-        self, transaction: Transaction, recipient: str, excess: Finding | None = None, *, readable: bool = True
+        self,
+        transaction: Transaction,
+        recipient: str,
+        evidence: Evidence,
+        excess: Finding | None = None,
+        *,
+        readable: bool = True,
     ) -> Verdict:
-        """Decide on one recipient, fetch what that takes, and keep the rows that it moves."""
-        started = time.monotonic()
-        envelope, evidence = transaction.envelope, self._evidence(transaction, recipient, excess, readable=readable)
+        """Decide on one recipient, fetch what that takes, and keep the rows that it moves.
+
+        `evidence` is the recipient's, and `excess` the limit that is used up.
+        """
+        started, envelope = time.monotonic(), transaction.envelope
         pair, now = pair_key(envelope.sender, recipient), self._greylist.now()
-        standing = None
+        evidence, standing = beyond(evidence, excess), None
         while not isinstance(step := decide(evidence, standing), Verdict):
             if isinstance(step, Ask):
                 passed = standing is not None and standing.state is attempt.State.PASSED
                 worst = Action.GREYLIST if passed else Action.ACCEPT
                 self._ask(transaction, step.keys, worst, at_once=passed)
-                evidence = self._evidence(transaction, recipient, excess, readable=readable)
+                evidence = beyond(self._evidence(transaction, recipient, readable=readable), excess)
             else:
                 proven_by = None if names_group(evidence) else evidence.known
                 standing = self._greylist.standing(envelope, pair, now, proven_by)

@@ -43,4 +43,6 @@ class Limiting:
 
     def _for(self, client: Client, spared: Spares) -> Rates | None:
         """Return the limits, if they count for a client."""
-        return None if Spares.RATE in spared or (client.private and not self._judge_private) else self._rates
+        if spared is not Spares.NOTHING and Spares.RATE in spared:
+            return None
+        return None if client.private and not self._judge_private else self._rates

@@ -17,8 +17,10 @@ def told(transaction: Transaction, verdict: Verdict | None) -> Findings:
     return {**transaction.known, **{finding.key: finding for finding in own}} if own else transaction.known
 
 
-def beyond(evidence: Evidence, excess: Finding) -> Evidence:
-    """Return the evidence where a limit is used up, too."""
+def beyond(evidence: Evidence, excess: Finding | None) -> Evidence:
+    """Return the evidence where a limit is used up, too, if one is."""
+    if not excess:
+        return evidence
     known = {**evidence.known, excess.key: excess}
     return weigh(known, evidence.rules, evidence.unasked, evidence.listed)
 

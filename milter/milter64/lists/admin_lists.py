@@ -8,6 +8,7 @@ from math import inf
 from operator import or_
 from threading import Event, Lock, Thread
 
+from milter64.address.client import Client
 from milter64.lists import keys
 from milter64.lists.entry import USUAL, Entry
 from milter64.lists.index import Index, Shape
@@ -26,8 +27,8 @@ _LOOK_EVERY = 0.25
 """Seconds between two looks at a file: it counts when two have found it the same."""
 _BREATH = 0.0002
 """Seconds in which sessions have the GIL, between two times that lines are read."""
-_RECIPIENTS = 1024
-"""Recipients of whom it is kept ready what the lists say: mail comes to the same ones."""
+_KEPT = 1024
+"""Recipients, and clients, of whom it is kept ready what the lists say: mail comes from and to the same ones."""
 _LONGEST = 150
 """Characters of a comment that the log shows."""
 
@@ -70,7 +71,8 @@ class AdminLists:
         self.edition = 0
         self._views: Mapping[str, _View] = {}
         self._since = self._next_end = inf
-        self._of_recipient = lru_cache(_RECIPIENTS)(self._recipient_found)
+        self._of_recipient = lru_cache(_KEPT)(self._recipient_found)
+        self._of_addresses = lru_cache(_KEPT)(self._addresses_found)
         self._changed()
 
     def of_sender(self, envelope: Envelope, known: Findings) -> Listed:
@@ -81,8 +83,8 @@ class AdminLists:
         found: list[Finding] = []
         may_block, may_spare = set[Key](), dict[Key, Spares]()
         iprev, spf = known.get(_IPREV), known.get(_SPF)
+        found += self.of_client(envelope.session.client).findings
         for check, view in views.items():
-            found += self._found(check, view, keys.of_client(envelope.session.client, view.masks))
             if view.names and not iprev:
                 may_block |= {_IPREV} if check == BLOCK else set()
                 may_spare |= {_IPREV: view.names_spare} if check == ALLOW else {}
@@ -96,6 +98,16 @@ class AdminLists:
                     may_block |= {_SPF} if check == BLOCK else set()
                     may_spare |= {_SPF: _all_of(each.result for each in named)} if check == ALLOW else {}
         return Listed(findings=tuple(found), may_block=frozenset(may_block), may_spare=may_spare)
+
+    def of_client(self, client: Client) -> Listed:
+        """Return what they say of a client's addresses alone."""
+        return self._of_addresses(keys.addresses(client), self.edition) if self._views else NOT_LISTED
+
+    def _addresses_found(self, addresses: Sequence[bytes], _edition: int) -> Listed:
+        found: list[Finding] = []
+        for check, view in self._views.items():
+            found += self._found(check, view, keys.of_addresses(addresses, view.masks))
+        return Listed(findings=tuple(found)) if found else NOT_LISTED
 
     def of_recipient(self, recipient: str) -> Listed:
         """Return what they say of a recipient."""

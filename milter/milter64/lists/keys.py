@@ -27,9 +27,9 @@ def on_the_wire_alone(key: bytes) -> bool:
     return key.startswith(b"\0") and len(first) == 4 and first in _ON_THE_WIRE_ALONE  # noqa: PLR2004  an IPv4 address
 
 
-def of_client(client: Client, masks: Masks) -> Keys:
+def of_addresses(addresses: Sequence[bytes], masks: Masks) -> Keys:
     """Yield the keys of the networks of such lengths that a client is in, by each of its addresses."""
-    for packed in addresses(client):
+    for packed in addresses:
         number, size = int.from_bytes(packed), len(packed)
         for length, mask in masks[size]:
             yield "network", network_key((number & mask).to_bytes(size), length)

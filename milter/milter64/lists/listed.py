@@ -5,6 +5,7 @@ from dataclasses import field
 from types import MappingProxyType
 from typing import Protocol
 
+from milter64.address.client import Client
 from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.frozen_dataclass import frozen
 from milter64.mail.session import Envelope
@@ -55,6 +56,9 @@ class Lists(Protocol):
     def of_sender(self, envelope: Envelope, known: Findings) -> Listed:
         """Return what the lists say of a client and a sender; of the findings in `known` those count that prove it."""
 
+    def of_client(self, client: Client) -> Listed:
+        """Return what they say of a client's addresses alone."""
+
     def of_recipient(self, recipient: str) -> Listed:
         """Return what they say of a recipient."""
 
@@ -65,6 +69,10 @@ class _NoLists:
     edition = 0
 
     def of_sender(self, _envelope: Envelope, _known: Findings) -> Listed:
+        """Return that there is nothing."""
+        return NOT_LISTED
+
+    def of_client(self, _client: Client) -> Listed:
         """Return that there is nothing."""
         return NOT_LISTED
 

@@ -33,6 +33,8 @@ _DOMAIN = re.compile(r"[0-9a-z_-]+(?:\.[0-9a-z_-]+)*|\[[!-Z^-~]+]")
 _QUOTES = re.compile(r'"(?:[^"\\]|\\.)*"?')
 _STATUS = re.compile(r"[45](?:\.[0-9]{1,3}){2}")
 _ESCAPED = re.compile(r"\\(.)")
+ERROR = "error"
+"""The mailer of recipients who are refused."""
 _LONGEST_KEPT = 320
 """Octets: of a local part, an at sign and a domain (RFC 5321 4.5.3.1)."""
 
@@ -63,7 +65,7 @@ def refusal(mailer: str, host: str) -> str:
     reason. Sendmail 8.18 leaves the host empty. Mailboxes whose mail is to bounce later have such a mailer too, but
     another host.
     """
-    if mailer != "error":
+    if mailer != ERROR:
         return ""
     return (host if _STATUS.fullmatch(host) else "") if host else "5.0.0"
 

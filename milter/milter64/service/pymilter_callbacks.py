@@ -111,8 +111,8 @@ class Callbacks:
 
     def envrcpt(self, recipient: bytes, *_parameters: bytes) -> int:
         """Judge a recipient, unless the mail server itself has refused it."""
-        if self.steps & Milter.P_RCPT_REJ:
-            refusal = sender_and_recipient.refusal(self._macro("{rcpt_mailer}"), self._macro("{rcpt_host}"))
+        if self.steps & Milter.P_RCPT_REJ and (mailer := self._macro("{rcpt_mailer}")) == sender_and_recipient.ERROR:
+            refusal = sender_and_recipient.refusal(mailer, self._macro("{rcpt_host}"))
             if refusal and self._transaction:
                 self._engine.refused_elsewhere(self._transaction, refusal)
                 return _CONTINUE
