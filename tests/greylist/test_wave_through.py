@@ -72,6 +72,16 @@ def test_bad_behaviour_costs_all_that_was_earned_and_it_can_be_earned_again() ->
     assert earned(rows, T0 + 4.2 * DAY, SETTINGS)
 
 
+def test_what_is_earned_anew_lasts_and_can_be_lost_though_the_bad_behaviour_before_is_forgotten() -> None:
+    rows = merged(passings((0, A)), discredit(passings((0, A)), T0, SETTINGS))
+    for day, recipient in ((1, A), (2, B), (3, C)):
+        rows = merged(rows, credit(rows, recipient, T0 + day * DAY, SETTINGS))
+    rows = {name: row for name, row in rows.items() if name != "lost"}  # it has run out
+    rows = merged(rows, credit(rows, A, T0 + 37 * DAY, SETTINGS))
+    assert earned(rows, T0 + 70 * DAY, SETTINGS)
+    assert not earned(merged(rows, discredit(rows, T0 + 70 * DAY, SETTINGS)), T0 + 70 * DAY, SETTINGS)
+
+
 def test_who_has_nothing_to_lose_costs_no_row() -> None:
     assert discredit({}, T0, SETTINGS) == {}
     rows = passings((0, A))

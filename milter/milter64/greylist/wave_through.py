@@ -73,7 +73,7 @@ def earned(rows: Rows, now: float, settings: Settings) -> bool:
 
 def credit(rows: Rows, recipient: str, now: float, settings: Settings) -> Rows:
     """Return the rows to be written where a message to a recipient has passed: no more than it takes to earn it."""
-    passed = Record(generation=_generation(rows), first_seen=now, passed_at=now)
+    passed = Record(generation=_newest(rows), first_seen=now, passed_at=now)
     if earned(rows, now, settings):
         noted = _noted(rows, now, settings)
         return {} if noted and _is_fresh(noted, now) else {_EARNED: passed}
@@ -99,7 +99,7 @@ def discredit(rows: Rows, now: float, settings: Settings) -> Rows:
     """Return the rows to be written where the group has behaved badly: nothing if it has nothing to lose."""
     if not counted(rows, now, settings) and not earned(rows, now, settings):
         return {}
-    return {_LOST: Record(generation=_generation(rows) + 1, first_seen=now, passed_at=now)}
+    return {_LOST: Record(generation=_newest(rows) + 1, first_seen=now, passed_at=now)}
 
 
 def _noted(rows: Rows, now: float, settings: Settings) -> Record | None:
@@ -125,3 +125,8 @@ def _mailbox(recipient: str) -> bytes:
 def _generation(rows: Rows) -> int:
     lost = rows.get(_LOST)
     return lost.generation if lost else 0
+
+
+def _newest(rows: Rows) -> int:
+    """Return the generation of what is new, which outlives the row that has begun it."""
+    return max([row.generation for row in rows.values()], default=0)
