@@ -207,7 +207,8 @@ def test_how_far_a_sender_is_from_being_waved_through_is_told(configuration: Pat
         assert (row["group"], row["recipients"], row["waved"]) == (group, 2, False)
         assert re.search(r"net:192.31.196.40/32 +2 +.*ago\)  not often enough to be waved through", text)
         assert report["verdict"] == "greylist"
-        for key, rows in written(group, credit(store.read(group), "carla@lab.example", time.time(), settings)):
+        before = store.read(group)
+        for key, rows in written(group, before, credit(before, "carla@lab.example", time.time(), settings), settings):
             store.merge(key, rows)
         until(lambda: told()[0]["groups"][0]["waved"], "the row to be written")
         report, text = told()

@@ -42,6 +42,12 @@ class Days:
             self.court.engine.accepted(transaction, f"Q{next(self._ids)}")
         return answer
 
+    def note(self, group: str, recipient: str, now: float) -> None:
+        """Note that a message of a group has passed."""
+        settings, before = self.court.settings.greylist, self.court.store.read(group)
+        for key, rows in written(group, before, credit(before, recipient, now, settings), settings):
+            self.court.store.merge(key, rows)
+
     def pass_greylist(self, address: str, sender: str, recipient: str) -> None:
         assert self.send(address, sender, recipient) == "450 4.7.1"
         self.now += 120
@@ -178,9 +184,7 @@ def test_going_beyond_a_limit_costs_an_address_its_own_deeds_and_no_domain_what_
     store, network, domain = days.court.store, f"net:{TRANSLATOR.client(address).network(32, 64)}", "spf:pool.example"
     for group in (network, domain):
         for day in range(3):
-            news = credit(store.read(group), f"b{day}@lab.example", days.now + day * DAY, days.court.settings.greylist)
-            for key, rows in written(group, news):
-                store.merge(key, rows)
+            days.note(group, f"b{day}@lab.example", days.now + day * DAY)
     days.now += 2 * DAY
     assert days.send(address, "news@pool.example", "b@lab.example") == "yes"
     days.send(neighbour, "spam@elsewhere.example", "b@lab.example")
@@ -204,11 +208,9 @@ def test_what_one_worker_has_seen_earned_another_knows_soon() -> None:
 )
 def test_a_mailbox_that_is_blocked_costs_nobody_what_all_of_its_provider_have_earned(entry: str, *, lost: bool) -> None:
     days = Days(EVERYBODY + f'[block]\nentries = ["{entry}"]\n')
-    store, group, now = days.court.store, "spf:pool.example", days.now
+    store, group = days.court.store, "spf:pool.example"
     for day in range(3):
-        news = credit(store.read(group), f"m{day}@lab.example", now + day * DAY, days.court.settings.greylist)
-        for key, rows in written(group, news):
-            store.merge(key, rows)
+        days.note(group, f"m{day}@lab.example", days.now + day * DAY)
     days.now += 2 * DAY
     assert days.send(POOL[0], "bad@pool.example", "b@lab.example") == "550 5.7.1"
     assert earned(store.read(group), days.now, days.court.settings.greylist) is not lost

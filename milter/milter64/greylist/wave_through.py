@@ -26,7 +26,7 @@ _RECIPIENTS = 2**16
 """Numbers of recipients: two of so few seldom have the same."""
 _RECIPIENT, _EARNED, _LOST = "to:", "earned", "lost"
 REGISTERS = tuple(f"earned:{number}" for number in range(256))
-"""Keys under which the groups are noted that have earned it, so that it costs little to know all of them."""
+"""Keys under which the groups are noted that may have earned it, so that it costs little to know all of them."""
 _FRESH = 3600.0
 """Seconds in which a recipient, or that it was earned, is noted once."""
 
@@ -87,12 +87,17 @@ def credit(rows: Rows, recipient: str, now: float, settings: Settings) -> Rows:
     return {} if name in known and _is_fresh(known[name], now) else {name: passed}
 
 
-def written(group: str, rows: Rows) -> Iterator[tuple[str, Rows]]:
-    """Yield what is to be written for a group's rows, by key: they, and where the group is noted that has earned it."""
-    if rows:
-        yield group, rows
-    if row := rows.get(_EARNED):
-        yield REGISTERS[crc32(group.encode(errors="replace")) % len(REGISTERS)], {group: row}
+def written(group: str, before: Rows, news: Rows, settings: Settings) -> Iterator[tuple[str, Rows]]:
+    """Yield what is to be written of a group, by key: its rows, and where it is noted that has earned it, or half.
+
+    Workers that count at once don't see each other's last recipients, so none of them might know that it is earned.
+    """
+    if news:
+        yield group, news
+    recipients = {name for name in (*before, *news) if name.startswith(_RECIPIENT)}
+    for name, row in news.items():
+        if name == _EARNED or (name in recipients and 2 * len(recipients) >= settings.wave_through):
+            yield REGISTERS[crc32(group.encode(errors="replace")) % len(REGISTERS)], {group: row}
 
 
 def discredit(rows: Rows, now: float, settings: Settings) -> Rows:

@@ -107,13 +107,16 @@ class Greylisting:
         self._note(_own(envelope, known) if not excess else [exact] if _within(excess, exact) else [], discredit)
 
     def _note(self, own: Iterable[str], news: Callable[..., Rows]) -> None:
-        if not self._settings.wave_through:
+        settings = self._settings
+        if not settings.wave_through:
             return
         with suppress(StoreGone):  # nobody is greylisted meanwhile
             for group in own:
-                for key, rows in written(group, news(self._store.read(group), now=self.now(), settings=self._settings)):
+                before = self._store.read(group)
+                rows_by_key = written(group, before, news(before, now=self.now(), settings=settings), settings)
+                for key, rows in rows_by_key:
                     self._store.merge(key, rows)
-                    if key != group:  # it has earned it
+                    if key != group:  # it may have earned it
                         self._registered |= {group}
 
     def close(self) -> None:
