@@ -1,11 +1,12 @@
 """Who has passed often isn't made to wait any more: played through the engine, by all the ways of one sender."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 
 import pytest
 
-from milter64.greylist.wave_through import credit, earned, written
+from milter64.greylist.row import Record
+from milter64.greylist.wave_through import REGISTERS, credit, earned, written
 from rig.court import PATIENT, Court
 from rig.envelopes import TRANSLATOR
 from rig.records import Records, zone
@@ -214,3 +215,23 @@ def test_a_mailbox_that_is_blocked_costs_nobody_what_all_of_its_provider_have_ea
     days.now += 2 * DAY
     assert days.send(POOL[0], "bad@pool.example", "b@lab.example") == "550 5.7.1"
     assert earned(store.read(group), days.now, days.court.settings.greylist) is not lost
+
+
+def test_one_session_looks_for_those_who_have_earned_it_and_the_others_do_not_look_too() -> None:
+    days = Days()
+    store, read = days.court.store, days.court.store.read
+    looks: list[str] = []
+
+    def watched(key: str) -> Mapping[str, Record]:
+        if key == REGISTERS[0]:
+            looks.append(key)
+            if len(looks) == 1:
+                days.send(POOL[1], "other@elsewhere.example", "b@lab.example")
+        return read(key)
+
+    store.read = watched  # type: ignore[method-assign]
+    days.send(POOL[0], "news@pool.example", "b@lab.example")
+    assert len(looks) == 1
+    days.now += 11
+    days.send(POOL[0], "news@pool.example", "c@lab.example")
+    assert len(looks) == 2

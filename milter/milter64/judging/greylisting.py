@@ -79,8 +79,8 @@ class Greylisting:
     def _has_earned(self, group: str, now: float) -> bool:
         """Whether a group is waved through; of those that aren't, which are nearly all, no row is read."""
         if not 0 <= now - self._looked_at < _LOOK_EVERY:
+            self._looked_at = now  # first, as one is enough: of those who come meanwhile there may be many
             self._registered = frozenset(each for register in REGISTERS for each in self._store.read(register))
-            self._looked_at = now
         return group in self._registered and earned(self._store.read(group), now, self._settings)
 
     def keep(self, pair: str, standing: Standing, now: float) -> None:
