@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
-from bench import world
+from bench import listed, world
 from bench.bout import Bout
 from bench.chart import draw
 from bench.loads import Load, chosen
@@ -92,7 +92,7 @@ def _measure(loads: tuple[Load, ...], rounds: int, progress: Progress, on_result
     with Lab() as lab:
         progress.begin("building the tools and the world")
         _build()
-        nsd = lab.start(Nsd, world.zones())
+        nsd = lab.start(Nsd, world.zones() | listed.zones())
         progress.end()
         for number, each in enumerate(loads, 1):
             progress.begin(f"{number}/{len(loads)} {each.name}")
@@ -107,8 +107,9 @@ def _build() -> None:
         subprocess.run(
             ["cc", "-O2", "-Wall", "-Wextra", "-o", BUILD / tool, HERE / f"{tool}.c", *libraries], check=True
         )
-    for name, lines in world.workloads().items():
-        (BUILD / f"{name}.tsv").write_text("\n".join(lines) + "\n")
+    workloads = {f"{name}.tsv": lines for name, lines in world.workloads().items()}
+    for name, lines in (workloads | listed.files()).items():
+        (BUILD / name).write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

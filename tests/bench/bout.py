@@ -7,9 +7,23 @@ from pathlib import Path
 
 from bench import world
 from bench.intake import Intake
-from bench.loads import EARLIER, IN_C, OPENDMARC, PLAIN, POSTGREY, PREFORK, PYSPF, RSPAMD, TTL, TUNED_RSPAMD, Load
+from bench.loads import (
+    EARLIER,
+    IN_C,
+    LISTED_RSPAMD,
+    OPENDMARC,
+    PLAIN,
+    POSTGREY,
+    PREFORK,
+    PYSPF,
+    RSPAMD,
+    TTL,
+    TUNED_RSPAMD,
+    UNLISTED,
+    Load,
+)
 from bench.measure import Report, Run, cpu_seconds, load, machine_seconds, ratio, rest
-from bench.peers import DmarcDns, OpenDmarc, Postgrey, PySpfMilter, Rspamd, Syslog, TunedRspamd
+from bench.peers import DmarcDns, ListedRspamd, OpenDmarc, Postgrey, PySpfMilter, Rspamd, Syslog, TunedRspamd
 from bench.progress import Progress
 from bench.report import Result
 from bench.systems import DelayedDns, InC, Milter64, Plain, Prefork, System
@@ -26,6 +40,7 @@ dns.nameservers = ["127.0.0.1:{dns}"]
 log.format = "logfmt"
 [milter]
 socket_mode = "0666"
+{lists}
 """
 _DELAY = 1
 """Seconds of every greylist here."""
@@ -66,7 +81,7 @@ class Bout:
                 reports[name].append(self._run_once(name, number))
         against = {**reports, EARLIER: [before] * rounds}
         ratios = [
-            (target, ratio(reports[OURS], against[target.against], target.metric))
+            (target, ratio(reports[OURS], against[target.against], target.metric, target.less))
             for target in self._load.targets
             if target.against in against
         ]
@@ -75,25 +90,31 @@ class Bout:
 
     def _start(self, name: str, lab: Lab) -> System:
         start: dict[str, Callable[[], System]] = {
-            OURS: lambda: lab.start(Milter64, self._configuration()),
+            OURS: lambda: lab.start(Milter64, self._configuration("greylist", self._load.lists)),
+            UNLISTED: lambda: lab.start(Milter64, self._configuration("unlisted")),
             PLAIN: lambda: lab.start(Plain),
             PREFORK: lambda: lab.start(Prefork),
             IN_C: lambda: lab.start(InC, self._build),
             PYSPF: lambda: lab.start(PySpfMilter, self._dns),
             RSPAMD: lambda: lab.start(Rspamd, self._dns),
             TUNED_RSPAMD: lambda: lab.start(TunedRspamd, self._dns),
+            LISTED_RSPAMD: lambda: lab.start(ListedRspamd, self._dns),
             OPENDMARC: lambda: lab.start(OpenDmarc, lab.start(DmarcDns).network, lab.start(Syslog)),
             POSTGREY: lambda: lab.start(Postgrey),
         }
         return start[name]()
 
-    def _configuration(self) -> str:
-        """Return milter64's configuration, with a store that is new and on the disk of the build."""
-        store = self._build / "greylist.sqlite"
+    def _configuration(self, name: str, lists: str = "") -> str:
+        """Return a configuration of milter64, with a store of that name, which is new and on the disk of the build."""
+        store = self._build / f"{name}.sqlite"
         for file in self._build.glob(f"{store.name}*"):
             file.unlink()
         return CONFIGURATION.format(
-            load=self._load.configuration, store=store, headers=str(self._load.headers).lower(), dns=self._dns
+            load=self._load.configuration,
+            store=store,
+            headers=str(self._load.headers).lower(),
+            dns=self._dns,
+            lists=lists.replace("BUILD", str(self._build)),
         )
 
     def _warm_up(self, progress: Progress) -> Report:

@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.listed import DNS_LISTS, EVERYTHING
+
 RATE = "sessions_per_second"
 MESSAGES = "messages_per_second"
 CPU = "server.cpu_us_per_session"
 MEMORY = "server.rss_kib"
+MB = 1024
+"""In the unit of MEMORY."""
 MEDIAN_LATENCY = "latency_ms.session.p50"
 RCPT_LATENCY = "latency_ms.until_rcpt.p99"
 IN_WORDS = {
@@ -30,25 +34,37 @@ RSPAMD = "rspamd"
 TUNED_RSPAMD = "rspamd, tuned"
 OPENDMARC = "opendmarc"
 POSTGREY = "postgrey"
+LISTED_RSPAMD = "rspamd, same lists"
 EARLIER = "itself at its caps"
 """milter64 before the rounds, its memory filled."""
+UNLISTED = "itself without lists"
+"""milter64 beside itself, without what a load has for lists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """The ratio of milter64's `metric` to that of the system `against`: at least, or `at_most`."""
+    """The ratio of milter64's `metric` to that of the system `against`: at least, or `at_most`.
+
+    Of milter64's, `less` is taken away first: 60 * MB less of MEMORY at most 1x means no more than 60 MB more.
+    """
 
     against: str
     ratio: float
     metric: str = RATE
     at_most: bool = False
+    less: int = 0
 
     def met(self, ratio: float) -> bool:
         """Whether a measured ratio is as good."""
         return ratio <= self.ratio if self.at_most else ratio >= self.ratio
 
+    @property
+    def in_words(self) -> str:
+        """What the ratio is of."""
+        return IN_WORDS[self.metric] + (f" less {self.less // MB} MB" if self.less else "")
+
     def __str__(self) -> str:
-        return f"{IN_WORDS[self.metric]} {'at most' if self.at_most else 'at least'} {self.ratio:g}x"
+        return f"{self.in_words} {'at most' if self.at_most else 'at least'} {self.ratio:g}x"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +76,9 @@ class Load:
     `until_rcpt` with the reply to RCPT. `hot` workloads are passed through the greylist first; `fill` times `sessions`
     fill milter64's memory first, and `warm` sessions before each run have it remember what DNS says. DNS is `dns`
     milliseconds away, and its answers are good for `ttl` seconds. With `postfix` the sessions are those of a real
-    Postfix before each system, and smtp-source is its client. The systems `beside` are measured too, with no aim.
+    Postfix before each system, and smtp-source is its client. What `lists` configures is for milter64 and not for
+    UNLISTED; BUILD in it is the folder that has the files of listed.py. The systems `beside` are measured too, with no
+    aim.
     """
 
     name: str
@@ -69,6 +87,7 @@ class Load:
     targets: tuple[Target, ...]
     beside: tuple[str, ...] = ()
     configuration: str = 'greylist.apply = "all"'
+    lists: str = ""
     headers: bool = False
     hot: bool = False
     fill: int = 0
@@ -177,6 +196,48 @@ LOADS = (
         seconds=4,
         dns=20,
         targets=(Target(against=PYSPF, ratio=1.0, metric=MEDIAN_LATENCY, at_most=True),),
+    ),
+    Load(
+        name="hot-listed",
+        title="known senders, with lists and limits",
+        workload="hot",
+        lists=EVERYTHING,
+        hot=True,
+        warm=1_000,
+        targets=(
+            Target(against=UNLISTED, ratio=0.9),
+            Target(against=UNLISTED, ratio=1, metric=MEMORY, at_most=True, less=60 * MB),
+        ),
+    ),
+    Load(
+        name="hot-listed-rspamd",
+        title="known senders, with DNS lists",
+        workload="hot",
+        lists=DNS_LISTS,
+        hot=True,
+        warm=1_000,
+        targets=(Target(against=LISTED_RSPAMD, ratio=6),),
+    ),
+    Load(
+        name="suspect-listed",
+        title="first tries, with DNS lists",
+        workload="fresh",
+        configuration=SUSPECT,
+        lists=DNS_LISTS,
+        sessions=1_500,
+        seconds=4,
+        targets=(Target(against=LISTED_RSPAMD, ratio=1.5),),
+    ),
+    Load(
+        name="suspect-listed-far",
+        title="first tries, with DNS lists 20 ms away",
+        workload="fresh",
+        configuration=SUSPECT,
+        lists=DNS_LISTS,
+        sessions=600,
+        seconds=4,
+        dns=20,
+        targets=(Target(against=UNLISTED, ratio=1.25, metric=MEDIAN_LATENCY, at_most=True),),
     ),
     Load(
         name="postfix",

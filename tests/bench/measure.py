@@ -113,8 +113,8 @@ class Ratio:
     most: float
 
 
-def ratio(ours: Sequence[Report], theirs: Sequence[Report], metric: str) -> Ratio:
-    """Return the ratio of our figures to theirs, round by round.
+def ratio(ours: Sequence[Report], theirs: Sequence[Report], metric: str, less: float = 0) -> Ratio:
+    """Return the ratio of our figures, `less` something, to theirs, round by round.
 
     A round in which theirs is 0 (CPU time is counted in ticks) counts as infinite, and one without a figure not at all.
 
@@ -122,9 +122,8 @@ def ratio(ours: Sequence[Report], theirs: Sequence[Report], metric: str) -> Rati
         ValueError: one has more rounds than the other.
     """
     pairs = [(figure(our, metric), figure(their, metric)) for our, their in zip(ours, theirs, strict=True)]
-    ratios = [our / their if their else math.inf for our, their in pairs if our is not None and their is not None] or [
-        math.nan
-    ]
+    both = [(our - less, their) for our, their in pairs if our is not None and their is not None]
+    ratios = [our / their if their else math.inf for our, their in both] or [math.nan]
     return Ratio(median=statistics.median(ratios), least=min(ratios), most=max(ratios))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from socket import AF_INET, SOCK_STREAM, socket
 from textwrap import dedent
 
+from bench import listed
 from bench.systems import Floor
 from rig.network import Namespace, Network
 from rig.nsd import Nsd
@@ -76,11 +77,14 @@ class Rspamd(Peer):
     classifier is off, which has learned nothing here.
     """
 
+    patience = 90.0  # it compiles a list of domains for ten seconds, and on a busy machine for longer
     workers: tuple[str, ...] = ("proxy", "normal")
     layout: tuple[str, ...] = (
         'worker-proxy.inc: bind_socket = "{path} mode=0666"; upstream "local" {{ default = yes; hosts = "{worker}"; }}',
         'worker-normal.inc: bind_socket = "{worker} mode=0666";',
     )
+    files: tuple[tuple[str, str], ...] = ()
+    """Further files that override Debian's."""
     _DEBIAN = Path("/etc/rspamd")
     _MODULES = ("spf", "greylist", "rbl", "redis")
     _WORKERS = ("proxy", "normal", "controller", "fuzzy")
@@ -114,6 +118,8 @@ class Rspamd(Peer):
             text = line.format(path=self._path, worker=worker, redis=self._redis, dns=self._port, cpus=cpus)
             name, _, override = text.partition(": ")
             (overrides / name).write_text(override)
+        for name, text in self.files:
+            (overrides / name).write_text(text)
         modules = [path.stem for path in (self._DEBIAN / "modules.d").glob("*.conf") if path.stem not in self._MODULES]
         unused = [each for each in self._WORKERS if each not in self.workers]
         for name in (*(f"{module}.conf" for module in modules), *(f"worker-{each}.inc" for each in unused)):
@@ -132,6 +138,12 @@ class TunedRspamd(Rspamd):
     layout = (
         'worker-proxy.inc: bind_socket = "{path} mode=0666"; count = {cpus}; upstream "local" {{ self_scan = yes; }}',
     )
+
+
+class ListedRspamd(Rspamd):
+    """rspamd in Debian's layout, which asks the lists of listed.py, and none of those that Debian configures."""
+
+    files = (("rbl.conf", f"rbls {{ {listed.RBLS} }}"), ("rbl_group.conf", f"symbols {{ {listed.SCORES} }}"))
 
 
 class DmarcDns(Nsd):

@@ -14,7 +14,7 @@ from bench.loads import (
     CPU,
     EARLIER,
     IN_C,
-    IN_WORDS,
+    LISTED_RSPAMD,
     MEMORY,
     MESSAGES,
     OPENDMARC,
@@ -25,6 +25,7 @@ from bench.loads import (
     RATE,
     RSPAMD,
     TUNED_RSPAMD,
+    UNLISTED,
     Load,
     Target,
 )
@@ -46,6 +47,8 @@ PEERS = {
     " at once, that nobody is listed. It greylists what looks suspicious, and remembers SPF records. No reverse DNS of"
     " its own. Its Redis counts as part of it. It doesn't decode, and finds an SPF fail for half of the clients.",
     TUNED_RSPAMD: "The same, at its fastest: a process per CPU, each of which speaks milter and scans by itself.",
+    LISTED_RSPAMD: "rspamd as above, in Debian's layout, but that it asks milter64's three DNS lists and no others. It"
+    " asks about the client's address, which for half of them is one of NAT64's; it doesn't decode these.",
     OPENDMARC: "DMARC for the From header, one question a message. It takes SPF's and DKIM's results from the headers"
     " of other milters, of which there are none here, and asks neither itself. No greylist. It needs all headers, each"
     " with a reply, and adds Authentication-Results; milter64's load has neither. It logs to a"
@@ -54,6 +57,7 @@ PEERS = {
     " at RCPT is one question on a connection that is kept. milter64 has a new connection for each, as Postfix gives"
     " milters, with negotiation, HELO and MAIL, and ends its session after the reply to RCPT here.",
     EARLIER: "The memory of milter64's processes before the rounds, after 300,000 sessions of the flood.",
+    UNLISTED: "milter64 with the same configuration, but no lists, no DNS lists, no limits and no exceptions.",
 }
 """What each system does and doesn't do."""
 DISTURBED = 0.1
@@ -122,7 +126,7 @@ def _row(result: Result, target: Target, seen: Ratio) -> dict[str, Any]:
     """Return a ratio with its target; JSON knows neither infinity nor nan, so these are null."""
     return {
         **asdict(target),
-        "metric_in_words": IN_WORDS[target.metric],
+        "metric_in_words": target.in_words,
         **{name: value if math.isfinite(value) else None for name, value in asdict(seen).items()},
         "met": target.met(seen.median),
         "cpu_us_per_session_afterwards": {

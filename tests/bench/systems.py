@@ -11,7 +11,7 @@ import dns.message
 import dns.query
 
 from rig import service
-from rig.process import Process, alive, until
+from rig.process import PATIENCE, Process, alive, until
 from rig.server import Server
 
 HERE = Path(__file__).parent
@@ -22,6 +22,8 @@ class Floor(Server):
 
     options: tuple[str, ...] = ()
     """What milterload is told about it."""
+    patience = PATIENCE
+    """Seconds that its start may take."""
 
     def __init__(self, folder: Path, *command: str | Path) -> None:
         """Run `command`, in which the word SOCKET stands for where to listen."""
@@ -36,7 +38,8 @@ class Floor(Server):
 
     def _start(self, stack: ExitStack) -> Process:
         process = self._run(stack, *self._command)
-        until(lambda: self._accepts() or not alive(process.pid), f"{type(self).__name__} to accept connections")
+        begun = f"{type(self).__name__} to accept connections"
+        until(lambda: self._accepts() or not alive(process.pid), begun, seconds=self.patience)
         assert alive(process.pid), f"it ended at once: {process.output}{self.output}"
         return process
 

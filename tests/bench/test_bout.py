@@ -4,7 +4,7 @@ import pytest
 
 from bench import bout, world
 from bench.bout import OURS, Bout
-from bench.loads import EARLIER, MEMORY, PLAIN, POSTGREY, PREFORK, Load, Target
+from bench.loads import EARLIER, MEMORY, PLAIN, POSTGREY, PREFORK, UNLISTED, Load, Target
 from bench.peers import Peer
 from bench.progress import Progress
 from bench.systems import Milter64
@@ -75,6 +75,22 @@ def test_without_milter64_itself_there_is_nothing_to_measure(
     monkeypatch.setattr(bout, "Milter64", Broken)
     with pytest.raises(RuntimeError, match="no such luck"):
         Bout(FRESH, lab, lab.start(Nsd, {".": ""}), tmp_path)
+
+
+def test_itself_without_lists_is_measured_beside_it(lab: Lab, milterload: Path) -> None:
+    (milterload.parent / "fresh.tsv").write_text("\n".join(world.workloads(100)["fresh"]))
+    (milterload.parent / "block").write_text("11.0.0.0/8\n2001:db8::/32\n")
+    of = Load(
+        name="a",
+        title="b",
+        workload="fresh",
+        sessions=20,
+        lists='[block]\nfiles = ["BUILD/block"]',
+        targets=(Target(against=UNLISTED, ratio=1),),
+    )
+    result = Bout(of, lab, lab.start(Nsd, {".": ""}), milterload.parent).run(1, Progress())
+    assert [report["replies"]["rcpt.550"] for report in result.reports[OURS]] == [20]
+    assert [report["replies"]["rcpt.450"] for report in result.reports[UNLISTED]] == [20]
 
 
 def test_a_greylist_that_never_lets_known_senders_pass_is_left_out(

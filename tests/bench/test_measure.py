@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from bench.loads import CPU, IN_C, RATE, RCPT_LATENCY, Target
+from bench.loads import CPU, IN_C, MB, MEMORY, RATE, RCPT_LATENCY, UNLISTED, Target
 from bench.measure import Ratio, Report, afterwards, figure, ratio, typical
 
 
@@ -40,6 +40,10 @@ def test_a_round_without_a_figure_does_not_count() -> None:
     assert ratio(reports(6, 6), [{}, *reports(3)], RATE) == Ratio(median=2, least=2, most=2)
 
 
+def test_what_we_may_have_more_is_taken_away_first() -> None:
+    assert ratio(reports(160), reports(100), RATE, 60) == Ratio(median=1, least=1, most=1)
+
+
 def test_without_any_figure_there_is_no_ratio_and_no_target_is_met() -> None:
     nothing = ratio([{}], [{}], RATE)
     assert math.isnan(nothing.median)
@@ -56,6 +60,8 @@ def test_a_target_is_met_at_least_or_at_most(at_most: bool, measured: float, met
 
 def test_a_target_says_what_it_asks_for() -> None:
     assert str(Target(against=IN_C, ratio=0.8)) == "sessions/s at least 0.8x"
+    more = Target(against=UNLISTED, ratio=1, metric=MEMORY, at_most=True, less=60 * MB)
+    assert str(more) == "memory less 60 MB at most 1x"
     assert str(Target(against=IN_C, ratio=3, metric=RCPT_LATENCY, at_most=True)) == "RCPT p99 at most 3x"
 
 

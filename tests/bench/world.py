@@ -33,6 +33,8 @@ _LOOPBACK = (
 
 _UNLISTED = 30_000
 """What is added to a domain's number for addresses that are not its host's."""
+_STRANGER = 50
+"""The first of them; sound, as it is 16 or more."""
 _FLOOD_NETWORK = int(IPv6Address("2001:db8:ffff::"))
 _NAT64_PREFIX = int(IPv6Address("64:ff9b::"))
 
@@ -62,8 +64,7 @@ def workloads(domains: int = DOMAINS) -> dict[str, list[str]]:
     flood: addresses across one /48, and senders that do not exist
     """
     chance = random.Random(6052)
-    sound = [i for i in range(domains) if _is_sound(i)]
-    hot = [_hot(k, sound[k * 17 % len(sound)]) for k in range(HOT_SESSIONS)]
+    hot = [_hot(k, i) for k, i in enumerate(_known(domains))]
     fresh = [_fresh(i) for i in range(domains)]
     chance.shuffle(fresh)
     return {
@@ -72,6 +73,20 @@ def workloads(domains: int = DOMAINS) -> dict[str, list[str]]:
         "mixed": [_mixed(k, hot, domains, chance) for k in range(MIXED_SESSIONS)],
         "flood": [_flood(k, domains, chance) for k in range(FLOOD_SESSIONS)],
     }
+
+
+def strangers(domains: int = DOMAINS) -> Iterator[tuple[str, IPv4Address, IPv6Address]]:
+    """Yield one in a hundred hosts, without a fault and not in `hot`: their domains, and their addresses."""
+    known = set(_known(domains))
+    for i in range(_STRANGER, domains, 100):
+        if i not in known:
+            yield _domain(i), _v4(i), _v6(i)
+
+
+def _known(domains: int) -> list[int]:
+    """Return the domain of each session of `hot`."""
+    sound = [i for i in range(domains) if _is_sound(i)]
+    return [sound[k * 17 % len(sound)] for k in range(HOT_SESSIONS)]
 
 
 def _domain(i: int) -> str:
