@@ -113,6 +113,12 @@ def test_a_name_matches_the_confirmed_one_and_those_below(entry: str, iprev: str
     assert said(of_sender) == ([("allow", "name", "greylist", entry)] if matches else [])
 
 
+def test_a_name_that_dns_gave_no_answer_about_may_still_match() -> None:
+    both = lists(block="partner.example", allow="partner.example spares=all")
+    assert both.of_sender(envelope(), known("temperror", "pass")) == both.of_sender(envelope(), {SPF: ALL_KNOWN[SPF]})
+    assert both.of_sender(envelope(), known("temperror", "pass")).may_spare
+
+
 def test_no_name_matches_that_helo_or_a_sender_says() -> None:
     says_so = envelope(sender="joe@partner.example", helo="partner.example")
     both = lists(block="partner.example", allow="partner.example")
@@ -134,8 +140,9 @@ def test_no_name_matches_that_helo_or_a_sender_says() -> None:
 @pytest.mark.parametrize("check", ["block", "allow"])
 def test_a_sender_matches_by_spf_pass_and_by_nothing_else(check: str, entry: str, kind: str, *, matches: bool) -> None:
     in_force = one(check, entry)
-    for result in ("none", "neutral", "softfail", "fail", "temperror", "permerror"):
+    for result in ("none", "neutral", "softfail", "fail", "permerror"):
         assert in_force.of_sender(envelope(), known("pass", result)) == Listed(may_block=frozenset(), may_spare={})
+    assert in_force.of_sender(envelope(), known("pass", "temperror")) == in_force.of_sender(envelope(), {})
     result = "listed" if check == "block" else "greylist"
     assert said(in_force.of_sender(envelope(), known("fail", "pass"))) == (
         [(check, kind, result, entry)] if matches else []

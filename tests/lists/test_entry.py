@@ -39,6 +39,12 @@ def test_a_line_may_have_none(line: str) -> None:
     assert read(line) is None
 
 
+def test_a_network_in_two_words_is_shown_in_one() -> None:
+    with pytest.raises(Mistake) as refusal:
+        read("192.0.2.0 /24")
+    assert refusal.value.remedy == "write 192.0.2.0/24, without a blank"
+
+
 @pytest.mark.parametrize(
     ("line", "what"),
     [

@@ -180,6 +180,23 @@ def test_who_could_have_been_spared_a_refusal_is_put_off_while_we_are_too_busy_t
     assert (verdict.action, verdict.busy) == (Action.TEMPFAIL, True)
 
 
+@pytest.mark.parametrize(
+    ("spares", "results", "action", "because"),
+    [
+        (Spares.ALL, {SPF: "fail", IPREV: "temperror"}, Action.TEMPFAIL, IPREV),
+        (Spares.GREYLIST, {SPF: "fail", IPREV: "temperror"}, Action.REJECT, SPF),
+        (Spares.ALL, {BLOCK: "listed", IPREV: "temperror"}, Action.REJECT, BLOCK),
+    ],
+)
+def test_who_might_be_allowed_is_refused_for_nothing_while_dns_gives_no_answer(
+    spares: Spares, results: dict[Key, str], action: Action, because: Key
+) -> None:
+    evidence = weigh(found({**HARMLESS, **results}), RULES, (), Listed(may_spare={IPREV: spares}))
+    verdict = decide(evidence, None)
+    assert isinstance(verdict, Verdict)
+    assert (verdict.action, [finding.key for finding in verdict.because]) == (action, [because])
+
+
 TRUTHS = {
     SPF: ("pass", "fail", "softfail"),
     HELO: ("none", "fail"),

@@ -85,14 +85,14 @@ class AdminLists:
         iprev, spf = known.get(_IPREV), known.get(_SPF)
         found += self.of_client(envelope.session.client).findings
         for check, view in views.items():
-            if view.names and not iprev:
+            if view.names and _is_open(iprev):
                 may_block |= {_IPREV} if check == BLOCK else set()
                 may_spare |= {_IPREV: view.names_spare} if check == ALLOW else {}
             elif view.names and iprev and iprev.result == "pass":
                 found += self._found(check, view, keys.of_name(iprev.fact("name") or ""))
             if view.senders and envelope.readable and _may_pass(check, spf):
                 named = self._found(check, view, keys.of_sender(envelope.sender))
-                if spf:
+                if not _is_open(spf):
                     found += named
                 elif named:
                     may_block |= {_SPF} if check == BLOCK else set()
@@ -202,9 +202,16 @@ def _all_of(results: Iterable[str]) -> Spares:
     return reduce(or_, (SPARED[result] for result in results), Spares.NOTHING)
 
 
+def _is_open(finding: Finding | None) -> bool:
+    """Whether it isn't known what a question's answer is; DNS may have given none."""
+    return not finding or finding.result == "temperror"
+
+
 def _may_pass(check: str, spf: Finding | None) -> bool:
     """Whether a sender is proven, or may be; that all the world may send is no proof of who it is."""
-    return not spf or (spf.result == "pass" and not (check == ALLOW and spf.fact("broad") == "all"))
+    if not spf or _is_open(spf):
+        return True
+    return spf.result == "pass" and not (check == ALLOW and spf.fact("broad") == "all")
 
 
 def _finding(check: str, kind: str, entry: Entry, line: int, source: Source) -> Finding:

@@ -32,7 +32,7 @@ class Listed:
     """Matches so far, and the open questions by which there may be more.
 
     `may_block` are those whose answers may bring a match in the block list; `may_spare` has, for those that may bring
-    one in the allow list, what it would spare.
+    one in the allow list, what it would spare. One to which DNS gave no answer is open, too.
     """
 
     findings: tuple[Finding, ...] = ()

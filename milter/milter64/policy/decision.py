@@ -238,6 +238,9 @@ def _unless_spared(evidence: Evidence, verdict: Verdict) -> Verdict | Ask:
         return Ask(keys=keys)
     if verdict.action is REJECT and _sparing(evidence, evidence.unasked):
         return Verdict(action=TEMPFAIL, because=verdict.because, busy=True)
+    lost = [key for key in evidence.listed.may_spare if key in evidence.known]
+    if verdict.action is REJECT and lost and (sparing := _sparing(evidence, lost)):
+        return Verdict(action=TEMPFAIL, because=tuple([evidence.known[key] for key in sparing]))  # DNS gave no answer
     return verdict
 
 
