@@ -79,3 +79,19 @@ def test_a_host_of_ours_may_name_whom_it_likes() -> None:
     court = Court(f'{AT_ONCE}[trust]\nnetworks = ["{STRANGER}"]\n')
     transaction = court.engine.begin(replace(court.begin(STRANGER).envelope, readable=False))
     assert court.engine.judge(transaction, "<b@>", readable=False) is None
+
+
+@pytest.mark.parametrize("block", ["", '[block]\nentries = ["to:b@lab.example"]\n'], ids=["nobody", "blocked"])
+def test_who_cannot_be_told_may_be_blocked_and_so_is_reached_by_nobody_who_is_allowed_all(block: str) -> None:
+    court = Court(f'{AT_ONCE}{block}[allow]\nentries = [{{ who = "{STRANGER}", spares = "all" }}]\n')
+    transaction = court.begin(STRANGER, "a@honest.example")
+    reply = court.engine.judge(transaction, "<b@>", readable=False)
+    assert reply
+    assert reply.status == "5.1.3"
+    assert court.judge(transaction) == ("550 5.7.1" if block else "yes")
+
+
+def test_a_sender_who_cannot_be_told_is_nobody_by_whom_one_is_blocked_and_may_be_spared() -> None:
+    court = Court(f'{AT_ONCE}[allow]\nentries = [{{ who = "{STRANGER}", spares = "all" }}]\n')
+    transaction = court.engine.begin(replace(court.begin(STRANGER).envelope, readable=False))
+    assert court.judge(transaction) == "yes"

@@ -66,7 +66,9 @@ class Verdict:
         return next((finding for finding in self.because if finding.check == RATE), None)
 
 
-_OF_MAILBOX: frozenset[Key] = frozenset({(BLOCK, "recipient"), (BLOCK, "sender"), ("path", "smtp.rcptto")})
+_RECIPIENT: Key = ("path", "smtp.rcptto")
+"""A recipient who can't be told, and so may be one who is blocked."""
+_OF_MAILBOX: frozenset[Key] = frozenset({(BLOCK, "recipient"), (BLOCK, "sender"), _RECIPIENT})
 """What is held against a recipient, or a sender whose domain and address are others' too."""
 
 
@@ -171,7 +173,7 @@ def _spares_greylist(spared: Spares) -> bool:
 
 
 def _is_spared(finding: Finding, action: Action, spared: Spares) -> bool:
-    if finding.check == BLOCK:
+    if finding.check == BLOCK or finding.key == _RECIPIENT:
         return False
     if finding.key == _MAILFROM and finding.result == "fail" and Spares.SPF_FAIL in spared:
         return True
