@@ -21,6 +21,14 @@ KEY = "k3yk3yk3yk3yk3yk3yk3yk3yk3"
         ("dnsbl-1.uceprotect.net", "dnsbl-1.uceprotect.net"),
         ("hostkarma.junkemailfilter.com", "hostkarma.junkemailfilter.com"),
         ("Zen.Spamhaus.ORG.", "zen.spamhaus.org"),
+        (f"{KEY}.rbl", "rbl"),
+        (f"{KEY}.example.org", "example.org"),
+        (f"bl.{KEY}.co.uk", "bl.co.uk"),
+        ("a1b2c3d4e5f6a7b8.org", "org"),
+        ("barracudacentral.org", "barracudacentral.org"),
+        ("a1b2c3d4.org", "a1b2c3d4.org"),
+        ("0spam-killlist.example.org", "example.org"),
+        (f"zen.{KEY}", f"zen.{KEY}"),
     ],
 )
 def test_a_zone_is_called_by_its_name_without_what_looks_like_a_key(zone: str, public: str) -> None:

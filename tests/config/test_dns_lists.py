@@ -48,6 +48,27 @@ CLIENT = Translator().client("192.0.2.1")
             'write "client" or "name"',
         ),
         (
+            f'[[dnslist]]\nzone = "{KEY}.a.example"\nname = "{KEY.upper()}.a"',
+            "dnslist[1].name",
+            3,
+            "all would read",
+            "leave the key out",
+        ),
+        (
+            f'[[dnslist]]\nzone = "{KEY}.rbl"\ntext = "https://a.example/{KEY}/"',
+            "dnslist[1].text",
+            3,
+            "strangers would read",
+            "leave the key out",
+        ),
+        (
+            f'[[dnslist]]\nzone = "{KEY}.a.example"\nname = "{KEY}"\n[[dnslist]]\nzone = "b.example"\nname = "{KEY}"',
+            "dnslist[1].name",
+            3,
+            "all would read",
+            "leave the key out",
+        ),
+        (
             '[[dnslist]]\nzone = "a.example"\n[log]\n[[dnslist]]\n\nzone = "A.example."\naction = "tempfail"',
             "dnslist[2].name",
             4,
@@ -133,3 +154,9 @@ def test_the_header_is_owed_what_lists_that_accept_say_of_an_address() -> None:
     assert found == {("dnswl", "wl.example")}
     settings, _ = parse(f'{text}about = ["name"]')
     assert {key for key in settings.judging().header if key[0].startswith("dns")} == set()
+
+
+def test_a_name_may_have_a_label_of_the_zone_that_need_not_be_a_key() -> None:
+    settings, problems = parse('[[dnslist]]\nzone = "0spam-killlist.example.org"\nname = "0spam-killlist"\n')
+    assert not problems
+    assert settings.dnslist[0].shown == "0spam-killlist"

@@ -30,8 +30,8 @@ _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _ZONE = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
 _LONGEST_ZONE = 253 - 64
 """Characters: an IPv6 address stands before it (RFC 5782 2.4)."""
-_KEY = re.compile(r"(?=.*[0-9]).{8,}|.{16,}")
-"""What looks like one: a label that is long, or a shorter one with a digit."""
+_LIKE_KEY, _KEY = re.compile(r"(?=.*[0-9]).{8,}|.{16,}"), re.compile(r"(?=.*[0-9]).{16,}|.{24,}")
+"""A label that may be one: it is long, or shorter and has a digit; and one that is hardly anything else."""
 _ALL, _ERRORS = "127.0.0.0/8", "127.255.255.0/24"
 
 
@@ -50,10 +50,16 @@ class Zone:
 
     @property
     def public(self) -> str:
-        """The name without what looks like a key, which stands before the registered domain."""
-        domain = registered_domain(self.text)
-        before = self.text.removesuffix(domain).split(".")
-        return ".".join([*(label for label in before if label and not _KEY.fullmatch(label)), domain])
+        """The name without what looks like a key; in the registered domain that is what hardly is anything else."""
+        registered = registered_domain(self.text)
+        before = self.text.removesuffix(registered).split(".")
+        shown = [label for label in before if label and not _LIKE_KEY.fullmatch(label)]
+        return ".".join([*shown, *(label for label in registered.split(".") if label not in self.keys)])
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The labels that are hardly anything but a key."""
+        return frozenset(filter(_KEY.fullmatch, self.text.split(".")[:-1]))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Zone) and self.text == other.text

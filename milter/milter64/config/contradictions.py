@@ -80,18 +80,22 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
 def _list_problems(lists: Sequence[DnsList]) -> Iterator[Problem]:
     """Return what is wrong with DNS lists; of what only its admin may read nothing is shown."""
     names = Counter(each.shown for each in lists)
+    secrets = {key for each in lists if each.zone for key in each.zone.keys}
     for number, each in enumerate(lists, 1):
         path = f"dnslist[{number}]"
         claimed = sorted(set(each.about) - PROVEN) if each.check == ACCEPTING else []
+        told = [any(secret in text.lower() for secret in secrets) for text in (each.name, each.text)]
         for key, holds, what, remedy in (
             ("zone", each.zone, "missing", 'write the zone that is asked, such as "zen.spamhaus.org"'),
             ("name", not each.name or _NAME.fullmatch(each.name), "not possible", "write letters, digits, . _ and -"),
             (
                 "name",
-                names[each.shown] == 1 or not each.shown,
+                told[0] or names[each.shown] == 1 or not each.shown,
                 f"another list is called {each.shown}",
                 "give each a name of its own",
             ),
+            ("name", not told[0], "all would read a zone's key in it", "leave the key out"),
+            ("text", not told[1], "strangers would read a zone's key in it", "leave the key out"),
             ("answers", each.answers, "none would ever count", 'write some, such as ["127.0.0.2-11"]'),
             ("about", each.about, "nothing would be asked", f'write "{_ABOUT}"'),
             (
