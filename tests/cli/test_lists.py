@@ -50,6 +50,7 @@ def run(config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     return run
 
 
+LISTS = ("block", "allow")
 HEAD = "LIST WHO SPARES UNTIL BECAUSE WHERE"
 
 
@@ -97,7 +98,7 @@ def test_what_cant_be_read_is_told_of_and_the_rest_listed(run: Run, config: Path
     (config.parent / "allowed").unlink()
     (config.parent / "rows.block").write_text(".com\n192.0.2.0/24\n192.0.2.0/24 until=2020-01-01\n192.0.2.1\n")
     code, out, err = run("list")
-    assert code == os.EX_OK
+    assert code == os.EX_UNAVAILABLE
     assert "block 192.0.2.1 - - - by command" in out
     assert "192.0.2.0/24" not in out, "the last line of those that name the same"
     assert [line.partition(";")[0] for line in err.splitlines()] == [
@@ -213,6 +214,38 @@ def test_without_a_file_for_the_greylist_there_is_a_remedy(run: Run, config: Pat
         assert (code, out) == (os.EX_UNAVAILABLE, "")
         assert 'greylist.store is "memory:"' in err
         assert "write them into [allow] and [block]" in err
+
+
+def test_who_may_read_no_file_is_told_so_and_not_that_there_is_nothing_in_it(
+    run: Run, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    config.write_text(f'greylist.store = "sqlite:{config.parent}/rows"')
+    monkeypatch.setattr("milter64.cli.listing.read_list", refuse)
+    told = [f"milter64 list: {config.parent}/rows.{check}: Permission denied; try it as root\n" for check in LISTS]
+    assert run("list") == (os.EX_UNAVAILABLE, "", "".join(told))
+    assert run("list", "--json") == (os.EX_UNAVAILABLE, "[]", "".join(told))
+
+
+def test_what_was_forgotten_is_told_though_the_other_list_could_not_be_written(
+    run: Run, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("allow", "192.0.2.1")
+    run("block", "192.0.2.1")
+    write = commanded._write  # noqa: SLF001  as with a disk that is full from now on
+
+    def full(path: Path, *rest: object) -> None:
+        if path.suffix == ".allow":
+            raise OSError(28, "No space left on device")
+        write(path, *rest)  # type: ignore[arg-type]  # what it was given
+
+    monkeypatch.setattr(commanded, "_write", full)
+    code, out, err = run("forget", "192.0.2.1")
+    assert code == os.EX_UNAVAILABLE
+    assert out.splitlines() == ["Forgotten", HEAD, "block 192.0.2.1 - - - by command"]
+    assert err == f"milter64 forget: {config.parent}/rows.allow: No space left on device\n"
 
 
 def test_without_the_folder_or_the_right_to_write_there_is_a_remedy(

@@ -33,17 +33,19 @@ def main(arguments: argparse.Namespace) -> int:
     def same(entry: Entry) -> bool:
         return entry.who.key == key
 
-    gone = list[Row]()
+    gone, failure = list[Row](), ""
     try:
         for check in (BLOCK, ALLOW):
             gone += [Row(check=check, entry=each, place=COMMAND) for each in change(settings, check, same)]
     except OSError as error:
-        return complain("forget", str(error.strerror), os.EX_UNAVAILABLE)
+        failure = str(error.strerror)
     screen = Screen()
     if gone:
         screen.title("Forgotten")
         show(screen, gone)
-    if still := [row for row in rows(settings, lambda _: None) if same(row.entry)]:
+    if failure:
+        return complain("forget", failure, os.EX_UNAVAILABLE)
+    if still := [row for row in rows(settings) if same(row.entry)]:
         screen.title("In force all the same, until somebody takes it out there")
         show(screen, still)
     if not gone:

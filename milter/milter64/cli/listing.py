@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from milter64.cli.terminal_layout import Screen
 from milter64.config.list_sources import entries, files, line_reader, mistakes
@@ -44,8 +45,15 @@ class Row:
         }
 
 
-def rows(settings: Settings, warn: Callable[[str], None]) -> Iterator[Row]:
-    """Yield all entries in force, the block list's first; `warn` is told what can't be read."""
+def rows(
+    settings: Settings,
+    warn: Callable[[str], None] = lambda _: None,
+    unread: Callable[[Path], None] = lambda _: None,
+) -> Iterator[Row]:
+    """Yield all entries in force, the block list's first.
+
+    `warn` is told what is wrong with files and their lines, and `unread` which files could not be read.
+    """
     now = time.time()
     for check in (BLOCK, ALLOW):
         for place, some in entries(settings, check).items():
@@ -55,7 +63,8 @@ def rows(settings: Settings, warn: Callable[[str], None]) -> Iterator[Row]:
             try:
                 text = read_list(path, ours=ours)
             except OSError as error:
-                warn(f"{path}: {error.strerror}")
+                warn(f"{path}: {error.strerror}{_as_root(error)}")
+                unread(path)
                 continue
             found: dict[bytes, Row] = {}  # of several lines that name the same the last counts
             for number, (_, raw) in enumerate(lines(text), start=1):
@@ -135,7 +144,7 @@ def put(check: str, arguments: argparse.Namespace, spares: str | None = None) ->
         show(screen, [Row(check=check, entry=each, place=COMMAND) for each in replaced])
     if keys.on_the_wire_alone(entry.who.key):
         screen.line(f"{entry.written} is looked for on the wire alone: behind a translator it may be anybody's")
-    same = [row for row in rows(settings, lambda _: None) if row.entry.who.key == entry.who.key]
+    same = [row for row in rows(settings) if row.entry.who.key == entry.who.key]
     if check == ALLOW and (blocked := [row for row in same if row.check == BLOCK]):
         screen.title("It is in the block list too, which goes first")
         show(screen, blocked)
@@ -171,12 +180,15 @@ def change(settings: Settings, check: str, gone: Callable[[Entry], bool], added:
         raise OSError(0, f'greylist.store is "memory:", and entries by command are kept beside its file; {remedy}')
     try:
         return commanded.change(path, gone, added, time.time())
-    except PermissionError as error:
-        raise OSError(error.errno, f"{path}: {error.strerror}; try it as root") from error
     except FileNotFoundError as error:
         raise OSError(error.errno, f"{path.parent} is not there; start milter64 once, or make it") from error
     except OSError as error:
-        raise OSError(error.errno, f"{path}: {error.strerror}") from error
+        raise OSError(error.errno, f"{path}: {error.strerror}{_as_root(error)}") from error
+
+
+def _as_root(error: OSError) -> str:
+    """Return what helps against an error, if root may do what failed."""
+    return "; try it as root" if isinstance(error, PermissionError) else ""
 
 
 def complain(verb: str, what: str, code: int) -> int:

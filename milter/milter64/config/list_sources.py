@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from milter64.config.settings import Settings
-from milter64.config.toml_reader import Problem
+from milter64.config.toml_reader import Problem, unreadable
 from milter64.lists import commanded
 from milter64.lists.admin_lists import AdminLists, Source, Written
 from milter64.lists.entry import Entry
@@ -71,7 +71,7 @@ def file_problems(settings: Settings) -> Iterator[Problem]:
             try:
                 text = read_list(path, ours=ours)
             except OSError as error:
-                yield Problem(key=place, what=f"can't be read: {error.strerror}", remedy="name a file that can be read")
+                yield unreadable(error, place)
                 continue
             for wrong in Index(text, line_reader(settings, check)).wrong:
                 yield Problem(key=f"{place}:{wrong.number}", what=clean(wrong.what), remedy=clean(wrong.remedy))
