@@ -154,12 +154,23 @@ def test_other_verbs_say_on_standard_error_what_is_wrong(wrong: Path, capsys: py
     assert "2 errors" in output.err
 
 
-@pytest.mark.parametrize("argv", [[], ["unknown"], ["translate"], ["translate", "--unknown", "::1"]])
+@pytest.mark.parametrize("argv", [[], ["unknown"], ["translate"], ["translate", "-x", "::1"], ["-x", "translate"]])
 def test_a_command_that_is_not_understood_is_a_usage_error(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(argv)
     assert caught.value.code == os.EX_USAGE
     assert capsys.readouterr().err.startswith("usage: milter64")
+
+
+@pytest.mark.parametrize("argv", [["translate", "--unknown", "::1"], ["translate", "::1", "--unknown"]])
+def test_a_verbs_own_usage_is_shown_with_what_it_doesnt_know(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(argv)
+    usage, *_, last = capsys.readouterr().err.splitlines()
+    assert usage.startswith("usage: milter64 translate [-h] [--config FILE]")
+    assert last == "milter64 translate: unrecognized arguments: --unknown"
 
 
 def test_every_verb_has_a_file_and_every_file_that_takes_arguments_a_verb() -> None:

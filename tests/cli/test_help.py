@@ -12,6 +12,9 @@ import pytest
 
 from milter64.cli import audit
 from milter64.cli.main import VERBS, main
+from milter64.lists.listed import KINDS
+from milter64.lists.mistakes import Mistakes
+from milter64.lists.who import parse
 from rig.helptext import examples, options, section, shown
 from rig.lab import Lab
 from rig.network import Namespace
@@ -53,6 +56,15 @@ def test_no_option_is_left_out(verb: str) -> None:
     taken = {each for action in parser._actions for each in action.option_strings or [str(action.metavar)]}  # noqa: SLF001  no other way
     listed = {word for name in options(shown(verb)) for word in name.replace(",", "").split()}
     assert taken - listed == set()
+
+
+@pytest.mark.parametrize("verb", ["allow", "block", "forget"])
+def test_it_says_whom_an_entry_may_name_and_so_does_the_page(verb: str) -> None:
+    forms = re.findall(r"^  (\S+)", section("WHO", shown(verb)), flags=re.MULTILINE)
+    kinds = [parse(form, Mistakes()).kind for form in forms]
+    assert list(dict.fromkeys(kinds)) == list(KINDS)
+    page = (ROOT / "docs" / "lists.md").read_text()
+    assert [form for form in forms if f"`{form}`" not in page] == []
 
 
 # The list of verbs
@@ -109,7 +121,7 @@ SHOWN = {
         "pass    ip4:192.31.196.10 of honest.example",
     ),
     'milter64 allow @partner.example --because "ticket 12"': (0, "@partner.example  greylist  -      ticket 12"),
-    "milter64 allow 192.0.2.25 --spare all --for 7d": (0, "allow  192.0.2.25  all     20"),
+    "milter64 allow 192.0.2.25 --spares all --for 7d": (0, "allow  192.0.2.25  all     20"),
     'milter64 block 192.0.2.0/24 --for 24h --because "a flood"': (0, "Z  a flood  by command\n"),
     "milter64 block @.spammer.example": (0, "block  @.spammer.example  -       -      -        by command\n"),
     "milter64 forget 192.0.2.0/24": (0, "Forgotten\n"),

@@ -74,7 +74,7 @@ def test_all_that_is_in_force_is_listed_with_where_it_is(run: Run, config: Path)
 
 
 def test_programs_get_json(run: Run) -> None:
-    run("allow", "192.0.2.25", "--spare", "all", "--for", "7d", "--because", "ticket 12")
+    run("allow", "192.0.2.25", "--spares", "all", "--for", "7d", "--because", "ticket 12")
     code, out, _ = run("list", "--json")
     assert code == os.EX_OK
     assert json.loads(out)[-1] == {
@@ -111,7 +111,7 @@ def test_what_cant_be_read_is_told_of_and_the_rest_listed(run: Run, config: Path
     ("words", "row"),
     [
         (["@new.example"], "allow @new.example greylist - - by command"),
-        (["@new.example", "--spare", "spf"], "allow @new.example spf - - by command"),
+        (["@new.example", "--spares", "spf"], "allow @new.example spf - - by command"),
         (["192.0.2.1", "--for", "90s"], "allow 192.0.2.1 greylist 2026-11-28T12:02Z - by command"),
         (["192.0.2.1", "--until", "2027-01-31"], "allow 192.0.2.1 greylist 2027-01-31T00:00Z - by command"),
         (["a.example.org", "--because", "  für\n sie "], "allow a.example.org greylist - für sie by command"),
@@ -119,12 +119,12 @@ def test_what_cant_be_read_is_told_of_and_the_rest_listed(run: Run, config: Path
     ],
 )
 def test_who_is_let_in_is_said(run: Run, words: list[str], row: str) -> None:
-    assert run("allow", *words) == (os.EX_OK, f"Counts within a second, where milter64 runs\n{HEAD}\n{row}", "")
+    assert run("allow", *words) == (os.EX_OK, f"Counts within a second\n{HEAD}\n{row}", "")
     assert row in run("list")[1]
 
 
 def test_an_entry_that_names_the_same_is_replaced_however_it_is_written(run: Run, config: Path) -> None:
-    run("allow", "2001:db8::/32", "--spare", "all")
+    run("allow", "2001:db8::/32", "--spares", "all")
     code, out, _ = run("allow", "2001:DB8:0::/32", "--because", "why")
     assert code == os.EX_OK
     assert out.splitlines()[2:] == [
@@ -145,6 +145,14 @@ def test_who_is_let_in_and_blocked_all_the_same_is_told_so(run: Run) -> None:
         "block 203.0.113.0/24 - - - block.entries",
     ]
     assert "block list" not in run("block", "203.0.113.0/24")[1]
+
+
+def test_who_blocks_while_milter64_only_watches_is_told_so(run: Run, config: Path) -> None:
+    assert "observe" not in run("block", "192.0.2.0/24")[1]
+    config.write_text(f'mode = "observe"\n{config.read_text()}')
+    _, out, _ = run("block", "192.0.2.0/24")
+    assert 'mode is "observe": nobody is refused, and the log says who would have been' in out
+    assert "observe" not in run("allow", "192.0.2.0/24")[1]
 
 
 def test_of_a_private_network_it_is_said_whom_it_means(run: Run) -> None:
@@ -169,8 +177,8 @@ def test_of_a_private_network_it_is_said_whom_it_means(run: Run) -> None:
         (["allow", "a.example.org", "--until", "soon"], "argument --until: soon is no time; write 2027-01-31"),
         (["allow", "a.example.org", "--for", "7"], 'argument --for: "7" is no length of time; write it with a unit'),
         (["allow", "a.example.org", "--for", "7d", "--until", "2027-01-31"], "not allowed with argument"),
-        (["allow", "a.example.org", "--spare", "rate"], "argument --spare: invalid choice: 'rate'"),
-        (["block", "a.example.org", "--spare", "all"], "unrecognized arguments: --spare all"),
+        (["allow", "a.example.org", "--spares", "rate"], "argument --spares: invalid choice: 'rate'"),
+        (["block", "a.example.org", "--spares", "all"], "unrecognized arguments: --spares all"),
         (["forget", "a b"], "milter64 forget: a b is no name"),
     ],
 )

@@ -9,7 +9,7 @@ EXAMPLES = """\
   Never greylist a partner, whatever host sends for his domain:
     milter64 allow @partner.example --because "ticket 12"
   Take all from a host whose SPF record is broken, for a week:
-    milter64 allow 192.0.2.25 --spare all --for 7d
+    milter64 allow 192.0.2.25 --spares all --for 7d
 """
 
 
@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
     put_arguments(parser)
     parser.add_argument(
-        "--spare",
+        "--spares",
         choices=list(SPARED),
         metavar="WHAT",
         help="greylist, spf or all: what is not held against them; default: greylist",
@@ -26,4 +26,4 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Have an entry count, and say what is in force now."""
-    return put(ALLOW, arguments, arguments.spare)
+    return put(ALLOW, arguments, arguments.spares)

@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from milter64.cli.listing import COMMAND, WHO, Row, change, complain, rows, show
+from milter64.cli.listing import COMMAND, Row, change, complain, rows, show, who_argument
 from milter64.cli.terminal_layout import Screen
 from milter64.config.load_file import load
 from milter64.lists.entry import Entry
@@ -19,7 +19,7 @@ EXAMPLES = """\
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
-    parser.add_argument("who", metavar="WHO", help=WHO)
+    who_argument(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:

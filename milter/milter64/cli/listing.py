@@ -96,7 +96,7 @@ def show(screen: Screen, some: Iterable[Row]) -> None:
 
 def put_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what allow and block take."""
-    parser.add_argument("who", metavar="WHO", help=WHO)
+    who_argument(parser)
     until = parser.add_mutually_exclusive_group()
     until.add_argument(
         "--for", type=_length, dest="length", metavar="TIME", help="how long, such as 7d; default: for good"
@@ -105,7 +105,23 @@ def put_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--because", default="", metavar="TEXT", help="why, for the log and for those who ask later")
 
 
-WHO = "a network, a name, @domain or user@domain of a sender, to:user@domain or to:@domain of a recipient"
+def who_argument(parser: argparse.ArgumentParser) -> None:
+    """Add whom an entry names."""
+    who = "a network, a name, @domain or user@domain of a sender, to:user@domain or to:@domain of a recipient"
+    parser.add_argument("who", metavar="WHO", help=who)
+    parser.add_argument_group("WHO", _WHO)
+
+
+_WHO = """\
+192.0.2.0/24         clients in a network, over IPv4 and through a translator
+192.0.2.1            one client
+partner.example      hosts of that name, and all below it; a name proves
+                     them that leads back to the client
+@partner.example     senders at that domain; SPF pass proves them
+@.partner.example    and at all domains below it
+joe@partner.example  one sender, in the same way
+to:you@here.example  a recipient
+to:@here.example     all recipients at a domain"""
 
 
 def _length(text: str) -> float:
@@ -137,13 +153,15 @@ def put(check: str, arguments: argparse.Namespace, spares: str | None = None) ->
     except OSError as error:
         return complain(check, str(error.strerror), os.EX_UNAVAILABLE)
     screen = Screen()
-    screen.title("Counts within a second, where milter64 runs")
+    screen.title("Counts within a second")
     show(screen, [Row(check=check, entry=entry, place=COMMAND)])
     if replaced:
         screen.title("In the place of")
         show(screen, [Row(check=check, entry=each, place=COMMAND) for each in replaced])
     if keys.on_the_wire_alone(entry.who.key):
         screen.line(f"{entry.written} is looked for on the wire alone: behind a translator it may be anybody's")
+    if check == BLOCK and settings.mode == "observe":
+        screen.line('mode is "observe": nobody is refused, and the log says who would have been')
     same = [row for row in rows(settings) if row.entry.who.key == entry.who.key]
     if check == ALLOW and (blocked := [row for row in same if row.check == BLOCK]):
         screen.title("It is in the block list too, which goes first")

@@ -86,12 +86,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         verb_parser.add_argument(
             "--config", type=Path, metavar="FILE", help=f"the configuration; default: {DEFAULT}, if it is there"
         )
+        verb_parser.set_defaults(error=verb_parser.error)
         if verb in argv[:1]:
             module = import_module(f"milter64.cli.{verb.replace('-', '_')}")
             module.arguments(verb_parser)
             verb_parser.epilog = f"examples:\n{module.EXAMPLES}"
             verb_parser.set_defaults(main=module.main)
-    arguments = parser.parse_args(argv)
+    arguments, others = parser.parse_known_args(argv)
+    if others:  # whose usage is the verb's own
+        arguments.error(f"unrecognized arguments: {' '.join(others)}")
     try:
         code = int(arguments.main(arguments))
         print(end="", flush=True)  # noqa: T201  standard output may be closed
