@@ -220,28 +220,3 @@ def test_there_is_none_where_no_color_is_set(monkeypatch: pytest.MonkeyPatch) ->
 def test_there_is_none_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert Screen().paint("pass", "green") == "pass"
-
-
-def test_wrong_lines_of_lists_and_files_that_are_not_there_are_told_of(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path, block = tmp_path / "some.toml", tmp_path / "block"
-    block.write_text("192.0.2.0/24\n\n64:ff9b::/96 # all of them\n.com\n")
-    store = f'greylist.store = "sqlite:{tmp_path}/store"\n'
-    path.write_text(f'{store}allow.files = ["{tmp_path}/none"]\nblock.files = ["{block}"]\n')
-    assert main(["check-config", str(path)]) == os.EX_CONFIG
-    title, _, *rows = capsys.readouterr().out.splitlines()
-    assert title == f"{path}: 3 errors"
-    assert [" ".join(row.split()) for row in rows] == [
-        f"{tmp_path}/none can't be read: No such file or directory",
-        "name a file that can be read",
-        f"{block}:3 64:ff9b::/96 is IPv4's, which stands behind 64:ff9b::/96",
-        "write the IPv4 network itself, as 192.0.2.0/24",
-        f"{block}:4 below com anybody may have a name",
-        "write a name of theirs, such as partner.com",
-    ]
-    assert main(["check-config", "--json", str(path)]) == os.EX_CONFIG
-    assert [each["key"] for each in json.loads(capsys.readouterr().out)["problems"]][1] == f"{block}:3"
-    block.write_text("192.0.2.0/24\n")
-    path.write_text(f'{store}block.files = ["{block}"]\n')
-    assert main(["check-config", str(path)]) == os.EX_OK

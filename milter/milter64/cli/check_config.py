@@ -7,13 +7,16 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from milter64.cli.service_user import its_rights
 from milter64.cli.terminal_layout import Screen
 from milter64.config.contradictions import open_to_others
 from milter64.config.list_sources import file_problems
-from milter64.config.load_file import DEFAULT, ConfigError, load
+from milter64.config.load_file import DEFAULT, LARGEST, ConfigError, load
 from milter64.config.settings import Settings
+from milter64.config.toml_reader import Problem, placed
 from milter64.config.toml_writer import written
 from milter64.dns.public_suffixes import suffix_list
+from milter64.limits.regular_file import read
 from milter64.mail.clean_text import clean
 
 EXAMPLES = """\
@@ -45,6 +48,36 @@ def _caution(settings: Settings) -> str:
     return "# There may be keys in the zones of DNS lists: show this to nobody.\n" if keys else ""
 
 
+def _files(settings: Settings, file: Path) -> tuple[list[Problem], list[Problem]]:
+    """Return what is wrong with the files that the service reads, and what is to be minded of them."""
+    problems, minded = [], list[Problem]()
+    text = read(file, LARGEST) if file.exists() else b""
+    with its_rights(settings) as user:
+
+        def unread(key: str, path: Path, error: OSError) -> None:
+            what = f"{clean(str(path))} can't be read{f' by {user}' * bool(user)}: {error.strerror}"
+            if isinstance(error, PermissionError) and not user:
+                minded.append(Problem(key=key, what=what, remedy="try it as root"))
+            else:
+                problems.append(Problem(key=key, what=what, remedy=_remedy(error, user)))
+
+        minded += file_problems(settings, unread)
+        if file == DEFAULT and text:  # others may be tried before they are put there
+            try:
+                read(file, LARGEST)
+            except OSError as error:
+                unread("", file, error)
+    return placed(problems, text.decode(errors="replace")), minded
+
+
+def _remedy(error: OSError, user: str) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "make it, or take it out"
+    if isinstance(error, PermissionError):
+        return f"let {user} read it, as by its group and the mode 0640"
+    return "name a file that can be read"
+
+
 def main(arguments: argparse.Namespace) -> int:
     """Say what is wrong with a file, or that nothing is, and what is to be minded; or print what counts."""
     path = arguments.file or arguments.config
@@ -55,15 +88,20 @@ def main(arguments: argparse.Namespace) -> int:
     screen, error, warnings = Screen(), None, []
     try:
         settings = load(path)
-        warnings = list(open_to_others(settings))
-        if problems := list(file_problems(settings)):
+        problems, minded = _files(settings, path or DEFAULT)
+        warnings = [*open_to_others(settings), *minded]
+        if problems:
             error = ConfigError(path or DEFAULT, problems)
     except ConfigError as caught:
         error = caught
     if arguments.json:
         told = [dataclasses.asdict(problem) for problem in error.problems] if error else []
-        minded = [dataclasses.asdict(warning) for warning in warnings]
-        report = {"file": str(path or DEFAULT), "valid": not told, "problems": told, "warnings": minded}
+        report = {
+            "file": str(path or DEFAULT),
+            "valid": not told,
+            "problems": told,
+            "warnings": [dataclasses.asdict(warning) for warning in warnings],
+        }
         screen.line(json.dumps(report, indent=2))
     elif error:
         screen.problems(error)
@@ -73,6 +111,6 @@ def main(arguments: argparse.Namespace) -> int:
         screen.line(f"{DEFAULT} is not there, and the defaults are valid")
     if not arguments.json:
         for warning in warnings:
-            what = screen.paint(warning.what, "yellow")
-            screen.line(f"warning: {screen.paint(warning.key, 'bold')}: {what}; {warning.remedy}")
+            where = screen.paint(f"{warning.key}:{warning.line}" if warning.line else warning.key, "bold")
+            screen.line(f"warning: {where}: {screen.paint(warning.what, 'yellow')}; {warning.remedy}")
     return os.EX_CONFIG if error else os.EX_OK

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from milter64.config.settings import Settings
-from milter64.config.toml_reader import Problem, unreadable
+from milter64.config.toml_reader import Problem
 from milter64.lists import commanded
 from milter64.lists.admin_lists import AdminLists, Source, Written
 from milter64.lists.entry import Entry
@@ -63,15 +63,20 @@ def files(settings: Settings, check: str) -> Sequence[tuple[Path, bool]]:
     return [*[(path, False) for path in dict.fromkeys(theirs)], *([(ours, True)] if ours else [])]
 
 
-def file_problems(settings: Settings) -> Iterator[Problem]:
-    """Return what is wrong with files of lists, of which the rest counts all the same."""
+def file_problems(settings: Settings, unread: Callable[[str, Path, OSError], None]) -> Iterator[Problem]:
+    """Return what is wrong in files of lists, of which the rest counts all the same.
+
+    `unread` is told of files that can't be read, with the key by which the configuration has them.
+    """
     for check in (ALLOW, BLOCK):
         for path, ours in files(settings, check):
             place = clean(str(path))
             try:
-                text = read_list(path, ours=ours)
+                index = Index(read_list(path, ours=ours), line_reader(settings, check))
             except OSError as error:
-                yield unreadable(error, place)
+                unread("greylist.store" if ours else f"{check}.files", path, error)
                 continue
-            for wrong in Index(text, line_reader(settings, check)).wrong:
-                yield Problem(key=f"{place}:{wrong.number}", what=clean(wrong.what), remedy=clean(wrong.remedy))
+            for wrong in index.wrong:
+                yield Problem(key=place, line=wrong.number, what=clean(wrong.what), remedy=clean(wrong.remedy))
+            if more := index.wrong_lines - len(index.wrong):
+                yield Problem(key=place, what=f"{more} more lines like these", remedy="mend these first")

@@ -12,7 +12,7 @@ from milter64.address.translation_prefix import Prefix
 from milter64.checks.dns_list_settings import Answers, Zone
 from milter64.config.contradictions import contradictions
 from milter64.config.settings import _HELO, BY_DNS, IPREV_RESULTS, SPF_RESULTS, Settings
-from milter64.config.toml_reader import Problem, Reader, Wrong, build, placed, seconds, show, unreadable
+from milter64.config.toml_reader import Problem, Reader, Wrong, build, placed, seconds, show
 from milter64.limits.rates import KINDS, LEVELS, Rate
 from milter64.limits.regular_file import read
 from milter64.lists.entry import Entry, made
@@ -20,7 +20,7 @@ from milter64.lists.mistakes import Mistake, Mistakes
 from milter64.mail.clean_text import clean
 
 DEFAULT = Path("/etc/milter64/milter64.toml")
-_LARGEST = 1 << 24
+LARGEST = 1 << 24
 """Bytes of a file."""
 
 
@@ -48,11 +48,14 @@ def load(path: Path | None = None) -> Settings:
     """
     file = path or DEFAULT
     try:
-        raw = read(file, _LARGEST)
+        raw = read(file, LARGEST)
     except OSError as error:
         if path is None and isinstance(error, FileNotFoundError):
             return Settings()
-        raise ConfigError(file, [unreadable(error)]) from error
+        forbidden = isinstance(error, PermissionError)
+        remedy = "let this user read it, or try it as root" if forbidden else "name a file that can be read"
+        problem = Problem(what=f"can't be read: {error.strerror}", remedy=remedy)
+        raise ConfigError(file, [problem]) from error
     if raw.startswith(BOM_UTF8):
         problem = Problem(line=1, what="begins with a byte order mark", remedy="save it as UTF-8 without one")
         raise ConfigError(file, [problem])

@@ -31,13 +31,6 @@ class Problem:
     remedy: str
 
 
-def unreadable(error: OSError, key: str = "") -> Problem:
-    """Return what is wrong with a file that can't be read."""
-    forbidden = isinstance(error, PermissionError)
-    remedy = "let this user read it, or try it as root" if forbidden else "name a file that can be read"
-    return Problem(key=key, what=f"can't be read: {error.strerror}", remedy=remedy)
-
-
 class Wrong(ValueError):  # noqa: N818  a value is wrong, the program is not
     """A value can't stand where it stands."""
 
