@@ -40,6 +40,20 @@ WRONG = {
         "a@example.org is no domain",
         "address =",
     ),
+    "a recipient's address without one": (
+        '[[recipient]]\naddress = "example.org"',
+        "recipient[1]",
+        1,
+        "example.org is no address",
+        'write domain = "example.org"',
+    ),
+    "all recipients at a domain, in other programs' words": (
+        '[[recipient]]\naddress = "*@example.org"',
+        "recipient[1]",
+        1,
+        "is one who is called *",
+        "leave the * out",
+    ),
     "a recipient spared what there isn't": (
         '[[recipient]]\naddress = "a@example.org"\noff = "spf"',
         "recipient[1].off",

@@ -17,6 +17,13 @@ WRONG = {
         "unknown key",
         'did you mean "greylist.delay"?',
     ),
+    "unknown table that is a key elsewhere": (
+        '[[recipients]]\ndomain = "example.org"',
+        "recipients",
+        1,
+        "unknown key",
+        'did you mean "recipient"?',
+    ),
     "unknown key like no other": (
         "[headers]\n\nxyz = 1",
         "headers.xyz",

@@ -46,9 +46,22 @@ def test_a_network_in_two_words_is_shown_in_one() -> None:
 
 
 @pytest.mark.parametrize(
+    ("blocks", "remedy"),
+    [
+        (False, "write spares=all, until=2027-01-31, or a # before a comment"),
+        (True, "write until=2027-01-31, or a # before a comment"),
+    ],
+)
+def test_what_may_stand_behind_it_is_told(*, blocks: bool, remedy: str) -> None:
+    with pytest.raises(Mistake) as refusal:
+        read("192.0.2.0/24 untli=2027-01-31", blocks=blocks)
+    assert refusal.value.remedy == remedy
+
+
+@pytest.mark.parametrize(
     ("line", "what"),
     [
-        ("192.0.2.0/24 ticket 12", "12 is not understood"),
+        ("192.0.2.0/24 ticket 12", "ticket is not understood"),
         ("192.0.2.0/24 spare=all", "spare is not understood"),
         ("192.0.2.0/24 spares=everything", "everything can't be spared"),
         ("192.0.2.0/24 spares=", "nothing can't be spared"),

@@ -164,7 +164,7 @@ def test_a_wrong_line_is_left_out_and_told_of_and_the_rest_counts(path: Path) ->
     assert listed.names == "a b"
     assert listed.warned == [
         f"{path}:2: below com anybody may have a name; write a name of theirs, such as partner.com",
-        f"{path}:5: c is not understood; put a # before a comment",
+        f"{path}:5: c is not understood; write until=2027-01-31, or a # before a comment",
     ]
     path.write_text("wrong\n" * 30 + "c.example.org")
     assert [listed.look(), listed.look()] == ["a b", "c"]

@@ -124,7 +124,7 @@ class _Builder:
 
     def _unknown(self, key: str, name: str, siblings: Iterable[str]) -> None:
         homes = [known for known in self._known if known.rpartition(".")[2] == name]
-        suggestion = homes[0] if len(homes) == 1 else _near(name, siblings)
+        suggestion = _near(name, siblings, _PLURAL) or (homes[0] if len(homes) == 1 else _near(name, siblings))
         remedy = f'did you mean "{suggestion}"?' if suggestion else f"possible are {', '.join(siblings)}"
         self.problems.append(Problem(key=key, what="unknown key", remedy=remedy))
 
@@ -184,8 +184,12 @@ def _field(section: type, name: str) -> dataclasses.Field[object]:
 _LONGEST_NAME = 100
 
 
-def _near(word: str, words: Iterable[str]) -> str | None:
-    return next(iter(get_close_matches(word[:_LONGEST_NAME], list(words), 1)), None)
+_PLURAL = 0.9
+"""How like each other words are of which one has an "s" more."""
+
+
+def _near(word: str, words: Iterable[str], least: float = 0.6) -> str | None:
+    return next(iter(get_close_matches(word[:_LONGEST_NAME], list(words), 1, least)), None)
 
 
 _DESCRIPTIONS = {bool: "true or false", int: "a whole number", str: 'a text in quotes, "so"'}

@@ -65,11 +65,11 @@ def read_line(raw: bytes, mistakes: Mistakes, *, blocks: bool) -> Entry | None:
     head, comment = re.split(r" +#|$", shown, maxsplit=1)
     written, *options = head.split()
     values = dict(option.partition("=")[::2] for option in options)
-    if unknown := values.keys() - {"spares", "until"}:
-        remedy = "put a # before a comment" if blocks else "possible are spares=all and until=2027-01-31"
+    if unknown := [word for word in values if word not in ("spares", "until")]:
+        remedy = f"write {'' if blocks else 'spares=all, '}until=2027-01-31, or a # before a comment"
         if re.fullmatch(r"/[0-9]+", options[0]):
             remedy = f"write {written}{options[0]}, without a blank"
-        raise Mistake(f"{min(unknown)} is not understood", remedy)
+        raise Mistake(f"{unknown[0]} is not understood", remedy)
     return made(
         written, mistakes, blocks=blocks, spares=values.get("spares"), until=values.get("until"), because=comment
     )

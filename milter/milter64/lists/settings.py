@@ -32,6 +32,8 @@ class Recipient:
         """
         if bool(self.address) == bool(self.domain):
             raise Mistake("it takes an address or a domain", 'write address = "list@example.org", or domain = ...')
+        if self.address and "@" not in self.address:
+            raise Mistake(f"{self.address} is no address", f'write domain = "{self.address}"')
         if "@" in self.domain:
             raise Mistake(f"{self.domain} is no domain", 'write address = "list@example.org"')
         return made(f"to:{self.address or f'@{self.domain}'}", Mistakes(), blocks=False, spares=self.off)

@@ -82,9 +82,8 @@ def _network(text: str) -> tuple[bytes, int]:
 def _domain(text: str, whole: str) -> str:
     name = ascii_domain(text)
     if not _NAME.fullmatch(name):
-        example = (
-            f"write .{text.lstrip('*.')}" if text.startswith("*.") else "write a name such as mail.partner.example"
-        )
+        globbed = whole.removeprefix(_TO).startswith(("*.", "@*."))
+        example = f"write {whole.replace('*', '', 1)}" if globbed else "write a name such as mail.partner.example"
         raise Mistake(f"{whole} is no name of a host or a domain", example)
     return name
 
@@ -98,4 +97,6 @@ def _mailbox(text: str, whole: str) -> str:
     if not mailbox or "@" not in mailbox:
         raise Mistake(f"{whole} is no address", "write user@partner.example, or @partner.example for a whole domain")
     local, domain = split(mailbox)
+    if local == "*":
+        raise Mistake(f"{whole} is one who is called *", "leave the * out")
     return f"{local.lower()}@{_domain(domain, whole)}"
