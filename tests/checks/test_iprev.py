@@ -29,13 +29,14 @@ def server() -> Iterator[DnsServer]:
         yield running
 
 
-def judge(server: DnsServer, wire: str = "64:ff9b::c01f:c40a") -> Finding:
+def judge(server: DnsServer, wire: str = "64:ff9b::c01f:c40a", ttl: int | None = None) -> Finding:
     client = TRANSLATOR.client(wire)
     session = Session(token="token", client=client, port=0, helo="helo.example", mta="mx.example.net")
     settings = DnsSettings(nameservers=(server.address,), timeout=0.2)
     lookup = Lookup(Resolver(settings, TRANSLATOR), time.monotonic() + 5)
     finding = iprev(Envelope(session=session, sender="a@example.org", login=""), lookup)
     assert finding.key == ("iprev", "policy.iprev")
+    assert ttl in (None, lookup.ttl)
     return finding
 
 
@@ -77,6 +78,31 @@ def test_one_name_of_several_is_enough(server: DnsServer) -> None:
     server.records = {FOUR: {"PTR": ["a.example.org", "b.example.org"]}, "b.example.org": {"A": ["192.31.196.10"]}}
     finding = judge(server)
     assert (finding.result, finding.fact("name")) == ("pass", "b.example.org")
+
+
+@pytest.mark.parametrize("shuffled", [["b.example.org", "A.example.org"], ["A.example.org", "b.example.org"]])
+def test_all_names_that_lead_back_are_told_in_one_order_however_dns_shuffles_them(
+    server: DnsServer, shuffled: list[str]
+) -> None:
+    server.records = {name: {"A": ["192.31.196.10"]} for name in ("a.example.org", "b.example.org")}
+    server.records[FOUR] = {"PTR": [*shuffled, "c.example.org"]}
+    finding = judge(server, ttl=60)
+    assert (finding.result, finding.reason) == ("pass", "A.example.org")
+    assert finding.facts == (("name", "A.example.org"), ("name", "b.example.org"))
+
+
+@pytest.mark.parametrize(("leads_back", "silent"), [("a", "b"), ("b", "a")])
+def test_whose_name_leads_back_waits_for_no_answer_about_more_of_them_than_one_and_is_soon_asked_about_it_again(
+    server: DnsServer, leads_back: str, silent: str
+) -> None:
+    server.ttl = 3000
+    server.records = {FOUR: {"PTR": [f"{each}.example.org" for each in "abcd"]}}
+    server.records[f"{leads_back}.example.org"] = {"A": ["192.31.196.10"]}
+    server.faults = {f"{each}.example.org": Fault.SERVFAIL for each in (silent, "c", "d")}
+    finding = judge(server, ttl=60)
+    assert (finding.result, finding.reason) == ("pass", f"{leads_back}.example.org; {silent}.example.org: SERVFAIL")
+    assert finding.fact("unheard") == f"{silent}.example.org"
+    assert server.count("c.example.org") == 0
 
 
 def test_a_delegation_by_cname_is_followed(server: DnsServer) -> None:  # RFC 2317

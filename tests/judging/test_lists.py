@@ -9,7 +9,8 @@ from milter64.lists.listed import Listed
 from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.session import Envelope
 from milter64.mail.spares import Spares
-from rig.court import AT_ONCE, HONEST, PATIENT, STRANGER, Court
+from rig.court import AT_ONCE, HONEST, PATIENT, STRANGER, ZONE, Court
+from rig.records import Records, zone
 
 IPREV: Key = ("iprev", "policy.iprev")
 
@@ -93,6 +94,20 @@ def test_a_name_that_is_allowed_is_asked_for_before_anybody_waits_and_by_nobody_
     assert court.offer("x@soft.example") == "yes"
     court = Court(PATIENT + "[iprev]\nenabled = false\n", lists=Names(allowed={"stranger.example": "all"}))
     assert court.offer("x@soft.example") == "450 4.7.1", "nobody asks for the name"
+
+
+@pytest.mark.parametrize(("failing", "answer"), [([], "yes"), (["z.partner.example"], "451 4.7.25")])
+def test_who_has_several_names_is_allowed_by_each_and_put_off_while_dns_gives_no_answer_about_one(
+    failing: list[str], answer: str
+) -> None:
+    names = zone(f"""
+        40.196.31.192.in-addr.arpa PTR stranger.example
+        40.196.31.192.in-addr.arpa PTR z.partner.example
+        z.partner.example A {STRANGER}
+    """)
+    allowed = '[allow]\nentries = [{ who = "partner.example", spares = "all" }]\n'
+    court = Court(AT_ONCE + allowed, records=Records({**ZONE, **names}, failing))
+    assert court.offer("x@honest.example") == answer
 
 
 def test_what_was_kept_of_a_client_ends_with_the_lists_edition() -> None:

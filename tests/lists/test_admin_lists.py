@@ -119,6 +119,27 @@ def test_a_name_that_dns_gave_no_answer_about_may_still_match() -> None:
     assert both.of_sender(envelope(), known("temperror", "pass")).may_spare
 
 
+@pytest.mark.parametrize("check", ["block", "allow"])
+@pytest.mark.parametrize(
+    ("entry", "matches"),
+    [("a.example.org", True), ("partner.example", True), ("c.example.net", True), ("other.example", False)],
+)
+def test_of_several_names_that_lead_back_each_matches(check: str, entry: str, *, matches: bool) -> None:
+    names = tuple(("name", name) for name in ("a.example.org", "b.partner.example", "c.example.net"))
+    found = Finding(check=IPREV[0], property=IPREV[1], result="pass", facts=names)
+    listed = one(check, entry).of_sender(envelope(), {IPREV: found, SPF: ALL_KNOWN[SPF]})
+    assert bool(said(listed)) is matches
+
+
+def test_who_has_a_name_that_dns_gave_no_answer_about_matches_by_the_others_and_may_by_that_one() -> None:
+    facts = (("name", "mail.partner.example"), ("unheard", "mx.example.org"))
+    found = Finding(check=IPREV[0], property=IPREV[1], result="pass", facts=facts)
+    both = lists(block="partner.example", allow="example.org spares=all")
+    listed = both.of_sender(envelope(), {IPREV: found, SPF: ALL_KNOWN[SPF]})
+    assert said(listed) == [("block", "name", "listed", "partner.example")]
+    assert listed.may_spare == {IPREV: Spares.ALL}
+
+
 def test_no_name_matches_that_helo_or_a_sender_says() -> None:
     says_so = envelope(sender="joe@partner.example", helo="partner.example")
     both = lists(block="partner.example", allow="partner.example")

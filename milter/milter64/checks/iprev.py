@@ -4,9 +4,10 @@ The names are those of the decoded address, in its own tree: an IPv4 client behi
 in-addr.arpa, whatever its address on the wire.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from milter64.address.client import Client
 from milter64.dns.nameservers import Unanswered
 from milter64.dns.resolver import Lookup
 from milter64.mail.action import Action
@@ -18,6 +19,8 @@ NAME = "iprev"
 PROPERTY = "policy.iprev"
 MOST_NAMES = 10
 """PTR records that are followed; RFC 8601 7.4 warns of zones that hold any number. RFC 7208 4.6.4 has the figure."""
+_SOON = 60
+"""Seconds for which names are good where DNS gave no answer about one more, which may lead back too."""
 
 
 def _default_actions() -> Mapping[str, Action]:
@@ -36,31 +39,53 @@ class Settings:
 def iprev(envelope: Envelope, lookup: Lookup) -> Finding:
     """Return `pass`, `fail`, `permerror` (no PTR record) or `temperror`.
 
-    Facts: the first confirmed name as "name", or else each name that was tried as "ptr"; for temperror, as
-    "aside", the nameserver that gave no answer.
+    Facts: each confirmed name as "name", in an order of ours, as resolvers shuffle them, and as "unheard" one that DNS
+    gave no answer about; or else each name that was tried as "ptr"; for temperror, as "aside", the nameserver that gave
+    no answer.
     """
     client = envelope.session.client
     try:
-        names = lookup.ask(reverse_name(client.packed), "PTR").values[:MOST_NAMES]
+        values: tuple[str, ...] = lookup.ask(reverse_name(client.packed), "PTR").values
     except Unanswered as error:
         return _finding("temperror", f"PTR record of {client.address}: {error}", ("aside", error.server))
+    names = sorted(values, key=str.lower)[:MOST_NAMES]
     if not names:
         return _finding("permerror", f"no PTR record for {client.address}")
-    failure: tuple[str, str] | None = None
+    confirmed, failure = _confirmed(names, client, lookup)
+    if confirmed:
+        found = [("name", name) for name in confirmed]
+        if not failure:
+            return _finding("pass", confirmed[0], *found)
+        name, why, _ = failure
+        return _finding("pass", f"{confirmed[0]}; {name}: {why}", *found, ("unheard", name))
+    facts = [("ptr", clean(name)) for name in names]
+    if failure:
+        name, why, server = failure
+        return _finding("temperror", f"{name}: {why}", *facts, ("aside", server))
+    more = f" and {len(names) - 1} more do" if len(names) > 1 else " does"
+    return _finding("fail", f"{clean(names[0])}{more} not lead back to {client.address}", *facts)
+
+
+_Failure = tuple[str, str, str]
+"""A name that DNS gave no answer about, why, and the nameserver."""
+
+
+def _confirmed(names: Sequence[str], client: Client, lookup: Lookup) -> tuple[list[str], _Failure | None]:
+    """Return those names that lead back to a client, and the first that DNS gave no answer about."""
+    confirmed: list[str] = []
+    failure: _Failure | None = None
     for name in names:
         try:
             answer = lookup.ask(name, address_type(client.packed))
         except Unanswered as error:
-            failure = failure or (f"{clean(name)}: {error}", error.server)
+            failure = failure or (clean(name), str(error), error.server)
         else:
             if client.address in answer.values:
-                return _finding("pass", clean(name), ("name", clean(name)))
-    facts = [("ptr", clean(name)) for name in names]
-    if failure:
-        reason, server = failure
-        return _finding("temperror", reason, *facts, ("aside", server))
-    more = f" and {len(names) - 1} more do" if len(names) > 1 else " does"
-    return _finding("fail", f"{clean(names[0])}{more} not lead back to {client.address}", *facts)
+                confirmed.append(clean(name))
+        if confirmed and failure:  # one name is enough: nobody has to wait for more
+            lookup.ttl = min(lookup.ttl or 0, _SOON)
+            break
+    return confirmed, failure
 
 
 def _finding(result: str, reason: str, *facts: tuple[str, str]) -> Finding:

@@ -88,8 +88,8 @@ class AdminLists:
             if view.names and _is_open(iprev):
                 may_block |= {_IPREV} if check == BLOCK else set()
                 may_spare |= {_IPREV: view.names_spare} if check == ALLOW else {}
-            elif view.names and iprev and iprev.result == "pass":
-                found += self._found(check, view, keys.of_name(iprev.fact("name") or ""))
+            if view.names and iprev:
+                found += self._found(check, view, keys.of_host(iprev))
             if view.senders and envelope.readable and _may_pass(check, spf):
                 named = self._found(check, view, keys.of_sender(envelope.sender))
                 if not _is_open(spf):
@@ -203,8 +203,8 @@ def _all_of(results: Iterable[str]) -> Spares:
 
 
 def _is_open(finding: Finding | None) -> bool:
-    """Whether it isn't known what a question's answer is; DNS may have given none."""
-    return not finding or finding.result == "temperror"
+    """Whether it isn't known what a question's answer is, or all of it; DNS may have given none."""
+    return not finding or finding.result == "temperror" or finding.fact("unheard") is not None
 
 
 def _may_pass(check: str, spf: Finding | None) -> bool:

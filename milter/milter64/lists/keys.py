@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from milter64.address.client import Client, Origin
 from milter64.address.networks import NON_GLOBAL_IPV4, PRIVATE, Networks
+from milter64.mail.finding import Finding
 from milter64.mail.session import split
 
 Keys = Iterator[tuple[str, bytes]]
@@ -50,11 +51,12 @@ def addresses(client: Client) -> tuple[bytes, ...]:
     return (wire,) if packed in _ON_THE_WIRE_ALONE else (wire, packed)
 
 
-def of_name(name: str) -> Keys:
-    """Yield the keys of the names of a host: its own and those above it."""
-    if "\\" not in name:  # or a dot may be part of a label
-        for domain in _upwards(name.lower().rstrip(".")):
-            yield "name", f".{domain}".encode()
+def of_host(iprev: Finding) -> Keys:
+    """Yield the keys of the names that lead back to a host, and of those above them."""
+    for fact, name in iprev.facts if iprev.result == "pass" else ():
+        if fact == "name" and "\\" not in name:  # or a dot may be part of a label
+            for domain in _upwards(name.lower().rstrip(".")):
+                yield "name", f".{domain}".encode()
 
 
 def of_sender(sender: str) -> Keys:
