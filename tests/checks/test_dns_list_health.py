@@ -40,8 +40,8 @@ def test_a_list_is_looked_at_before_it_is_asked_and_then_once_an_hour(case: Case
         (IPV4, {"2.0.0.127": ("127.0.0.2",), "1.0.0.127": ("127.0.0.2",)}, "it lists 127.0.0.1"),
         (IPV4, {"2.0.0.127": ("127.255.255.254",)}, "it answers 127.255.255.254: "),
         (IPV4, {"2.0.0.127": ("192.0.2.80",)}, "it answers 192.0.2.80, as no list does"),
-        (IPV6, {IPV6.listed: ("127.0.0.2",), IPV6.unlisted: ("127.0.0.2",)}, "it lists ::ffff:127.0.0.1"),
-        (NAMES, {}, "it doesn't list TEST"),
+        (IPV6, {IPV6.listed[0]: ("127.0.0.2",), IPV6.unlisted: ("127.0.0.2",)}, "it lists ::ffff:127.0.0.1"),
+        (NAMES, {}, "it doesn't list TEST or 127.0.0.2"),
         (NAMES, {"test": ("127.0.0.2",), "invalid": ("127.0.0.2",)}, "it lists INVALID"),
     ],
 )
@@ -62,6 +62,13 @@ def test_a_list_whose_test_entries_are_wrong_counts_for_nothing_and_says_so_hour
     case.list.says = works
     assert case.admit() is None
     assert case.told[2:] == [""]
+
+
+def test_a_list_of_names_that_has_addresses_too_may_have_the_test_entry_of_those_alone() -> None:
+    case = Case(NAMES)
+    case.list.says = lambda label: ("127.0.0.14",) if label == "2.0.0.127" else ()
+    assert case.admit() is None
+    assert case.told == []
 
 
 def test_a_list_may_have_no_ipv6_addresses_which_is_no_trouble() -> None:

@@ -13,7 +13,7 @@ from rig.clock import Clock
 Says = Callable[[str], tuple[str, ...]]
 
 ZONE = "s3cr3tk3y.bl.example"
-GOOD = {"2.0.0.127": ("127.0.0.2",), IPV6.listed: ("127.0.0.2",), "test": ("127.0.0.2",)}
+GOOD = {"2.0.0.127": ("127.0.0.2",), IPV6.listed[0]: ("127.0.0.2",), "test": ("127.0.0.2",)}
 
 
 class List:

@@ -81,7 +81,8 @@ def defect(ask: Ask, kind: Kind) -> Trouble | None:
     """
     wrong = fresh_answer(ask, kind)
     if not wrong:
-        listed, unlisted = ask(kind.listed), ask(kind.unlisted)
+        listed = next(filter(None, map(ask, kind.listed)), ())
+        unlisted = ask(kind.unlisted)
         wrong = wrong_answer(listed) or wrong_answer(unlisted)
         if not wrong and unlisted:
             wrong = f"it lists {kind.tests[1]}"

@@ -13,13 +13,13 @@ from milter64.checks.iprev import reversed_text
 class Kind:
     """What a list has entries of.
 
-    `tests` are what must be listed and what must not, and `listed` and `unlisted` how they are asked for. `fresh` makes
-    names that can't be listed.
+    `tests` are what must be listed and what must not, and `listed` and `unlisted` how they are asked for; of several
+    `listed` one is enough. `fresh` makes names that can't be listed.
     """
 
     name: str
     tests: tuple[str, str]
-    listed: str
+    listed: tuple[str, ...]
     unlisted: str
     fresh: Callable[[], tuple[str, ...]]
     optional: bool = False
@@ -57,16 +57,22 @@ _TWO, _ONE = "::ffff:127.0.0.2", "::ffff:127.0.0.1"
 IPV4 = Kind(
     name="IPv4 addresses",
     tests=("127.0.0.2", "127.0.0.1"),
-    listed="2.0.0.127",
+    listed=("2.0.0.127",),
     unlisted="1.0.0.127",
     fresh=_fresh_ipv4,
 )
 IPV6 = Kind(
     name="IPv6 addresses",
     tests=(_TWO, _ONE),
-    listed=reversed_text(pack(_TWO)),
+    listed=(reversed_text(pack(_TWO)),),
     unlisted=reversed_text(pack(_ONE)),
     fresh=_fresh_ipv6,
     optional=True,
 )
-NAMES = Kind(name="names", tests=("TEST", "INVALID"), listed="test", unlisted="invalid", fresh=_fresh_name)
+NAMES = Kind(
+    name="names",
+    tests=("TEST or 127.0.0.2", "INVALID"),
+    listed=("test", "2.0.0.127"),  # URIBL's, say, which are lists of addresses as well, have the second alone
+    unlisted="invalid",
+    fresh=_fresh_name,
+)
