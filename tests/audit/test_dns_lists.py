@@ -16,9 +16,12 @@ from milter64.dns.resolver import Resolver
 from milter64.dns.resolver import Settings as DnsSettings
 from rig.dnslists import DnsList, ListServer
 from rig.dnsserver import Fault
+from rig.lab import Lab
 from rig.scene import HOST, Scene, smtpd
+from rig.unbound import Unbound
 
 KEY = "s3cr3tk3ys3cr3tk3y"
+NAME = "about = ['name']"
 CLIENT = "64:ff9b::c01f:c40a"
 
 
@@ -28,10 +31,11 @@ def server() -> Iterator[ListServer]:
         yield server
 
 
-def judged(server: ListServer, zone: str, more: str = "") -> list[Line]:
+def judged(server: ListServer | Unbound, zone: str, more: str = "") -> list[Line]:
     """Return the lines on a list that is asked by a real resolver."""
+    address = server.address if isinstance(server, ListServer) else server.server
     facts = Scene(settings=f'[[dnslist]]\nzone = "{zone}"\n{more}').facts()
-    resolver = Resolver(DnsSettings(nameservers=(server.address,), timeout=1.0), Translator())
+    resolver = Resolver(DnsSettings(nameservers=(address,), timeout=1.0), Translator())
     facts = replace(facts, dns=Dns(asker=resolver, seconds=4.0, end=time.monotonic() + 60))
     lines = list(THEMES["lists"](facts, published(facts)))
     assert KEY not in repr(lines)
@@ -62,12 +66,13 @@ def one_lists(found: DnsList) -> None:
     found.listed = {"1.0.0.127": ["127.0.0.2"]}
 
 
-@pytest.mark.parametrize("more", ["", "about = ['client', 'sender']", "about = ['name']"])
+@pytest.mark.parametrize("more", ["", "about = ['client', 'sender']", NAME])
 def test_a_list_whose_test_entries_are_right_is_fine(server: ListServer, more: str) -> None:
     server.lists["bl.example.net"] = DnsList()
     (line,) = judged(server, "bl.example.net", more)
     assert (line.level, line.subject) == (Level.OK, "DNS list bl.example.net")
     assert ("names" in line.reason, "IPv4 addresses" in line.reason) == ("about" in more, "client" in more or not more)
+    assert line.see == f"dig +short {'test' if more == NAME else '2.0.0.127'}.bl.example.net"
 
 
 def test_a_list_may_have_no_ipv6_addresses(server: ListServer) -> None:
@@ -98,6 +103,18 @@ def test_a_list_that_cannot_be_believed_is_a_problem_with_its_remedy(
     assert reason in line.reason
     assert "it counts for nothing" in line.reason
     assert remedy in line.remedy
+
+
+def test_a_resolver_that_leaves_out_what_lists_answer_makes_them_empty_and_is_told_of(
+    server: ListServer, lab: Lab
+) -> None:
+    server.lists["bl.example.net"] = DnsList()
+    (line,) = judged(lab.start(Unbound, server.address, stripped="127.0.0.0/8"), "bl.example.net")
+    assert (line.level, line.reason) == (
+        Level.PROBLEM,
+        "IPv4 addresses: it doesn't list 127.0.0.2; it counts for nothing",
+    )
+    assert "leaves out 127.0.0.0/8 (unbound: private-address" in line.remedy
 
 
 @pytest.mark.parametrize(

@@ -42,11 +42,16 @@ class Unbound(Recursor):
         *,
         dns64: str = "",
         silent: Sequence[str] = (),
+        stripped: str = "",
         network: Network = HERE,
     ) -> None:
-        """`dns64`: the prefix to synthesise AAAA records with (RFC 6147); `silent`: zones that get no answer at all."""
+        """`dns64`: the prefix to synthesise AAAA records with (RFC 6147); `silent`: zones that get no answer at all.
+
+        Addresses in the network `stripped` are left out of answers.
+        """
         super().__init__(folder, upstream, dns64=dns64, network=network)
-        self._silent = silent
+        self._more = [f'local-zone: "{zone}" deny' for zone in silent]
+        self._more += [f"private-address: {stripped}"] if stripped else []
 
     def _serve(self, stack: ExitStack) -> Process:
         configuration = self._folder / "unbound.conf"
@@ -63,4 +68,4 @@ class Unbound(Recursor):
             modules="dns64 iterator" if self._dns64 else "iterator",
             dns64=f"dns64-prefix: {self._dns64}" if self._dns64 else "",
             nameserver=f"{self._upstream}@{self._upstream_port}",
-        ) + "".join(f'server:\n    local-zone: "{zone}" deny\n' for zone in self._silent)
+        ) + "".join(f"server:\n    {each}\n" for each in self._more)

@@ -16,6 +16,10 @@ from milter64.dns.nameservers import Unanswered
 _WITH_KEY = (".dq.spamhaus.net", ".mail.abusix.zone")
 """The zones of operators who answer nobody without a key, which stands before the list's own label."""
 _OWN_RESOLVER = "ask through a resolver of your own (apt install unbound): lists refuse those that many share"
+_NOT_STRIPPED = (
+    "whether the resolver leaves out 127.0.0.0/8 (unbound: private-address; dnsmasq: stop-dns-rebind, which wants "
+    "rebind-localhost-ok then)"
+)
 _IN_RESTRICTIONS = re.compile(r"\b(?:reject_rbl_client|permit_dnswl_client)[\s,=]+([\w.-]+)")
 _SITES = "postscreen_dnsbl_sites"
 _IN_SITES = re.compile(r"(?:^|[\s,])([\w-][\w.-]*)")
@@ -34,7 +38,8 @@ def _judged(facts: Facts, settings: Settings) -> Line:
     zone = settings.zone
     assert zone
     subject = f"DNS list {settings.shown}"
-    see = f"dig +short 2.0.0.127.{'KEY.' if zone.public != zone.text else ''}{zone.public}"
+    (test, *_) = (IPV4 if "client" in settings.about else NAMES).listed
+    see = f"dig +short {test}.{'KEY.' if zone.public != zone.text else ''}{zone.public}"
     suffix = next((each for each in _WITH_KEY if zone.text.endswith(each)), None)
     if suffix and "." not in zone.text.removesuffix(suffix):
         return problem(
@@ -70,7 +75,7 @@ def _remedy(trouble: Trouble) -> str:
     if "REFUSED" in trouble.reason or "127.255.255." in trouble.reason:
         return _OWN_RESOLVER
     if "doesn't list" in trouble.reason:
-        return "see whether the zone, and its key, are written as its operator wants them"
+        return f"see whether the zone, and its key, are written as its operator wants them; and {_NOT_STRIPPED}"
     if trouble.result == "temperror":
         return "see whether it still exists; if not, take it out"
     return "take it out: it lists whom it should not, as lists do that went out of business"
