@@ -113,8 +113,9 @@ ZONES = {
 SHOWN = {
     "milter64 check-config new.toml": (0, "new.toml is valid"),
     "milter64 check-config --print": (0, '\ndelay = "61s"\n'),
-    "milter64 translate 64:ff9b::c01f:c40a": (0, "translated  192.31.196.10  decoded by 64:ff9b::/96"),
-    "milter64 translate 192.31.196.10": (0, "ipv4    64:ff9b::c01f:c40a  encoded by 64:ff9b::/96"),
+    "milter64 translate 'unknown[64:ff9b::c01f:c40a]'": (0, "translated  192.31.196.10  decoded by 64:ff9b::/96"),
+    "milter64 translate 192.31.196.0/24": (0, "ipv4    64:ff9b::c01f:c400/120  encoded by 64:ff9b::/96"),
+    "milter64 translate <clients.cidr": (0, "64:ff9b::c01f:c40a OK  # a partner\n"),
     "milter64 explain 64:ff9b::c01f:c40a --to you@example.org": (0, "  from  <>\n  to    <you@example.org>\n"),
     "milter64 explain 64:ff9b::c01f:c40a --helo mail.honest.example --from joe@honest.example --to you@example.org": (
         0,
@@ -149,6 +150,7 @@ def host() -> Iterator[Host]:
         (lab.folder / "greylist.sqlite.block").write_text("192.0.2.0/24\n")
         (lab.folder / "greylist.sqlite.allow").write_text("to:list@example.org # a list\n")
         (host.folder / "new.toml").write_text(f'milter.socket = "inet:8865@localhost"\n{store}')
+        (host.folder / "clients.cidr").write_text("192.31.196.10 OK  # a partner\n")
         yield host
 
 

@@ -181,3 +181,45 @@ def test_what_is_no_address_is_told_of_and_the_others_are_translated(
         "64:ff9b::c01f:c40a  translated  192.31.196.10  decoded by 64:ff9b::/96",
         "2001:db8::25        ipv6        -              native IPv6: no prefix and no mapping covers it",
     ]
+
+
+@pytest.mark.parametrize(
+    ("address", "rows"),
+    [
+        ("unknown[64:ff9b::c01f:c40a]:40000", [("translated", "192.31.196.10", WELL_KNOWN, "decoded by 64:ff9b::/96")]),
+        (
+            "192.31.196.10:25",
+            [
+                ("ipv4", "64:ff9b::c01f:c40a", WELL_KNOWN, "encoded by 64:ff9b::/96"),
+                ("ipv4", "2001:db8:64:c01f:c4:a00::", LOCAL, "encoded by 2001:db8:64::/48"),
+            ],
+        ),
+        (
+            "192.31.196.0/24",
+            [
+                ("ipv4", "64:ff9b::c01f:c400/120", WELL_KNOWN, "encoded by 64:ff9b::/96"),
+                ("ipv4", "2001:db8:64:c01f:c4::/80", LOCAL, "encoded by 2001:db8:64::/48"),
+            ],
+        ),
+        ("[64:ff9b::c01f:c400]/120", [("translated", "192.31.196.0/24", WELL_KNOWN, "decoded by 64:ff9b::/96")]),
+        ("2001:db8:64:c01f:c4::/80", [("translated", "192.31.196.0/24", LOCAL, "decoded by 2001:db8:64::/48")]),
+        ("64:ff9b::/64", [("translated", "", WELL_KNOWN, "holds all of 64:ff9b::/96, and more")]),
+        ("2001:db8::25/128", [("ipv6", "", "", "native IPv6: no prefix and no mapping covers it")]),
+        (
+            "10.0.0.0/8",
+            [
+                ("ipv4", "2001:db8:64:a00::/56", LOCAL, "encoded by 2001:db8:64::/48"),
+                ("ipv4", "", WELL_KNOWN, FORBIDDEN),
+            ],
+        ),
+        ("127.0.0.0/9", [("ipv4", "", "", NO_SOURCE)]),
+        (
+            "64:ff9b::a00:0/104",
+            [("invalid", "", WELL_KNOWN, f"inside 64:ff9b::/96, and no legal translation: {FORBIDDEN}")],
+        ),
+    ],
+)
+def test_what_people_paste_and_networks_are_translated(
+    address: str, rows: list[tuple[str, str, str, str]], config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    test_an_address_is_translated_and_the_reason_told(address, rows, config, capsys)

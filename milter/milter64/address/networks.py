@@ -9,6 +9,9 @@ from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 import netaddr
 
+Network = tuple[bytes, int]
+"""A network: its first address, and the length of its prefix."""
+
 
 def pack(text: str) -> bytes:
     """Return an address's 4 or 16 bytes.
@@ -25,6 +28,12 @@ def pack(text: str) -> bytes:
 def unpack(packed: bytes) -> str:
     """Return the canonical text (RFC 5952) of 4 or 16 bytes."""
     return inet_ntop(AF_INET if len(packed) == 4 else AF_INET6, packed)  # noqa: PLR2004  an IPv4 address's length
+
+
+def shown(network: Network) -> str:
+    """Return the text of a network, such as "192.0.2.0/24"."""
+    first, length = network
+    return f"{unpack(first)}/{length}"
 
 
 def _heads(size: int, prefixes: dict[int, set[int]]) -> frozenset[bytes]:
@@ -69,6 +78,13 @@ class Networks:
             if number >> shift in values:
                 return True
         return False
+
+    def covers(self, first: bytes, length: int) -> bool:
+        """Whether one of the networks holds a whole one, given by its first address and the length of its prefix."""
+        number, longest = int.from_bytes(first), len(first) * 8 - length
+        return any(
+            shift >= longest and number >> shift in values for shift, values in self._prefixes.get(len(first), ())
+        )
 
     def __iter__(self) -> Iterator[str]:
         """Yield the networks as they were written."""

@@ -7,7 +7,7 @@ address blocks explicitly.
 from dataclasses import dataclass
 from operator import itemgetter
 
-from milter64.address.networks import NO_SOURCE_IPV4, NON_GLOBAL_IPV4, pack, parse_network, unpack
+from milter64.address.networks import NO_SOURCE_IPV4, NON_GLOBAL_IPV4, Network, pack, parse_network, unpack
 
 WELL_KNOWN = pack("64:ff9b::")[:12]
 _U_OCTET = 8
@@ -48,6 +48,7 @@ class Prefix:
         self.packed = packed[: self.length // 8]
         self._positions = PLACES[self.length]
         self._embedded = itemgetter(*self._positions)
+        self._bits = [place * 8 + bit for place in self._positions for bit in range(8)]
         self._forbidden = NON_GLOBAL_IPV4 if well_known else NO_SOURCE_IPV4
 
     def decode(self, packed: bytes) -> bytes | None:
@@ -62,12 +63,29 @@ class Prefix:
 
     def encode(self, ipv4: bytes) -> bytes | None:
         """Return the IPv6 address that stands for an IPv4 address, or None if it must not stand there."""
-        if ipv4 in self._forbidden:
+        form = self.encode_network((ipv4, 32))
+        return form and form[0]
+
+    def encode_network(self, ipv4: Network) -> Network | None:
+        """Return the IPv6 network that stands for an IPv4 network, or None if none of it must stand there.
+
+        It has every suffix, as decoding ignores them; and where it ends before bits 64 to 71, what they may be.
+        """
+        first, length = ipv4
+        if self._forbidden.covers(first, length):
             return None
         packed = bytearray(self.packed.ljust(16, b"\0"))
-        for position, byte in zip(self._positions, ipv4, strict=True):
+        for position, byte in zip(self._positions, first, strict=True):
             packed[position] = byte
-        return bytes(packed)
+        return bytes(packed), self._bits[length - 1] + 1 if length else self.length
+
+    def decode_network(self, ipv6: Network) -> Network | None:
+        """Return the IPv4 network in an IPv6 network under this prefix, or None if none of it is legal."""
+        first, length = ipv6
+        if first[_U_OCTET]:
+            return None
+        ipv4 = bytes(self._embedded(first)), sum(bit < length for bit in self._bits)
+        return None if self._forbidden.covers(*ipv4) else ipv4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,10 +175,33 @@ class Mapping:
 
     def encode(self, ipv4: bytes) -> bytes | None:
         """Return the IPv6 address of an IPv4 address (RFC 7757 3.3.1), or None if it has none here."""
-        suffix = int.from_bytes(ipv4) ^ self._first4
-        if suffix >> self._suffix4 or ipv4 in NO_SOURCE_IPV4:
+        form = self.encode_network((ipv4, 32))
+        return form and form[0]
+
+    def encode_network(self, ipv4: Network) -> Network | None:
+        """Return the IPv6 network of an IPv4 network, or None if that isn't in the block, or no packet comes from it.
+
+        It has every surplus suffix.
+        """
+        first, length = ipv4
+        suffix = int.from_bytes(first) ^ self._first4
+        if length < self.length4 or suffix >> self._suffix4 or NO_SOURCE_IPV4.covers(first, length):
             return None
-        return (self.first6 | suffix << self.suffix6 - self._suffix4).to_bytes(16)
+        packed = (self.first6 | suffix << self.suffix6 - self._suffix4).to_bytes(16)
+        return packed, 128 - self.suffix6 + length - self.length4
+
+    def decode_network(self, ipv6: Network) -> Network | None:
+        """Return the IPv4 network of an IPv6 network in the block, or None if no packet comes from it."""
+        first, length = ipv6
+        suffix = int.from_bytes(first) - self.first6
+        packed = (self._first4 | suffix >> self.suffix6 - self._suffix4).to_bytes(4)
+        ipv4 = packed, min(32, self.length4 + length - 128 + self.suffix6)
+        return None if NO_SOURCE_IPV4.covers(*ipv4) else ipv4
+
+    @property
+    def blocks(self) -> tuple[Network, Network]:
+        """Both blocks, the IPv4 one first."""
+        return (self._first4.to_bytes(4), self.length4), (self.first6.to_bytes(16), 128 - self.suffix6)
 
     @property
     def length4(self) -> int:

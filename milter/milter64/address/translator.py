@@ -8,10 +8,11 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from milter64.address.client import REMEMBERED, UNKNOWN, Client, Origin
-from milter64.address.networks import PRIVATE, Networks, pack, unpack
+from milter64.address.networks import PRIVATE, Network, Networks, pack, unpack
 from milter64.address.translation_prefix import WELL_KNOWN, Mapping, Pattern, Prefix
 
 _MAPPED = bytes(10) + b"\xff\xff"
+_MAPPED_TEXT = "::ffff:0:0/96"
 _LOCAL_USE = pack("64:ff9b:1::")[:6]
 
 
@@ -72,7 +73,7 @@ class Translator:
         if len(wire) == 4:  # noqa: PLR2004  an IPv4 address's length
             return wire, Origin.IPV4, ""
         if wire.startswith(_MAPPED):
-            return wire[12:], Origin.MAPPED, "::ffff:0:0/96"
+            return wire[12:], Origin.MAPPED, _MAPPED_TEXT
         if by := self._configured(wire):
             ipv4 = by.decode(wire)
             return (wire, Origin.INVALID, by.text) if ipv4 is None else (ipv4, Origin.TRANSLATED, by.text)
@@ -103,6 +104,40 @@ class Translator:
                 return [(unpack(packed), mapping.text)]
         return [(unpack(packed), prefix.text) for prefix in self._prefixes if (packed := prefix.encode(ipv4))]
 
+    def encode_network(self, ipv4: Network) -> list[tuple[Network, str]]:
+        """Return the IPv6 forms of an IPv4 network, each with what made it.
+
+        That is a mapping that has all of it; else every prefix, and all mappings that have a part.
+        """
+        parts: list[tuple[Network, str]] = []
+        for mapping in self._explicit_to_ipv6:
+            if form := mapping.encode_network(ipv4):
+                return [(form, mapping.text)]
+            block4, block6 = mapping.blocks
+            parts += [(block6, mapping.text)] if _within(block4, ipv4) else []
+        return [(form, each.text) for each in self._prefixes if (form := each.encode_network(ipv4))] + parts
+
+    def decode_network(self, ipv6: Network) -> tuple[Origin, list[tuple[Network | None, str]]]:
+        """Return what an IPv6 network is, and the IPv4 networks that it stands for, each with what decodes it.
+
+        That is what has all of the network and decodes its addresses, and what has a part and goes before. None stands
+        for a form that isn't legal, or, of a `translated` network, isn't all: it holds the whole prefix or mapping.
+        """
+        if _within(ipv6, (_MAPPED + bytes(4), 96)):
+            return Origin.MAPPED, [((ipv6[0][12:], ipv6[1] - 96), _MAPPED_TEXT)]
+        known: list[tuple[Network, Mapping | Prefix]] = [(each.blocks[1], each) for each in self._explicit]
+        known += [((each.packed.ljust(16, bytes(1)), each.length), each) for each in self._prefixes]
+        parts: list[tuple[Network | None, str]] = []
+        for block, by in known:
+            if _within(ipv6, block):
+                found = [(by.decode_network(ipv6), by.text), *parts]
+                return Origin.TRANSLATED if any(form for form, _ in found) else Origin.INVALID, found
+            if _within(block, ipv6):
+                parts.append((by.decode_network(block), by.text))
+        if parts:
+            return Origin.TRANSLATED, [(None, via) for _, via in parts]
+        return (Origin.UNDECODED if ipv6[0].startswith((WELL_KNOWN, _LOCAL_USE)) else Origin.IPV6), []
+
     def synthesised(self, address: str) -> bool:
         """Whether an AAAA record's address is a translator's, invented by DNS64, and no host's own (RFC 6147)."""
         packed = IPv6Address(address).packed
@@ -127,3 +162,9 @@ class Translator:
 
     def _crowd(self, heads: Iterable[bytes]) -> None:
         self._crowded |= {head[:8] for head in heads if len(head) >= 8}  # noqa: PLR2004  half an IPv6 address
+
+
+def _within(inner: Network, outer: Network) -> bool:
+    (first, length), (start, shorter) = inner, outer
+    shift = len(start) * 8 - shorter
+    return length >= shorter and int.from_bytes(first) >> shift == int.from_bytes(start) >> shift
