@@ -154,7 +154,7 @@ def test_other_verbs_say_on_standard_error_what_is_wrong(wrong: Path, capsys: py
     assert "2 errors" in output.err
 
 
-@pytest.mark.parametrize("argv", [[], ["unknown"], ["explain"], ["translate", "-x", "::1"], ["-x", "translate"]])
+@pytest.mark.parametrize("argv", [[], ["unknown"], ["allow"], ["translate", "-x", "::1"], ["-x", "translate"]])
 def test_a_command_that_is_not_understood_is_a_usage_error(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(argv)

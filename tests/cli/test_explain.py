@@ -260,21 +260,6 @@ def test_what_the_service_has_learned_and_is_not_to_be_read_is_told_of(configura
     assert trouble.endswith("not readable: Is a directory")
 
 
-def test_a_greylist_that_cannot_be_looked_for_is_told_of_and_does_without(configuration: Path) -> None:
-    text = configuration.read_text()
-    configuration.write_text(text.replace("greylist.sqlite", "x" * 300))  # as a folder that is closed to who asks
-    report = json.loads(explain(configuration, *HONEST, "--json"))
-    assert report["verdict"] == "accept"
-    (trouble,) = (each for each in report["trouble"] if each.startswith("greylist: "))
-    assert trouble.endswith("File name too long: judged as if it were empty; try it as root")
-
-
 def test_nothing_is_written(configuration: Path, tmp_path: Path) -> None:
     explain(configuration, *SOFT)
     assert [path.name for path in tmp_path.iterdir()] == ["milter64.toml"]
-
-
-def test_what_is_no_address_is_refused(configuration: Path) -> None:
-    with Process(sys.executable, "-m", "milter64", "explain", "--config", configuration, "mx", "--to", "u") as process:
-        assert process.wait() == 64
-        assert "'mx' is not an IP address" in process.output

@@ -121,6 +121,7 @@ SHOWN = {
         0,
         "pass    ip4:192.31.196.10 of honest.example",
     ),
+    "milter64 explain <line": (0, "  from  <joe@honest.example>\n  to    <you@example.org>\n"),
     'milter64 allow @partner.example --because "ticket 12"': (0, "@partner.example  greylist  -      ticket 12"),
     "milter64 allow 192.0.2.25 --spares all --for 7d": (0, "allow  192.0.2.25  all     20"),
     'milter64 block 192.0.2.0/24 --for 24h --because "a flood"': (0, "Z  a flood  by command\n"),
@@ -151,6 +152,10 @@ def host() -> Iterator[Host]:
         (lab.folder / "greylist.sqlite.allow").write_text("to:list@example.org # a list\n")
         (host.folder / "new.toml").write_text(f'milter.socket = "inet:8865@localhost"\n{store}')
         (host.folder / "clients.cidr").write_text("192.31.196.10 OK  # a partner\n")
+        (host.folder / "line").write_text(
+            "postfix/smtpd[1]: NOQUEUE: reject: RCPT from unknown[64:ff9b::c01f:c40a]: 450 4.7.1 later;"
+            " from=<joe@honest.example> to=<you@example.org> proto=ESMTP helo=<mail.honest.example>\n"
+        )
         yield host
 
 

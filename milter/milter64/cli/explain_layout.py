@@ -42,19 +42,27 @@ def show(report: Report, screen: Screen) -> None:
         screen.title("Limits")
         screen.table([(row["limit"], row["network"], row["rate"]) for row in report["limits"]], indent=2)
     _greylist(report, screen)
+    _verdict(report, screen)
+    if report["trouble"]:
+        screen.title("Mind that")
+    for trouble in report["trouble"]:
+        screen.line(screen.paint(f"  {trouble}", "red"))
+
+
+def _verdict(report: Report, screen: Screen) -> None:
     screen.title("Verdict")
     colour = {"accept": "green", "greylist": "yellow", "tempfail": "yellow", "reject": "red"}[report["verdict"]]
     screen.line(f"  {screen.paint(report['verdict'], colour)}")
     for rule in report["rules"]:
         screen.line(f"  by {rule}")
     screen.title("The client would see")
+    if report["observe"] and report["reply"]:
+        screen.line('  250, from the mail server: mode = "observe" refuses nothing; without it')
     screen.line(f"  {report['reply'] or '250, from the mail server'}")
     if report["authentication_results"]:
         screen.title("The message would get")
         for field in report["authentication_results"]:
             screen.line(f"  Authentication-Results: {field}".replace("\n", "\n    "))
-    for trouble in report["trouble"]:
-        screen.line(screen.paint(f"  {trouble}", "red"))
 
 
 def _greylist(report: Report, screen: Screen) -> None:

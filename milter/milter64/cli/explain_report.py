@@ -21,7 +21,7 @@ from milter64.judging.transaction_state import Transaction
 from milter64.lists.listed import ALLOW, BLOCK
 from milter64.mail.clean_text import clean
 from milter64.mail.finding import Key
-from milter64.policy.smtp_reply import Reply
+from milter64.policy.smtp_reply import reply
 
 
 def pair_row(group: str, record: Record) -> Report:
@@ -40,15 +40,17 @@ def _when(moment: float | None) -> str | None:
     return None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
 
 
-def decision(
-    settings: Settings, transaction: Transaction, reply: Reply | None, recipient: str, remembered: Mapping[Key, float]
-) -> Report:
-    """Return the decision, and all that it rests on."""
+def decision(settings: Settings, transaction: Transaction, recipient: str, remembered: Mapping[Key, float]) -> Report:
+    """Return the decision, and all that it rests on.
+
+    `reply` is None for yes, and what would be said if it weren't for observe mode.
+    """
     envelope, client = transaction.envelope, transaction.envelope.session.client
     findings = [*transaction.known.values(), *filter(None, [transaction.exempt])]
-    standing = transaction.verdicts[-1].standing
+    verdict, observe = transaction.verdicts[-1], settings.mode == "observe"
+    standing, answer = verdict.standing, reply(verdict, envelope)
     fields: tuple[str, ...] = ()
-    if settings.headers.authentication_results and not reply and not transaction.exempt:
+    if settings.headers.authentication_results and (observe or not answer) and not transaction.exempt:
         fields = authentication_results(settings.authserv_id or envelope.session.mta, envelope, findings)
     return {
         "client": {
@@ -80,9 +82,10 @@ def decision(
         "greylist": {"state": standing.state.value, "group": standing.group, "seconds": standing.seconds}
         if standing
         else None,
-        "verdict": transaction.verdicts[-1].action.name.lower(),
+        "verdict": verdict.action.name.lower(),
         "rules": list(_rules(settings, transaction)),
-        "reply": str(reply) if reply else None,
+        "reply": str(answer) if answer else None,
+        "observe": observe,
         "authentication_results": fields,
     }
 
