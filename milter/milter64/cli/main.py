@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -56,13 +56,12 @@ class _Parser(argparse.ArgumentParser):
         self.exit(os.EX_USAGE, f"{self.prog}: {message}\n")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Do what the command line says, and return an exit code of sysexits.h.
+def command_line(needed: Collection[str]) -> tuple[_Parser, dict[str, _Parser]]:
+    """Return the parser of all, and those of the verbs, of which the needed ones are complete.
 
     The module of a verb has `arguments(parser)`, which adds its own, `main(arguments) -> int`, and EXAMPLES. It is
-    imported if its verb is given: most verbs need neither libmilter nor DNS.
+    imported if its verb is needed: most verbs need neither libmilter nor DNS.
     """
-    argv = sys.argv[1:] if argv is None else argv
     parser = _Parser(
         prog="milter64",
         usage="milter64 VERB ...\n       milter64 --help | --version",
@@ -80,18 +79,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         required=True,
         help=argparse.SUPPRESS,  # argparse would list them, and break lines
     )
+    parsers = {}
     for verb, purpose in VERBS.items():
         description = f"{purpose[0].upper()}{purpose[1:]}."
-        verb_parser = verbs.add_parser(verb, description=description, formatter_class=_LAYOUT)
+        parsers[verb] = verb_parser = verbs.add_parser(verb, description=description, formatter_class=_LAYOUT)
         verb_parser.add_argument(
             "--config", type=Path, metavar="FILE", help=f"the configuration; default: {DEFAULT}, if it is there"
         )
         verb_parser.set_defaults(error=verb_parser.error)
-        if verb in argv[:1]:
+        if verb in needed:
             module = import_module(f"milter64.cli.{verb.replace('-', '_')}")
             module.arguments(verb_parser)
             verb_parser.epilog = f"examples:\n{module.EXAMPLES}"
             verb_parser.set_defaults(main=module.main)
+    return parser, parsers
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line says, and return an exit code of sysexits.h."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser, _ = command_line(argv[:1])
     arguments, others = parser.parse_known_args(argv)
     if others:  # whose usage is the verb's own
         arguments.error(f"unrecognized arguments: {' '.join(others)}")
