@@ -17,6 +17,20 @@ SETTINGS = "etc/milter64/milter64.toml"
 UNIT = "usr/lib/systemd/system/milter64.service"
 POSTFIX = "postfix postfix/main_mailer_type select Local only"
 
+_EXAMPLES = "usr/share/doc/milter64/examples"
+INSTALLED = {
+    f"{_EXAMPLES}/milter64.toml": "packaging/milter64.toml",
+    f"{_EXAMPLES}/ansible": "contrib/ansible",
+    f"{_EXAMPLES}/fail2ban": "contrib/fail2ban",
+    f"{_EXAMPLES}/grafana": "contrib/grafana",
+    f"{_EXAMPLES}/prometheus": "contrib/prometheus",
+    "etc/logcheck/ignore.d.server/milter64": "contrib/logcheck/ignore.d.server/milter64",
+    "usr/share/bash-completion/completions/milter64": "packaging/completion/milter64",
+    "usr/share/zsh/vendor-completions/_milter64": "packaging/completion/_milter64",
+    "usr/share/fish/vendor_completions.d/milter64.fish": "packaging/completion/milter64.fish",
+}
+"""Files and folders of the package, and what they are here."""
+
 CALLS = "/systemctl-calls"
 RECORDER = f'#!/bin/sh\necho "${{0##*/}} $*" >>{CALLS}\n'
 """Stands for systemctl and what calls it, where no systemd runs."""
@@ -33,6 +47,16 @@ def test_the_package_asks_for_every_library_by_debians_name() -> None:
     names = [re.split("[^a-z0-9-]", library)[0].replace("-", "_") for library in project["dependencies"]]
     overrides = [line.split()[0] for line in (DEBIAN / "py3dist-overrides").read_text().splitlines()]
     assert sorted(names) == sorted(overrides)
+
+
+def test_the_package_names_no_address_or_site_that_there_is_not() -> None:
+    """Debian wants an address of the maintainer: it has one that is none by its name (RFC 2606)."""
+    told = [(ROOT / name).read_text() for name in ("pyproject.toml", "packaging/debian/control")]
+    told.append((DEBIAN / "changelog").read_text())
+    addresses = re.findall(r"[\w.-]+@([\w.-]+)", "".join(told))
+    assert addresses
+    assert {address.rpartition(".")[2] for address in addresses} == {"invalid"}
+    assert not re.search("https?://|Homepage|Vcs-", "".join(told))
 
 
 @pytest.fixture(scope="module")
@@ -71,10 +95,16 @@ def install(debian: Debian, package: Path) -> None:
     assert (debian.root / SETTINGS).read_text() == (DEBIAN / "milter64.toml").read_text()
     assert (debian.root / "etc/systemd/system/multi-user.target.wants/milter64.service").is_symlink()
     assert (debian.root / UNIT).read_text() == (ROOT / "packaging/systemd/milter64.service").read_text()
-    sample = debian.root / "usr/share/doc/milter64/examples/milter64.toml"
-    assert sample.read_text() == (ROOT / "packaging/milter64.toml").read_text()
+    for there, here in INSTALLED.items():
+        assert contents(debian.root / there) == contents(ROOT / here), there
     for page in (ROOT / "packaging").glob("man/*.[0-9]"):
         assert (debian.root / f"usr/share/man/man{page.suffix[1:]}/{page.name}.gz").exists()
+
+
+def contents(path: Path) -> dict[str, str]:
+    """Return the text of a file, or of each in a folder."""
+    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+    return {str(file.relative_to(path)): file.read_text() for file in files}
 
 
 def story(debian: Debian, *names: str) -> None:
