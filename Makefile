@@ -20,7 +20,7 @@ SIDE_BY_SIDE := --numprocesses 6 --dist loadfile
 tests = $(1)/bin/python -m pytest --cache-clear $(SIDE_BY_SIDE) $(2) || \
 	$(1)/bin/python -m pytest --last-failed --last-failed-no-failures none $(2)
 
-.PHONY: help venv run demo deb lint test test-slow test-oldest test-trixie test-all fuzz soak bench bench-worst clean
+.PHONY: help venv run demo deb dist lint test test-slow test-oldest test-trixie test-all fuzz soak bench bench-worst clean
 
 ## this list, which plain `make` prints too
 help:
@@ -95,6 +95,12 @@ demo: .venv/.demo
 deb: build/.deb
 	packaging/build-deb dist
 	@ls dist/*.deb
+
+## the sdist and the wheel, into dist/, for pip
+dist: .venv/.dev
+	rm -f dist/milter64-*
+	.venv/bin/python -m build --outdir dist .
+	.venv/bin/twine check --strict dist/milter64-*
 
 ## ruff, all its rules, and mypy, strict
 lint: .venv/.dev
