@@ -1,4 +1,4 @@
-"""What `make dist` makes of what is committed: an sdist and a wheel, each of which pip installs and which work alone."""
+"""What `make dist` makes of what is committed: an sdist and a wheel, which pip installs and which work alone."""
 
 import sys
 import venv
