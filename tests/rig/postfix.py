@@ -30,7 +30,6 @@ enable_long_queue_ids = yes
 smtpd_peername_lookup = no
 
 myhostname = mx.lab.example
-mydomain = lab.example
 myorigin = lab.example
 mydestination =
 inet_interfaces = all

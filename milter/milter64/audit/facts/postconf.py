@@ -6,7 +6,7 @@ import subprocess
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from socket import AF_INET, AF_INET6, SOCK_STREAM, getaddrinfo
 
@@ -17,6 +17,8 @@ _PATIENCE = 10.0
 _UNPRINTABLE = re.compile(r"[^\t\n -~\u00a0-\U0010ffff]")
 _FOLDERS = "/usr/sbin:/usr/local/sbin"
 """Where postconf is, and often not in the PATH of people."""
+_ITS_OWN_NAME = re.compile(r"(\$[({]?)(process_name|service_name)\b")
+"""Parameters that a daemon has from master; postconf has its own, and may not be given others."""
 
 
 class PostfixUnreadable(Exception):  # noqa: N818  Postfix is unreadable, the program is not wrong
@@ -25,13 +27,17 @@ class PostfixUnreadable(Exception):  # noqa: N818  Postfix is unreadable, the pr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """A line of master.cf: `command` is the daemon alone ("smtpd"), `overrides` what `-o` sets for it."""
+    """A line of master.cf: `command` is the daemon alone ("smtpd"), `overrides` what `-o` sets for it.
+
+    `derived` are the other parameters that differ from main.cf's by that: myorigin, where `-o` sets myhostname.
+    """
 
     name: str
     type: str
     chroot: bool
     command: str
     overrides: Mapping[str, str]
+    derived: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -43,18 +49,22 @@ class Service:
 class Postfix:
     """A Postfix as it is configured: `main` has every parameter, the defaults too, with `$name` put in.
 
+    `services` are those that master starts, and `disabled` names those that it doesn't, by master_service_disable.
     `localhost` is what that name stands for here. Not every /etc/hosts gives it an IPv6 address.
     """
 
     directory: Path
     main: Mapping[str, str]
     services: tuple[Service, ...]
+    disabled: tuple[str, ...] = ()
     localhost: tuple[str, ...] = ("127.0.0.1",)
 
     def value(self, name: str, service: Service | None = None) -> str:
         """Return what a parameter is, for one service where that is given; empty if this Postfix doesn't know it."""
-        overrides = service.overrides if service else {}
-        return overrides.get(name, self.main.get(name, ""))
+        for values in (service.overrides, service.derived) if service else ():
+            if name in values:
+                return values[name]
+        return self.main.get(name, "")
 
     def families(self, service: Service | None = None) -> tuple[str, ...]:
         """Return which IP families it connects over, to milters too, even on its own host (`inet_protocols`)."""
@@ -68,29 +78,68 @@ def read(directory: Path | None = None) -> Postfix:
         PostfixUnreadable: postconf is not installed, or can't read them.
     """
     main = dict(_pairs(_postconf(directory, "-x")))
-    overrides: dict[str, dict[str, str]] = defaultdict(dict)
-    for path, value in _pairs(_postconf(directory, "-P", "-x")):
-        key, _, parameter = path.rpartition("/")
-        overrides[key][parameter] = value
-    fields: dict[str, dict[str, str]] = defaultdict(dict)
-    for path, value in _pairs(_postconf(directory, "-F")):
-        key, _, name = path.rpartition("/")
-        fields[key][name] = value
+    fields = _by_service(_pairs(_postconf(directory, "-F")))
+    overrides = _by_service(_pairs(_postconf(directory, "-P")))
+    named = {name: text for name, text in _pairs(_postconf(directory)) if _ITS_OWN_NAME.search(text)}
+    services = []
     try:
-        services = tuple(
-            Service(
+        for key, each in fields.items():
+            command = each["command"].split()[0]
+            own = {**named, **overrides[key]}
+            values = _evaluated(directory, key, own, service_name=each["service"], process_name=command)
+            differing = {name: value for name, value in values.items() if value != main.get(name)}
+            service = Service(
                 name=each["service"],
                 type=each["type"],
                 chroot=_chroot(each["chroot"], main.get("compatibility_level", "")),
-                command=each["command"].split()[0],
-                overrides=overrides[key],
+                command=command,
+                overrides={name: values.get(name, text) for name, text in overrides[key].items()},
+                derived={name: value for name, value in differing.items() if name not in overrides[key]},
             )
-            for key, each in fields.items()
-        )
+            services.append(service)
         folder = directory or Path(main["config_directory"])
     except LookupError as error:
         raise PostfixUnreadable(f"postconf prints what can't be read: {clean(str(error))}") from error
-    return Postfix(directory=folder, main=main, services=services, localhost=tuple(_localhost()))
+    off = {each.key for each in services if _disabled(each, main.get("master_service_disable", ""))}
+    return Postfix(
+        directory=folder,
+        main=main,
+        services=tuple(each for each in services if each.key not in off),
+        disabled=tuple(each.key for each in services if each.key in off),
+        localhost=tuple(_localhost()),
+    )
+
+
+def _by_service(pairs: Iterator[tuple[str, str]]) -> defaultdict[str, dict[str, str]]:
+    """Sort "submission/inet/name" by its service."""
+    found: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for path, value in pairs:
+        key, _, name = path.rpartition("/")
+        found[key][name] = value
+    return found
+
+
+def _evaluated(directory: Path | None, key: str, own: Mapping[str, str], **names: str) -> dict[str, str]:
+    """Return every parameter as a daemon of these names has it that is started with `-o`; nothing without `own`."""
+    if not own:
+        return {}
+    given = {f"its_own_{name}": value for name, value in names.items()}
+    given |= {name: _ITS_OWN_NAME.sub(r"\1its_own_\2", text) for name, text in own.items()}
+    options = [word for name, text in given.items() for word in ("-o", f"{name}={text}")]
+    try:
+        return dict(_pairs(_postconf(directory, "-x", *options)))
+    except PostfixUnreadable as error:
+        raise PostfixUnreadable(f"{clean(key)}: {error}") from error
+
+
+def _disabled(service: Service, patterns: str) -> bool:
+    """Whether master starts no such service, by master_service_disable (postconf(5)), whose first match counts."""
+    for word in re.split(r"[\s,]+", patterns.lower()):
+        pattern = word.lstrip("!")
+        pattern = pattern if "/" in pattern else "/".join(pattern.rsplit(".", 1))
+        if pattern == (service.key if "/" in pattern else service.type).lower():
+            return (len(word) - len(word.lstrip("!"))) % 2 == 0
+    return False
 
 
 def family_names(protocols: str) -> tuple[str, ...]:
