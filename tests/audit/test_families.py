@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from milter64.audit.facts.lookups import Known
 from milter64.audit.facts.postconf import Postfix, Service
 from milter64.audit.rules.postfix_settings import check, plan
 from milter64.config.load_file import parse
@@ -65,7 +66,9 @@ def test_a_socket_that_postfix_reaches_by_no_name_has_to_be_another(protocols: s
 def test_we_are_out_of_reach_by_an_address_of_a_family_that_postfix_has_not(
     protocols: str, name: str, localhost: tuple[str, ...], remedy: str
 ) -> None:
-    asked = replace(postfix(inet_protocols=protocols, smtpd_milters=name), localhost=localhost)
+    asked = replace(
+        postfix(inet_protocols=protocols, smtpd_milters=name), lookups=Known(hosts={"localhost": localhost})
+    )
     found = check(asked, parse("")[0])
     assert bool(found) is bool(lines(asked)) is bool(remedy)
     if remedy:

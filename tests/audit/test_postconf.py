@@ -88,7 +88,7 @@ def test_what_postconf_says_about_a_folder_without_files_is_told(tmp_path: Path)
 
 
 def test_a_machine_without_postconf_is_told_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("milter64.audit.facts.postconf._FOLDERS", str(tmp_path))
+    monkeypatch.setattr("milter64.audit.facts.postconf.FOLDERS", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(PostfixUnreadable, match="not installed"):
         read()

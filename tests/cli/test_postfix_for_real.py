@@ -68,9 +68,8 @@ def story() -> Iterator[Story]:
 def test_before_the_lines_milter64_is_not_asked_and_after_them_nothing_is_wrong(story: Story) -> None:
     before, after = story.postfix.before, story.postfix.after
     assert before["code"] == os.EX_CONFIG
-    assert {trouble["where"]: trouble["what"] for trouble in before["troubles"]} == {
-        "smtp/inet": "milter64 is not asked"
-    }
+    assert {trouble["what"] for trouble in before["troubles"]} == {"milter64 is not asked"}
+    assert "smtp/inet" in {trouble["where"] for trouble in before["troubles"]}  # and what a proxy leads to
     assert (after["code"], after["lines"], after["troubles"]) == (os.EX_OK, [], [])
 
 

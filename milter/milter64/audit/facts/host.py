@@ -167,6 +167,12 @@ def _ip(*words: str) -> list[dict[str, Any]]:
     return []
 
 
+def own_addresses() -> Iterator[str]:
+    """Yield the addresses of this host's interfaces."""
+    for each in _addresses():
+        yield each.address
+
+
 def _addresses() -> Iterator[Address]:
     for link in _ip("address", "show"):
         for entry in link.get("addr_info", ()):

@@ -5,18 +5,15 @@ import shutil
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from socket import AF_INET, AF_INET6, SOCK_STREAM, getaddrinfo
 
+from milter64.audit.facts.lookups import FOLDERS, Asked, Known, Lookups
 from milter64.mail.clean_text import clean
 
 _PATIENCE = 10.0
 """Seconds: postconf reads two files and asks nobody."""
 _UNPRINTABLE = re.compile(r"[^\t\n -~\u00a0-\U0010ffff]")
-_FOLDERS = "/usr/sbin:/usr/local/sbin"
-"""Where postconf is, and often not in the PATH of people."""
 _ITS_OWN_NAME = re.compile(r"(\$[({]?)(process_name|service_name)\b")
 """Parameters that a daemon has from master; postconf has its own, and may not be given others."""
 
@@ -50,14 +47,14 @@ class Postfix:
     """A Postfix as it is configured: `main` has every parameter, the defaults too, with `$name` put in.
 
     `services` are those that master starts, and `disabled` names those that it doesn't, by master_service_disable.
-    `localhost` is what that name stands for here. Not every /etc/hosts gives it an IPv6 address.
+    `lookups` says what names and tables in it stand for.
     """
 
     directory: Path
     main: Mapping[str, str]
     services: tuple[Service, ...]
     disabled: tuple[str, ...] = ()
-    localhost: tuple[str, ...] = ("127.0.0.1",)
+    lookups: Lookups = field(default_factory=Known)
 
     def value(self, name: str, service: Service | None = None) -> str:
         """Return what a parameter is, for one service where that is given; empty if this Postfix doesn't know it."""
@@ -106,7 +103,7 @@ def read(directory: Path | None = None) -> Postfix:
         main=main,
         services=tuple(each for each in services if each.key not in off),
         disabled=tuple(each.key for each in services if each.key in off),
-        localhost=tuple(_localhost()),
+        lookups=Asked(directory),
     )
 
 
@@ -149,13 +146,6 @@ def family_names(protocols: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _localhost() -> Iterator[str]:
-    """Yield the addresses of localhost as Postfix looks them up, one family at a time."""
-    for family in (AF_INET, AF_INET6):
-        with suppress(OSError):
-            yield from {str(found[4][0]) for found in getaddrinfo("localhost", None, family, SOCK_STREAM)}
-
-
 def _chroot(word: str, compatibility_level: str) -> bool:
     """Read the field; "-" was "y" before compatibility level 1 (master(5))."""
     return word == "y" or (word == "-" and compatibility_level.partition(".")[0] in ("", "0"))
@@ -169,7 +159,7 @@ def _pairs(output: str) -> Iterator[tuple[str, str]]:
 
 
 def _postconf(directory: Path | None, *options: str) -> str:
-    program = shutil.which("postconf") or shutil.which("postconf", path=_FOLDERS)
+    program = shutil.which("postconf") or shutil.which("postconf", path=FOLDERS)
     if not program:
         raise PostfixUnreadable("postconf is not installed here")
     where = ["-c", str(directory)] if directory else []

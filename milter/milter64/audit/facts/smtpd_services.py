@@ -1,44 +1,40 @@
-"""A Postfix's smtpds and whom they ask, read for the sake of milter64.
-
-An smtpd is one of three: the front, which strangers talk to; submission, whose clients authenticate; and the way back
-in, on which a content filter returns mail.
-"""
+"""A Postfix's smtpds and whom they ask, read for the sake of milter64."""
 
 import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
 from pathlib import PurePosixPath
 from socket import AF_UNIX
 
+from milter64.address.networks import pack
 from milter64.audit.facts.host import IPV4, family
+from milter64.audit.facts.lookups import Untold
 from milter64.audit.facts.postconf import Postfix, Service
-from milter64.config.listen_address import LOCALHOST, Endpoint, endpoint
+from milter64.audit.facts.smtpd_kinds import LOOPBACK, Kind, kinds
+from milter64.config.listen_address import Endpoint, endpoint
+from milter64.config.listen_address import Settings as MilterSettings
 from milter64.config.settings import Settings
-from milter64.config.toml_reader import Wrong
 
-MILTERS = "smtpd_milters"
+MILTERS, MILTER_MAPS = "smtpd_milters", "smtpd_milter_maps"
 POSTPONING = ("tempfail", "shutdown")
 """Values of milter_default_action with which senders try again; the second is newer Postfixes' default."""
 PROTOCOL = "6"
 """Postfix's default, and libmilter's: earlier ones know no callbacks without a reply, and give the same verdicts."""
 _ANY = {"0.0.0.0": ("127.0.0.1",), "::": ("::1", "127.0.0.1")}  # noqa: S104  compared, not listened on
 """Where to find who listens on all addresses."""
+OWN_HOST = "this host"
+"""As a client."""
+_DEFAULT = MilterSettings().socket
+_EXAMPLE, _NATIVE = "192.31.196.10", "2001:db8::25"
+_INET = re.compile(
+    r"inet6?:(?:(?P<port>\d{1,5})@(?P<host>[^@\s]+)|(?P<postfix_host>[^@\s]+):(?P<postfix_port>\d{1,5}))"
+)
+"""A socket in Sendmail's words, inet:8864@localhost, or in Postfix's, inet:localhost:8864 (RFC 3986's brackets too)."""
 _SLACK = 2.0
 """Seconds that a verdict may take beyond `dns.deadline`: its turn, its row, the way back."""
 _GENEROUS = 22.0
 """What Postfix's 30 s are beyond our 8 s."""
-
-
-class Kind(Enum):
-    """What an smtpd is for."""
-
-    FRONT = auto()
-    SUBMISSION = auto()
-    BACK = auto()
-    OTHER = auto()
-    """Nobody but its administrator knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +53,7 @@ class Case:
         self.postfix = postfix
         self.settings = settings
         self.queue = PurePosixPath(postfix.value("queue_directory") or "/var/spool/postfix")
-        self.smtpds = [
-            (service, kind_of(postfix, service)) for service in postfix.services if service.command == "smtpd"
-        ]
+        self.smtpds = list(kinds(postfix))
         self.fronts = [service for service, kind in self.smtpds if kind is Kind.FRONT]
         chrooted = any(service.chroot for service in self.fronts)
         self.hidden = chrooted and self._relative() is None and settings.milter.socket.family is AF_UNIX
@@ -88,20 +82,74 @@ class Case:
             return ours.address == str(self.queue / (path.lstrip("/") if chroot else path))
         hosts, port = self._place(milter.socket)
         wide = {family(each) for host in ours.hosts if host in _ANY for each in _ANY[host]}
-        return port == ours.address[1] and any(host in ours.hosts or family(host) in wide for host in hosts)
+        return port == ours.address[1] and any(
+            host in ours.hosts or (family(host) in wide and self._here(host)) for host in hosts
+        )
+
+    def mine(self, milter: Milter) -> bool:
+        """Whether an element leads to us, in a spelling that a chroot hides too, or led to us by its name."""
+        return any(self.ours(milter, chroot=inside) for inside in (True, False)) or self.stale(milter)
+
+    def stale(self, milter: Milter) -> bool:
+        """Whether an element is a socket such as we have by default or by the manual, and that we listen on no more."""
+        if any(self.ours(milter, chroot=inside) for inside in (True, False)):
+            return False
+        scheme, _, path = milter.socket.partition(":")
+        if scheme in ("unix", "local"):
+            return PurePosixPath(path).name == "milter64.sock" or PurePosixPath(path).parent.name == "milter64"
+        hosts, port = self._place(milter.socket)
+        return port == _DEFAULT.address[1] and any(
+            host in _DEFAULT.hosts or self.postfix.lookups.here(host) for host in hosts
+        )
+
+    def _here(self, host: str) -> bool:
+        return pack(host) in LOOPBACK or self.postfix.lookups.here(host)
 
     def reached(self, service: Service | None) -> tuple[str, ...]:
         """Return the addresses at which an smtpd could find us: Postfix keeps to its families on its own host too."""
         return tuple(host for host in self.offered if family(host) in self.postfix.families(service))
+
+    def strangers(self, service: Service) -> list[str]:
+        """Return the clients of `clients` that are not this host."""
+        return [each for each, kind in self.clients(service).items() if kind != OWN_HOST]
+
+    def counts(self, service: Service) -> bool:
+        """Whether smtpd_milters counts for some strangers: whether smtpd_milter_maps has nothing to say of them."""
+        try:
+            return not self.mapped(service).keys() >= set(self.strangers(service))
+        except Untold:
+            return True
 
     def loopback(self, service: Service | None) -> str:
         """Return the address of its own host that an smtpd reaches."""
         return "127.0.0.1" if IPV4 in self.postfix.families(service) else "::1"
 
     def reaches(self, service: Service | None, milter: Milter) -> bool:
-        """Whether an smtpd could find a milter, whose name is taken for one that leads there, but for localhost."""
-        hosts, port = self._place(milter.socket)
-        return not port or any(family(host) in self.postfix.families(service) for host in hosts)
+        """Whether an smtpd could find a milter; a name that isn't known here is taken for one that leads there."""
+        hosts, _ = self._place(milter.socket)
+        return not hosts or any(family(host) in self.postfix.families(service) for host in hosts)
+
+    def clients(self, service: Service) -> dict[str, str]:
+        """Return what smtpd_milter_maps is to be asked about: an address as Postfix has it of each kind of client."""
+        forms = [form for form, _ in self.settings.translator().encode(_EXAMPLE)]
+        kinds = dict.fromkeys(forms, "a translated client")
+        kinds |= {_EXAMPLE: "an IPv4 client", _NATIVE: "a native IPv6 client"}
+        kinds |= {"127.0.0.1": OWN_HOST, "::1": OWN_HOST}
+        return {each: kind for each, kind in kinds.items() if family(each) in self.postfix.families(service)}
+
+    def mapped(self, service: Service) -> dict[str, tuple[str, list[Milter]]]:
+        """Return by address the clients for whom smtpd_milter_maps goes before smtpd_milters, what it says, and whom.
+
+        Raises:
+            Untold: it can't be asked.
+        """
+        tables = self.postfix.value(MILTER_MAPS, service)
+        said = {each: self.postfix.lookups.find(tables, each) for each in self.clients(service)} if tables else {}
+        return {
+            each: (text, [] if text.upper() == "DISABLE" else list(elements(text)))
+            for each, text in said.items()
+            if text is not None
+        }
 
     def lacking(self, service: Service | None, own: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
         """Yield what must be otherwise for us alone: a milter's own setting, the value wanted, the one that counts."""
@@ -128,14 +176,14 @@ class Case:
 
     def _place(self, socket: str) -> tuple[tuple[str, ...], int]:
         """Return the addresses and the port that Postfix's words for a socket stand for; no port if we can't tell."""
-        try:
-            theirs = endpoint(socket)
-        except Wrong:
+        match = _INET.fullmatch(socket)
+        if not match:
             return (), 0
-        if isinstance(theirs.address, str):
-            return (), 0
-        host, port = theirs.address
-        return self.postfix.localhost if host == LOCALHOST else (host,), port
+        hosts = self.postfix.lookups.addresses(match["host"] or match["postfix_host"])
+        # To connect to all addresses is to connect to one's own.
+        return tuple(_ANY[host][0] if host in _ANY else host for host in hosts), int(
+            match["port"] or match["postfix_port"]
+        )
 
     def named(self, service: Service | None) -> str:
         """Return our socket as an smtpd is to name it.
@@ -154,22 +202,6 @@ class Case:
 def without_milters(postfix: Postfix, service: Service) -> bool:
     """Whether an smtpd asks no milters, whichever are listed."""
     return "no_milters" in re.split(r"[\s,]+", postfix.value("receive_override_options", service))
-
-
-def kind_of(postfix: Postfix, service: Service) -> Kind:
-    """Tell what an smtpd is for, by its port and by what master.cf sets for it."""
-    host, _, port = service.name.rpartition(":")
-    over = service.overrides
-    originating = "ORIGINATING" in (over.get("milter_macro_daemon_name"), over.get("daemon_name"))
-    if port in ("submission", "submissions", "smtps", "587", "465") or originating:
-        return Kind.SUBMISSION
-    if port in ("smtp", "25") or service.type == "pass":  # from postscreen
-        return Kind.FRONT
-    unfiltered = over.get("content_filter") == "" and postfix.value("content_filter")
-    local = host.strip("[]") in ("localhost", "::1") or host.startswith("127.")
-    if local or unfiltered or "smtpd_authorized_xforward_hosts" in over:
-        return Kind.BACK
-    return Kind.OTHER
 
 
 def elements(text: str) -> Iterator[Milter]:

@@ -6,17 +6,21 @@ finds, and another milter's before it would be among them.
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from milter64.audit.facts.lookups import Untold
 from milter64.audit.facts.postconf import Postfix, Service
+from milter64.audit.facts.smtpd_kinds import Kind
 from milter64.audit.facts.smtpd_services import (
+    MILTER_MAPS,
     MILTERS,
+    OWN_HOST,
     POSTPONING,
     PROTOCOL,
     Case,
-    Kind,
     Milter,
     elements,
     without_milters,
@@ -69,19 +73,21 @@ def check(postfix: Postfix, settings: Settings) -> tuple[Trouble, ...]:
 
 
 def _plan(case: Case) -> Iterator[Setting]:
-    for service in (None, *(each for each in case.fronts if MILTERS in each.overrides)):
+    counting = [each for each in case.fronts if case.counts(each)]
+    main = (None,) if counting or not case.fronts else ()
+    for service in (*main, *(each for each in counting if MILTERS in each.overrides)):
         chroot = service.chroot if service else any(front.chroot for front in case.fronts)
         listed = case.listed(service)
-        # In any spelling, even one that the chroot hides: what leads to us is us.
-        others = [each for each in listed if not any(case.ours(each, chroot=inside) for inside in (True, False))]
+        mine = [each for each in listed if case.mine(each)]
+        others = [each for each in listed if each not in mine]
         first = listed[0] if listed and case.ours(listed[0], chroot=chroot) else None
-        once = len(others) == len(listed) - 1
+        once = len(mine) == 1
         if not (first and once and case.reaches(service, first)) or any(case.lacking(service, first.own)):
-            value = ", ".join([case.element(service, first.own if first else {}), *(each.text for each in others)])
+            value = ", ".join([case.element(service, mine[0].own if mine else {}), *(each.text for each in others)])
             yield Setting(service=service.key if service else "", name=MILTERS, value=value)
     for service, kind in case.smtpds:
-        if kind in (Kind.SUBMISSION, Kind.BACK) and not without_milters(case.postfix, service):
-            kept = [each.text for each in case.listed(service) if not case.ours(each, chroot=service.chroot)]
+        if kind in _SPARED and not without_milters(case.postfix, service):
+            kept = [each.text for each in case.listed(service) if not case.mine(each)]
             # Without a list of its own it has main.cf's, in which we are, or will be.
             if MILTERS not in service.overrides or len(kept) != len(case.listed(service)):
                 yield Setting(service=service.key, name=MILTERS, value=", ".join(kept))
@@ -111,22 +117,48 @@ def _check(case: Case) -> Iterator[Trouble]:
         if not without_milters(case.postfix, service):
             yield from _unreached(case, service.key, service, case.listed(service))
     yield from _unreached(case, "non_smtpd_milters", None, elements(case.postfix.value("non_smtpd_milters")))
-    wanted = {setting.service: setting for setting in _plan(case)}
-    for service, kind in case.smtpds:
-        what = {
-            Kind.SUBMISSION: "users' mail would be judged",
-            Kind.BACK: "mail that comes back would be judged again",
-        }
-        if kind in what and _asks(case, service):
-            remedy = f"in master.cf, set -o {MILTERS}={wanted[service.key].dense} for it"
-            yield Trouble(where=service.key, what=what[kind], remedy=remedy)
-    local = [each for each in elements(case.postfix.value("non_smtpd_milters")) if case.ours(each, chroot=False)]
-    if local:
+    yield from _spared(case)
+    if any(map(case.mine, elements(case.postfix.value("non_smtpd_milters")))):
         yield Trouble(
             where="non_smtpd_milters",
             what="mail from this host has no client that could be judged",
             remedy="take milter64 out",
         )
+
+
+_SPARED = {
+    Kind.SUBMISSION: "users' mail would be judged",
+    Kind.BACK: "mail that comes back would be judged again",
+}
+"""Who is not to be judged, and what would be."""
+
+
+def _spared(case: Case) -> Iterator[Trouble]:
+    """Yield each smtpd that asks us, and whose clients are not to be judged."""
+    wanted = {setting.service: setting for setting in _plan(case)}
+    for service, kind in case.smtpds:
+        if kind not in _SPARED or without_milters(case.postfix, service):
+            continue
+        if any(map(case.mine, case.listed(service))):
+            remedy = f"in master.cf, set -o {MILTERS}={wanted[service.key].dense} for it"
+            yield Trouble(where=service.key, what=_SPARED[kind], remedy=remedy)
+        yield from _mapped_to_us(case, service, kind)
+
+
+def _mapped_to_us(case: Case, service: Service, kind: Kind) -> Iterator[Trouble]:
+    """Yield that smtpd_milter_maps has an smtpd ask us whose clients are not to be judged."""
+    with suppress(Untold):  # what can't be asked is told of at the front
+        for client, (text, listed) in case.mapped(service).items():
+            ours = (kind is Kind.SUBMISSION or case.clients(service)[client] == OWN_HOST) and any(
+                map(case.mine, listed)
+            )
+            if ours:
+                yield Trouble(
+                    where=f"{service.key} {MILTER_MAPS}",
+                    what=clean(f"it says {text} for {client}: {_SPARED[kind]}"),
+                    remedy=f"in master.cf, set -o {MILTER_MAPS}= for it",
+                )
+                return
 
 
 def _unreached(case: Case, where: str, service: Service | None, listed: Iterable[Milter]) -> Iterator[Trouble]:
@@ -154,16 +186,35 @@ def _front(case: Case, service: Service) -> Iterator[Trouble]:
             what="smtpd_proxy_filter keeps the message from milters: forged fields stay, ours are not added",
             remedy="let the filter take mail after the queue (content_filter)",
         )
+    try:
+        mapped = case.mapped(service)
+    except Untold as error:
+        mapped = {}
+        what = f"it can't be asked, and goes before smtpd_milters: {error}"
+        remedy = "mend that, or run this as a user who may read it"
+        yield Trouble(where=f"{where} {MILTER_MAPS}", what=what, remedy=remedy, breaks=False)
+    yield from _by_maps(case, service, {each: said for each, said in mapped.items() if each in case.strangers(service)})
+    if not case.counts(service):
+        return
     if not places:
         unseen = [each for each in listed if service.chroot and case.ours(each, chroot=False)]
+        stale = [each for each in listed if case.stale(each)]
         if unseen:
             what = f"in its chroot there is no {unseen[0].socket}"
         elif MILTERS in service.overrides:
             what = "it has smtpd_milters of its own, without milter64; main.cf's has no effect here"
+        elif stale:
+            what = f"milter64 is not asked: it listens on {case.door}, and not on {stale[0].socket}"
         else:
             what = "milter64 is not asked"
         yield Trouble(where=where, what=clean(what), remedy=f"name it as {case.named(service)}, first in smtpd_milters")
         return
+    yield from _well(case, service, where, listed)
+
+
+def _well(case: Case, service: Service, where: str, listed: Sequence[Milter]) -> Iterator[Trouble]:
+    """Yield what is wrong with a list in which we are."""
+    places = [place for place, each in enumerate(listed) if case.ours(each, chroot=service.chroot)]
     if places[0]:
         before = ", ".join(each.socket for each in listed[: places[0]])
         yield Trouble(
@@ -171,11 +222,37 @@ def _front(case: Case, service: Service) -> Iterator[Trouble]:
             what=clean(f"{before} comes before milter64, which takes its Authentication-Results for forged"),
             remedy="put milter64 first; what reads its results, as OpenDMARC does, must come behind it",
         )
-    if places[1:]:
-        yield Trouble(where=where, what="milter64 is asked more than once", remedy="name it once")
+    twice = [each for each in listed if case.mine(each)][1:]
+    if twice:
+        again = f", by {twice[0].socket} too" if twice[0].text != listed[places[0]].text else ""
+        yield Trouble(where=where, what=clean(f"milter64 is asked more than once{again}"), remedy="name it once")
     yield from _values(case, service, listed[places[0]].own)
     if case.settings.spf.left_to_dmarc:
         yield from _nobody_for_dmarc(case, service, listed[places[0] + 1 :])
+
+
+def _by_maps(case: Case, service: Service, mapped: Mapping[str, tuple[str, list[Milter]]]) -> Iterator[Trouble]:
+    """Yield what smtpd_milter_maps makes of us, for strangers of the kinds that it has something to say about."""
+    where = f"{service.key} {MILTER_MAPS}"
+    kinds = case.clients(service)
+    for text, listed in dict(mapped.values()).items():
+        who = " and ".join(f"{each} ({kinds[each]})" for each, (said, _) in mapped.items() if said == text)
+        others = [each.socket for each in case.listed(service) if not case.mine(each)]
+        if not any(case.ours(each, chroot=service.chroot) for each in listed):
+            yield Trouble(
+                where=where,
+                what=clean(f"it says {text} for {who}: milter64 is not asked"),
+                remedy=f"let it say {case.named(service)} first, or take these clients out of it",
+            )
+            continue
+        if missing := [each for each in others if each not in {milter.socket for milter in listed}]:
+            yield Trouble(
+                where=where,
+                what=clean(f"it says {text} for {who}: {', '.join(missing)} is not asked, which smtpd_milters has"),
+                remedy="name it there behind milter64, if that is not meant",
+                breaks=False,
+            )
+        yield from _well(case, service, where, listed)
 
 
 _CHECKS_DMARC = re.compile(r"dmarc|rspamd|mailauth|authentication[_-]?milter|:(?:8893|11332)\b", re.IGNORECASE)
@@ -213,8 +290,3 @@ def _values(case: Case, service: Service, own: Mapping[str, str]) -> Iterator[Tr
         yield Trouble(
             where=f"{service.key} milter_{name}", what=clean(what), remedy=f"set {wanted}", breaks=not harmless
         )
-
-
-def _asks(case: Case, service: Service) -> bool:
-    asked = any(case.ours(each, chroot=service.chroot) for each in case.listed(service))
-    return asked and not without_milters(case.postfix, service)
