@@ -248,6 +248,12 @@ def test_what_the_service_has_learned_is_known(tmp_path: Path) -> None:
         assert (report["client"]["origin"], report["verdict"], report["trouble"]) == ("undecoded", "accept", [])
         report = json.loads(explain(file, "172.17.0.1", "--to", "u@lab.example", "--json"))
         assert report["client"]["origin"] == "masked"
+        shared = recorded_prefixes.Learned(began=2, shared=frozenset({FORGED[0]}))
+        recorded_prefixes.write(tmp_path / "greylist.sqlite.network.json", [], shared)
+        report = json.loads(explain(file, *FORGED, "--json"))
+        assert report["verdict"] == "tempfail"
+        assert report["rules"] == ['spf.actions.fail = "tempfail", no more: its address may be a gateway\'s']
+        recorded_prefixes.write(tmp_path / "greylist.sqlite.network.json", [], replace(learned, began=3))
         server.faults.clear()  # what it says now goes before
         report = json.loads(explain(file, *FORGED_INSIDE, "--json"))
         assert (report["client"]["origin"], report["verdict"]) == ("ipv6", "reject")

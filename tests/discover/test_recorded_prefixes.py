@@ -95,7 +95,12 @@ def test_a_file_with_something_else_in_it_has_nothing_and_is_written_over(tmp_pa
     assert list(read(file)) == ["64:ff9b::/96"]
 
 
-LEARNED = Learned(began=7.5, dns64={"::1": ("64:ff9b::c000:aa",)}, masked=frozenset({"10.0.0.1", "fd00::1"}))
+LEARNED = Learned(
+    began=7.5,
+    dns64={"::1": ("64:ff9b::c000:aa",)},
+    masked=frozenset({"10.0.0.1", "fd00::1"}),
+    shared=frozenset({"192.0.2.2"}),
+)
 
 
 def test_what_was_learned_is_read_back_and_stays_where_nothing_is_told_of_it(tmp_path: Path) -> None:
@@ -116,7 +121,7 @@ def test_what_a_later_service_has_learned_goes_before_but_nobody_begins_in_the_f
     assert learned(tmp_path / "file") == (other if kept else Learned(began=began))
 
 
-ROW_OF_LEARNED = {"began": 1, "dns64": {}, "masked": []}
+ROW_OF_LEARNED = {"began": 1, "dns64": {}, "masked": []}  # as before there was "shared"
 
 
 @pytest.mark.parametrize(
@@ -131,6 +136,7 @@ ROW_OF_LEARNED = {"began": 1, "dns64": {}, "masked": []}
         ROW_OF_LEARNED | {"dns64": {"::1": 1}},
         ROW_OF_LEARNED | {"masked": [1]},
         ROW_OF_LEARNED | {"masked": ["10.0.0.1\n"]},
+        ROW_OF_LEARNED | {"shared": ["x"]},
     ],
 )
 def test_something_else_in_the_place_of_what_was_learned_is_nothing(tmp_path: Path, row: object) -> None:
@@ -164,3 +170,9 @@ def test_trouble_with_the_folder_leaves_nothing_behind(tmp_path: Path) -> None:
 )
 def test_the_file_stands_beside_the_greylist(store: str, file: Path | None) -> None:
     assert place(store) == file
+
+
+def test_a_file_of_before_there_were_shared_addresses_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text(json.dumps({"prefixes": {}, "learned": ROW_OF_LEARNED | {"masked": ["10.0.0.1"]}}))
+    assert learned(file).masked == {"10.0.0.1"}

@@ -1,6 +1,7 @@
 """The guard by itself: its clock is the test's, and the log a list."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,8 +10,8 @@ import pytest
 from milter64.address.client import Origin
 from milter64.address.networks import pack
 from milter64.address.translator import Translator
-from milter64.guard import guard
-from milter64.guard.masking_gateway import WINDOW
+from milter64.guard import crowded_addresses, guard, masking_gateway
+from milter64.guard.masking_gateway import MANY, WINDOW
 from milter64.guard.shared_by_workers import HOUR
 from rig.dnsserver import DnsServer
 from rig.process import until
@@ -19,7 +20,7 @@ from rig.watched import Watched
 
 @pytest.fixture(autouse=True)
 def _host(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "gateways", lambda: frozenset({pack("192.0.2.1"), pack("2001:db8:9::1")}))
+    monkeypatch.setattr(crowded_addresses, "gateways", lambda: frozenset({pack("192.0.2.1"), pack("2001:db8:9::1")}))
 
 
 @pytest.mark.parametrize(
@@ -33,13 +34,79 @@ def test_an_address_of_this_hosts_network_can_be_a_gateway(server: DnsServer, ad
     assert watched.log.events == ["masked"]
 
 
-@pytest.mark.parametrize("address", ["192.0.2.2", "2001:db8::1", "64:ff9b::c01f:c40a", "2001:db8:64::10.0.0.1"])
-def test_an_address_of_elsewhere_is_never_a_gateway(server: DnsServer, address: str) -> None:
-    watched = Watched(server, '[translation]\nprefixes = ["64:ff9b::/96", "2001:db8:64::/96"]')
+ELSEWHERE = ["192.0.2.2", "2001:db8::1", "::ffff:192.0.2.2", "64:ff9b::c01f:c40a", "2001:db8:64::10.0.0.1"]
+PREFIXES = '[translation]\nprefixes = ["64:ff9b::/96", "2001:db8:64::/96"]\n'
+
+
+@pytest.mark.parametrize("address", ELSEWHERE)
+def test_an_address_of_elsewhere_may_be_a_gateway_and_is_judged_as_before(server: DnsServer, address: str) -> None:
+    watched = Watched(server, PREFIXES)
+    before = watched.translator.client(address)
     watched.crowd(address)
     watched.look(0)
-    assert watched.origin(address) is not Origin.MASKED
+    assert watched.translator.client(address) == replace(before, shared=True)
+    assert watched.translator.client(address).ban == ""
+    ((event, fields),) = watched.log.lines
+    assert (event, fields["client"]) == ("shared", before.wire)
+    assert "XCLIENT" in fields["remedy"]
+    assert fields["remedy"].endswith(f"milter64 block {before.address}")
+    watched.look(WINDOW)
+    assert watched.translator.client(address) == before
+
+
+@pytest.mark.parametrize("address", ELSEWHERE)
+def test_a_host_of_elsewhere_that_says_one_name_is_looked_at_once(server: DnsServer, address: str) -> None:
+    watched = Watched(server, PREFIXES)
+    for n in range(MANY):
+        watched.hear(address, "monitor.example", f"d{n}.example")
+        watched.look(0)
+    watched.hear(address, "monitor.example")
+    assert watched.waiting == 0
     assert watched.log.events == []
+    assert not watched.translator.client(address).shared
+
+
+def test_who_has_authenticated_from_elsewhere_is_known(server: DnsServer) -> None:
+    watched = Watched(server)
+    watched.crowd("192.0.2.2", login="joe")
+    watched.crowd("192.0.2.2", range(100, 100 + MANY - 1))
+    watched.look(0)
+    assert watched.log.events == []
+
+
+def test_a_network_that_is_trusted_is_this_hosts(server: DnsServer) -> None:
+    watched = Watched(server, '[trust]\nnetworks = ["2001:db8:77::/48"]\n')
+    watched.crowd("2001:db8:77::1")
+    watched.look(0)
+    assert watched.origin("2001:db8:77::1") is Origin.MASKED
+
+
+def test_a_relay_of_elsewhere_stays_trusted(server: DnsServer) -> None:
+    watched = Watched(server, '[trust]\nrelays = ["192.0.2.2"]\n')
+    watched.crowd("192.0.2.2")
+    watched.look(0)
+    assert not watched.translator.client("192.0.2.2").shared
+    ((_, fields),) = watched.log.lines
+    assert "stays trusted" in fields["what"]
+
+
+@pytest.mark.parametrize("address", ["64:ff9b::a00:1", "64:ff9b:1::c01f:c40a"])
+def test_an_address_that_is_nobodys_is_no_gateways(server: DnsServer, address: str) -> None:
+    watched = Watched(server)
+    watched.crowd(address)
+    watched.look(0)
+    assert not watched.translator.client(address).shared
+
+
+def test_strangers_addresses_push_out_no_gateway_of_this_host(server: DnsServer) -> None:
+    watched = Watched(server)
+    watched.crowd("10.0.0.1")
+    watched.look(0)
+    for n in range(100):
+        watched.crowd(f"192.0.{n}.1")
+        watched.look(1)
+    assert watched.origin("10.0.0.1") is Origin.MASKED
+    assert sum(watched.translator.client(f"192.0.{n}.1").shared for n in range(100)) == 64
 
 
 def test_clients_that_authenticate_are_known_and_make_no_gateway(server: DnsServer) -> None:
@@ -71,7 +138,7 @@ def test_several_gateways_are_masked_beside_each_other(server: DnsServer) -> Non
 
 
 def test_of_many_gateways_those_are_masked_that_showed_last(server: DnsServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "_MASKED", 2)
+    monkeypatch.setattr(masking_gateway, "_ADDRESSES", 2)
     watched = Watched(server)
     for now in range(3):
         watched.crowd(f"10.0.0.{now}")

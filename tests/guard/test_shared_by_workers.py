@@ -36,12 +36,12 @@ def test_of_several_processes_one_says_a_line() -> None:
 def test_notes_that_were_cut_short_are_begun_anew() -> None:
     shared = SharedNotes()
     with shared.notes() as notes:
-        notes.masked[b"10.0"] = 1.0
+        notes.said["masked", "10.0.0.1"] = 1.0
     with shared.notes() as notes:
-        assert notes.masked == {b"10.0": 1.0}
+        assert notes.said == {("masked", "10.0.0.1"): 1.0}
     os.ftruncate(shared._file, 20)  # noqa: SLF001  as when a worker is killed over it
     with shared.notes() as notes:
-        assert notes.masked == {}
+        assert notes.said == {}
 
 
 def test_what_fails_over_the_notes_leaves_them_as_they_were() -> None:
@@ -49,13 +49,13 @@ def test_what_fails_over_the_notes_leaves_them_as_they_were() -> None:
 
     def fail() -> None:
         with shared.notes() as notes:
-            notes.masked[b"10.0"] = 1.0
+            notes.said["masked", "10.0.0.1"] = 1.0
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fail()
     with shared.notes() as notes:
-        assert notes.masked == {}
+        assert notes.said == {}
 
 
 def test_twenty_names_are_enough_whichever_workers_hear_them(server: DnsServer) -> None:

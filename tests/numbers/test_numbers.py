@@ -128,7 +128,7 @@ def test_a_stranger_makes_no_label(lab: Lab) -> None:
         "state": {state.value for state in State},
         "outcome": set(OUTCOMES),
         "cache": {"findings", "dns", "greylist"},
-        "kind": {"gone", "unwritten", "lost", "undecoded", "dns64", "masked"},
+        "kind": {"gone", "unwritten", "lost", "undecoded", "dns64", "masked", "shared"},
         "process": {"worker", "metrics"},
     }
     samples = milter.samples()

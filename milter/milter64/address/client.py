@@ -41,7 +41,8 @@ class Client:
     `wire` and `address` are canonical texts, the same unless something was decoded, and empty for `unknown`; `packed`
     is `address` as bytes, `wire_packed` is `wire`. `via` is the prefix or mapping that decoded it, or a DNS64's prefix
     that it lies in. `private` says that the address is of private use, so that the public DNS knows nothing about it;
-    `crowded`, that others whom we know of have addresses in the same /64 on the wire.
+    `crowded`, that others whom we know of have addresses in the same /64 on the wire; `shared`, that so many speak from
+    the one on the wire that it may be a gateway's.
     """
 
     wire: str
@@ -52,6 +53,7 @@ class Client:
     private: bool = False
     via: str = ""
     crowded: bool = False
+    shared: bool = False
 
     @property
     def ban(self) -> str:
@@ -59,9 +61,9 @@ class Client:
 
         A firewall knows the address on the wire alone: of a translated client, it is that one. Of a native IPv6 client
         it is the /64, unless that is crowded: the /64 of 64:ff9b::/96 is all of IPv4. Behind an address that isn't the
-        client's own, or is on the wire of private use, such as a container's gateway, there may be anybody.
+        client's own, is shared, or is on the wire of private use, such as a container's gateway, there may be anybody.
         """
-        if not self.origin.identifies or (self.private and self.origin is not Origin.TRANSLATED):
+        if self.shared or not self.origin.identifies or (self.private and self.origin is not Origin.TRANSLATED):
             return ""
         if self.origin is Origin.IPV6 and not self.crowded:
             return self.network(32, 64)

@@ -45,6 +45,7 @@ class Translator:
         """Who calls from an address, the text that the mail server gave; None or no IP address is `unknown`."""
         self._translators = (_MAPPED, WELL_KNOWN, _LOCAL_USE, *(prefix.packed for prefix in self._prefixes))
         self._learned: tuple[Pattern, ...] = ()
+        self._shared: frozenset[bytes] = frozenset()
 
     def _remembering(self) -> Callable[[str | None], Client]:
         return lru_cache(REMEMBERED)(self._client)
@@ -65,6 +66,7 @@ class Translator:
             private=packed in PRIVATE,
             via=via,
             crowded=wire[:8] in self._crowded,
+            shared=wire in self._shared,
         )
 
     def _decode(self, wire: bytes) -> tuple[bytes, Origin, str]:
@@ -145,9 +147,13 @@ class Translator:
 
     # What is learned while sessions run is put in the place of what was known, in one step: readers need no lock.
 
-    def mask(self, gateways: Iterable[bytes]) -> None:
-        """Take these addresses, as bytes, for gateways from now on, in the place of those before."""
+    def mask(self, gateways: Iterable[bytes], shared: Iterable[bytes] = ()) -> None:
+        """Take these addresses, as bytes, for gateways from now on, in the place of those before; `shared` may be such.
+
+        The /64 of these isn't crowded: whoever has one to himself could keep it from being banned.
+        """
         self._gateways = frozenset(gateways)
+        self._shared = frozenset(shared)
         self._crowd(self._gateways)
         self.client = self._remembering()  # what is decoded at this moment goes to the memory that is left behind
 

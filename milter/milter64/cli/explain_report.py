@@ -167,7 +167,8 @@ def _rules(settings: Settings, transaction: Transaction) -> Iterator[str]:
         elif table := _TABLES.get(finding.key):
             if finding.check == iprev.NAME and client.origin is Origin.IPV6 and settings.iprev.ipv6_actions is not None:
                 table = "iprev.ipv6_actions"
-            yield f'{table}.{finding.result} = "{rules.action(finding).name.lower()}"'
+            at_most = ", no more: its address may be a gateway's" if client.shared else ""
+            yield f'{table}.{finding.result} = "{rules.action(finding).name.lower()}"{at_most}'
         else:
             yield f"{finding.result}: {finding.reason}"
     if not verdict.because:

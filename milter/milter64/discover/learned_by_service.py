@@ -26,7 +26,7 @@ def teach(translator: Translator, settings: Settings, warn: Callable[[str], None
     found = dns64_prefix.survey(nameservers(settings.dns.nameservers), min(settings.dns.timeout, _PATIENCE))
     known = list(dns64_prefix.renewed(found, before).values())
     translator.distrust({pattern for synthesis in known for pattern in synthesis.patterns})
-    translator.mask(map(pack, noted.masked))
+    translator.mask(map(pack, noted.masked), map(pack, noted.shared))
     for synthesis in known:
         if synthesis.error:
             warn(f"whether {synthesis.nameserver} is a DNS64 isn't known: {synthesis.error}")

@@ -54,12 +54,13 @@ class Learned:
     """What the service that `began` at a time has found out, and goes by.
 
     `dns64` has the AAAA records of ipv4only.arpa, by the nameserver that invents them; `masked` the addresses of
-    gateways that hide their clients.
+    gateways that hide their clients, `shared` those from which so many speak that they may be such.
     """
 
     began: float = 0.0
     dns64: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     masked: frozenset[str] = frozenset()
+    shared: frozenset[str] = frozenset()
 
 
 _NOTHING = Learned()
@@ -91,6 +92,7 @@ def learned(path: Path) -> Learned:
             began=float(row["began"]),
             dns64={server: tuple(map(_address, addresses)) for server, addresses in row["dns64"].items()},
             masked=frozenset(map(_address, row["masked"])),
+            shared=frozenset(map(_address, row.get("shared", ()))),
         )
     return _NOTHING
 
@@ -152,4 +154,4 @@ def write(path: Path, sightings: Iterable[Sighting], now_learned: Learned = _NOT
 
 
 def _row(each: Learned) -> Mapping[str, object]:
-    return {"began": each.began, "dns64": each.dns64, "masked": sorted(each.masked)}
+    return {"began": each.began, "dns64": each.dns64, "masked": sorted(each.masked), "shared": sorted(each.shared)}

@@ -37,7 +37,7 @@ Rows = Mapping[str, Record]
 
 def exact_network(client: Client) -> str:
     """Return the group of a client's exact network, "" if it can't earn anything."""
-    if not client.origin.identifies:
+    if client.shared or not client.origin.identifies:
         return ""
     return f"net:{client.network(32, 128 if client.crowded else 64)}"
 

@@ -4,6 +4,7 @@
 - A resolver that invents AAAA records (`dns64`): its prefix is learned, so that they count for nothing, and clients in
   it are `undecoded` too. One that doesn't say whether it does is asked again and again.
 - A gateway behind which all clients hide (`masked`): its address stands for nobody from then on.
+- An address of elsewhere that may be such (`shared`): it might be a host of many names, too.
 
 Sessions only leave their envelopes here. A thread of the worker looks at them, once a second at most, and what it finds
 is its own, or in the notes that all workers' guards share: no session waits for a lock.
@@ -30,10 +31,9 @@ from milter64.discover.prefix_guess import Shapes, guess
 from milter64.discover.recorded_prefixes import Learned, Sighting
 from milter64.dns.query import nameservers
 from milter64.dns.resolver import Resolver
-from milter64.guard.masking_gateway import MANY, WINDOW
-from milter64.guard.next_hops import gateways
+from milter64.guard.crowded_addresses import CrowdedAddresses
 from milter64.guard.shared_by_workers import HOUR, SharedNotes
-from milter64.mail.session import Envelope, split
+from milter64.mail.session import Envelope
 from milter64.telemetry.log import Telemetry
 
 _GATHER = 1.0
@@ -45,13 +45,7 @@ _KEPT = 2048
 _ASK_SOON, _ASK_LATER = 2.0, 60.0
 """Seconds after which nameservers are asked again that don't say whether they invent AAAA records: each time twice as
 many."""
-_MASKED = 64
-"""Gateways that are known at once; a host of this network that has many addresses could be any number."""
 _WRITE_EVERY = 300.0
-_NAME_THEM = (
-    "let the proxy name the clients: PROXY protocol (smtpd_upstream_proxy_protocol) or XCLIENT; "
-    'of Docker: "userland-proxy": false, or network_mode: host'
-)
 
 
 class Guard:
@@ -66,13 +60,10 @@ class Guard:
         self._resolver = resolver
         self._telemetry = telemetry
         self._recent: SimpleQueue[Envelope | None] = SimpleQueue()
-        self._gateways = gateways()
+        self._addresses = CrowdedAddresses(settings.trust)
         self._shared = shared
-        self._masked: frozenset[bytes] = frozenset()
         self._shapes = Shapes()
         self._watched: set[bytes] = set()
-        self._unremarkable: set[bytes] = set()
-        """Those of them that are no gateway's either."""
         self._seen: dict[str, Sighting] = {}
         self._learned = Learned(began=shared.began)
         self._file = recorded_prefixes.place(settings.greylist.store)
@@ -86,7 +77,7 @@ class Guard:
 
     def notice(self, envelope: Envelope) -> None:
         """Leave an envelope to be looked at, unless nothing new can be in it."""
-        if envelope.session.client.wire_packed not in self._unremarkable and self._recent.qsize() < _KEPT:
+        if self._addresses.news(envelope) and self._recent.qsize() < _KEPT:
             self._recent.put(envelope)
 
     def start(self) -> None:
@@ -177,48 +168,34 @@ class Guard:
         """Look at the envelopes that were left here."""
         if now >= self._forget_at or len(self._watched) > _KEPT:
             self._watched.clear()
-            self._unremarkable.clear()
+            self._addresses.forget()
             self._forget_at = now + HOUR
-        local = []
+        telling: list[Envelope] = []
         with suppress(Empty):
             while True:
-                if (envelope := self._recent.get_nowait()) and self._watch(envelope):
-                    local.append(envelope)
-        if local or self._masked:
-            self._count(local, now)
+                if envelope := self._recent.get_nowait():
+                    self._watch(envelope.session.client)
+                    telling += self._addresses.telling(envelope)
+        if telling or self._addresses.masked or self._addresses.shared:
+            self._count(telling, now)
 
-    def _watch(self, envelope: Envelope) -> bool:
-        """Look at an envelope, and return whether it may have come from a gateway."""
-        client, packed = envelope.session.client, envelope.session.client.wire_packed
-        if packed not in self._watched:
-            self._watched.add(packed)
+    def _watch(self, client: Client) -> None:
+        if client.wire_packed not in self._watched:
+            self._watched.add(client.wire_packed)
             self._classify(client)
-        behind_translator = client.origin in (Origin.TRANSLATED, Origin.UNDECODED)
-        is_local = packed in self._gateways or (client.private and not behind_translator)
-        if is_local or client.origin is Origin.MASKED:
-            return not envelope.login
-        self._unremarkable.add(packed)
-        return False
 
-    def _count(self, local: Sequence[Envelope], now: float) -> None:
-        """Count the names that were said from addresses of this host's network, and mask those that are gateways'."""
-        crowded: dict[bytes, str] = {}
+    def _count(self, telling: Sequence[Envelope], now: float) -> None:
+        """Count the names that were said from each address, and teach the translator which are gateways'."""
+        addresses = self._addresses
+        before = addresses.masked, addresses.shared
         with self._shared.notes() as notes:
-            for envelope in local:
-                client, domain = envelope.session.client, split(envelope.sender)[1]
-                if notes.heard.hear(client.wire_packed, envelope.session.helo or "", domain, now):
-                    crowded[client.wire_packed] = client.wire
-            notes.masked.update((packed, now) for packed in crowded if packed not in self._settings.trust.relays)
-            latest = sorted(notes.masked, key=notes.masked.__getitem__, reverse=True)
-            for packed in [each for n, each in enumerate(latest) if n >= _MASKED or notes.masked[each] <= now - WINDOW]:
-                del notes.masked[packed]
-            masked = frozenset(notes.masked)
-        if masked != self._masked:
-            self._masked = masked
-            self._translator.mask(masked)
-            self._learn(replace(self._learned, masked=frozenset(map(unpack, masked))))
-        for packed, wire in crowded.items():
-            self._tell_of_gateway(wire, packed)
+            crowd = addresses.count(telling, notes, now)
+        if (addresses.masked, addresses.shared) != before:
+            self._translator.mask(addresses.masked, addresses.shared)
+            masked, shared = (frozenset(map(unpack, some)) for some in (addresses.masked, addresses.shared))
+            self._learn(replace(self._learned, masked=masked, shared=shared))
+        for client in crowd:
+            self._say(about=client.wire, **addresses.warning(client))
 
     def _classify(self, client: Client) -> None:
         match client.origin:
@@ -240,14 +217,6 @@ class Guard:
             remedy = f"if it is your translator's, add it: {self._with(text)}"
         what = "a translator's client, and no configured prefix covers it: it is not judged by its address"
         self._say("undecoded", text, client=wire, prefix=text, what=what, remedy=remedy)
-
-    def _tell_of_gateway(self, wire: str, packed: bytes) -> None:
-        what = f"{MANY} HELO names and {MANY} sender domains or more from this one address: "
-        if packed in self._settings.trust.relays:
-            what += "it is in trust.relays, and stays trusted, but it hides the clients behind it"
-        else:
-            what += "a gateway that hides its clients; its address counts for nothing, trust included"
-        self._say("masked", wire, client=wire, what=what, remedy=_NAME_THEM)
 
     def _with(self, prefix: str) -> str:
         """Return the line of the configuration that has a prefix beside those that are there."""

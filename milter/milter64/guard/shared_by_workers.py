@@ -24,13 +24,14 @@ _SUM = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notes:
-    """The names heard, when each gateway last showed to be one, and when each line was said last.
+    """The names heard in this host's network and from afar, and when each line was said last.
 
     `dns64` has what each nameserver makes of ipv4only.arpa.
     """
 
     heard: NamesByAddress = field(default_factory=NamesByAddress)
-    masked: dict[bytes, float] = field(default_factory=dict)
+    heard_afar: NamesByAddress = field(default_factory=NamesByAddress)
+    """Apart, as strangers can have any number of addresses."""
     said: dict[tuple[str, str], float] = field(default_factory=dict)
     dns64: dict[str, Synthesis] = field(default_factory=dict)
 

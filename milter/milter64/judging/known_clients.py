@@ -122,4 +122,5 @@ def _weight(facts: _Facts, kept: _Kept) -> int:
 def _facts(envelope: Envelope) -> _Facts:
     """Return all that evidence follows from."""
     session = envelope.session
-    return session.client.wire, session.client.origin, session.helo, session.mta, envelope.sender, envelope.readable
+    client = session.client
+    return client.wire, client.origin, client.shared, session.helo, session.mta, envelope.sender, envelope.readable

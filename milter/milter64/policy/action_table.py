@@ -6,6 +6,7 @@ What may not be held against a client simply has no row in it.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from itertools import product
 from operator import or_
 
 from milter64.address.client import Client, Origin
@@ -14,6 +15,9 @@ from milter64.mail.finding import Finding, Key
 from milter64.mail.spares import Spares
 
 ACCEPT, GREYLIST, TEMPFAIL, REJECT = Action  # a name of a module is found in a quarter of the time
+
+_GO_BY_ADDRESS = frozenset({"spf", "iprev", "helo"})
+"""Checks whose answers from DNS say no more than what an address is to a name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +87,8 @@ class Policy:
         anything no question is asked but to spare it. `apply_to_all` greylists every client, `judge_private` asks about
         addresses of private use too.
         """
-        self._rules: dict[tuple[Origin, bool], Rules] = {}
-        """By origin, and whether the address is of private use."""
+        self._rules: dict[tuple[Origin, bool, bool], Rules] = {}
+        """By origin, and whether the address is of private use, and shared."""
         spares = spares or {}
         relief = {
             key: spared
@@ -95,12 +99,15 @@ class Policy:
             # All who hide behind a gateway would be one client to the greylist.
             kept = greylisting and origin is not Origin.MASKED
             floor = GREYLIST if apply_to_all and origin is not Origin.UNKNOWN else ACCEPT
-            for private in (True, False):
+            for private, shared in product((True, False), repeat=2):
                 judged = origin.identifies and (judge_private or not private)
+                # Behind a gateway that nobody has told us of, everybody would fail: that is found out while they wait.
+                most = TEMPFAIL if shared else REJECT
                 actions = {
-                    (check, property_, result): action
+                    (check, property_, result): min(action, most) if by_dns and check in _GO_BY_ADDRESS else action
                     for (check, property_, result, row_origin), action in table.items()
-                    if row_origin is origin and (judged or result not in questions.get((check, property_), ()))
+                    for by_dns in (result in questions.get((check, property_), ()),)
+                    if row_origin is origin and (judged or not by_dns)
                 }
                 raising = {key: action for key, action in actions.items() if key not in spares}
                 asked = {
@@ -116,14 +123,14 @@ class Policy:
                     spares=spares,
                     relief=relief if judged else {},
                 )
-                self._rules[origin, private] = rules if kept else rules.without_greylisting()
+                self._rules[origin, private, shared] = rules if kept else rules.without_greylisting()
 
     def rules(self, client: Client) -> Rules:
         """Return what counts for a client.
 
         Of an address that isn't the client's own, or that the public DNS knows nothing about, nothing is asked.
         """
-        return self._rules[client.origin, client.private]
+        return self._rules[client.origin, client.private, client.shared]
 
 
 def _all_of(spares: Iterable[Spares]) -> Spares:

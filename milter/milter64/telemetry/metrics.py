@@ -96,7 +96,7 @@ Tallied = tuple[str | int, ...]
 
 _MOST = 100_000
 """Events that may wait to be added up, several seconds' worth of a busy worker; the oldest would be lost."""
-_GUARDS = frozenset({"undecoded", "dns64", "masked"})
+_GUARDS = frozenset({"undecoded", "dns64", "masked", "shared"})
 _ACTIONS = {action: action.name.lower() for action in Action}
 
 
