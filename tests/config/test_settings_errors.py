@@ -52,6 +52,20 @@ WRONG = {
     "a time with a strange unit": ('[dns]\ntimeout = "2y"', "dns.timeout", 2, '"2y" is no length', 'such as "90s"'),
     "a time of nothing": ('[dns]\ntimeout = "0s"', "dns.timeout", 2, "no time at all", "write a time"),
     "a deadline of nothing": ('[dns]\ndeadline = "0s"', "dns.deadline", 2, "no time at all", "write a time"),
+    "a translator's prefix that is trusted": (
+        '[trust]\nnetworks = ["::1", "64:ff9b::/96"]',
+        "trust.networks",
+        2,
+        '"64:ff9b::/96" holds the translation prefix 64:ff9b::/96: all of IPv4 would be trusted',
+        "trust.translators = true",
+    ),
+    "the /64 of a translator's prefix as relays": (
+        '[translation]\nprefixes = ["2001:db8:6:4::/96"]\n[trust]\nrelays = ["2001:db8:6:4::/64"]',
+        "trust.relays",
+        4,
+        '"2001:db8:6:4::/64" holds the translation prefix 2001:db8:6:4::/96',
+        "take it out",
+    ),
     "a nameserver's name": ('[dns]\nnameservers = ["ns.example"]', "dns.nameservers", 2, "ns.example", "address"),
     "a result that isn't SPF's": (
         '[spf.actions]\nfail = "reject"\nfial = "reject"',

@@ -12,6 +12,8 @@ from milter64.address.networks import NO_SOURCE_IPV4, NON_GLOBAL_IPV4, Network, 
 WELL_KNOWN = pack("64:ff9b::")[:12]
 _U_OCTET = 8
 """Bits 64 to 71, which RFC 6052 2.2 keeps zero."""
+_ONE_OWNERS = 8
+"""The shortest length of an IPv4 network that somebody has for himself."""
 PLACES = {
     32: (4, 5, 6, 7),
     40: (5, 6, 7, 9),
@@ -60,6 +62,25 @@ class Prefix:
             return None
         ipv4 = bytes(self._embedded(packed))
         return None if ipv4 in self._forbidden else ipv4
+
+    def covered_by(self, network: str) -> bool:
+        """Whether a network holds IPv4's clients behind this prefix: all, or more of them than one owner has (/8)."""
+        ours, theirs = parse_network(self.text), parse_network(network)
+        if ours.version != theirs.version or not (ours in theirs or theirs in ours):
+            return False
+        fixed = theirs.prefixlen - self.length
+        if self.length <= _U_OCTET * 8 < theirs.prefixlen:
+            fixed -= min(theirs.prefixlen - _U_OCTET * 8, 8)
+        return bool(fixed < _ONE_OWNERS)
+
+    def wire_form(self, network: str) -> str:
+        """Return the network that an IPv4 one is behind this prefix, empty if it must not stand there."""
+        ipv4 = parse_network(network)
+        packed = self.encode(int(ipv4.first).to_bytes(4))
+        length = self.length + ipv4.prefixlen
+        if self.length <= _U_OCTET * 8 < length:
+            length += 8
+        return f"{unpack(packed)}/{length}" if packed else ""
 
     def encode(self, ipv4: bytes) -> bytes | None:
         """Return the IPv6 address that stands for an IPv4 address, or None if it must not stand there."""

@@ -72,9 +72,24 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
             what="each of several workers would have a greylist of its own",
             remedy='write milter.workers = 1, or "sqlite:/path"',
         )
+    yield from _trust_problems(settings)
     yield from _store_problem(grey.store)
     yield from _list_problems(settings.dnslist)
     yield from _entry_problems(settings)
+
+
+def _trust_problems(settings: Settings) -> Iterator[Problem]:
+    """Return networks that would have all the world trusted that comes through a translator."""
+    trust = settings.trust
+    for key, networks in (("trust.networks", trust.networks), ("trust.relays", trust.relays)):
+        for text in () if trust.translators else networks:
+            for prefix in settings.translation.prefixes:
+                if prefix.covered_by(text):
+                    yield Problem(
+                        key=key,
+                        what=f"{show(text)} holds the translation prefix {prefix.text}: all of IPv4 would be trusted",
+                        remedy="take it out, or write trust.translators = true if that is meant",
+                    )
 
 
 def _list_problems(lists: Sequence[DnsList]) -> Iterator[Problem]:
