@@ -1,6 +1,6 @@
 """What lists say of a client, a sender and a recipient, and what DNS may add to it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -19,13 +19,13 @@ SPF: Key = ("spf", "smtp.mailfrom")
 TRANSLATOR = Translator([Prefix("64:ff9b::/96"), Prefix("3fff:64::/96")], gateways=["2001:db8::9"])
 
 
-def lists(block: str = "", allow: str = "", now: float = 0.0) -> AdminLists:
+def lists(block: str = "", allow: str = "", now: float = 0.0, clock: Callable[[], float] | None = None) -> AdminLists:
     def written(text: str, *, blocks: bool) -> list[Written]:
         index = Index(text.replace("; ", "\n").encode(), reader(Mistakes(), blocks=blocks))
         assert not index.wrong
         return [Written("configuration", index)]
 
-    return AdminLists(written(block, blocks=True), written(allow, blocks=False), clock=lambda: now)
+    return AdminLists(written(block, blocks=True), written(allow, blocks=False), clock=clock or (lambda: now))
 
 
 def one(check: str, entry: str) -> AdminLists:
@@ -262,6 +262,18 @@ def test_an_entry_counts_no_more_from_the_second_on_in_which_it_runs_out() -> No
         )
         assert bool(in_force.of_sender(envelope(), ALL_KNOWN).findings) is counts
         assert bool(in_force.of_recipient("you@here.example").findings) is counts
+
+
+def test_there_is_another_edition_when_an_entry_runs_out_and_not_before_or_after() -> None:
+    now = [0.0]
+    ends = "192.0.2.1 until=1970-01-02; 192.0.2.2 until=1970-01-03; 192.0.2.3 until=1970-01-04"
+    in_force = lists(block=ends, clock=lambda: now[0])
+    editions = []
+    for day in (1.0, 1.5, 2.0, 2.5, 3.0, 3.5):
+        now[0] = day * 86400
+        in_force._end()  # noqa: SLF001  as the service does, more often
+        editions.append(in_force.edition)
+    assert editions == [2, 2, 3, 3, 4, 4]
 
 
 def test_what_the_log_is_told_of_a_match_is_its_comment_and_where_it_is() -> None:

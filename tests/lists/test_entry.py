@@ -26,6 +26,7 @@ def read(line: str | bytes, *, blocks: bool = False) -> Entry | None:
         ("a.example until=1970-01-01T01:00+01:00", "a.example", "", 0, ""),
         ("a.example until=1970-01-01T00:01:01Z", "a.example", "", 61, ""),
         ("a#b@partner.example", "a#b@partner.example", "", None, ""),
+        ("a#b@partner.example  # why", "a#b@partner.example", "", None, "why"),
     ],
 )
 def test_a_line_is_read(line: str, written: str, spares: str, until: float | None, because: str) -> None:

@@ -94,6 +94,10 @@ class Networks:
         """Return the first 8 bytes of every IPv6 network: the /64 that holds it, if it is no larger than that."""
         return {(value << shift).to_bytes(16)[:8] for shift, values in self._prefixes[16] for value in values}
 
+    def first_octets(self) -> set[int]:
+        """Return the first octets of all addresses in the networks."""
+        return {head[0] for heads in self._heads.values() for head in heads}
+
     def __bool__(self) -> bool:
         return bool(self._texts)
 

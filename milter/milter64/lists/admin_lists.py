@@ -1,6 +1,7 @@
 """The lists in force: what the configuration, files and commands say of a client, a sender, a recipient."""
 
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial, reduce
@@ -11,9 +12,8 @@ from threading import Event, Lock, Thread
 from milter64.address.client import Client
 from milter64.lists import keys
 from milter64.lists.entry import USUAL, Entry
-from milter64.lists.index import Index, Shape
-from milter64.lists.list_file import ListFile, Overtaken
-from milter64.lists.list_text import ListText
+from milter64.lists.index import Index, Rest, Shape
+from milter64.lists.list_file import ListFile
 from milter64.lists.listed import ALLOW, BLOCK, LISTED, NOT_LISTED, SPARED, Listed
 from milter64.mail.clean_text import clean
 from milter64.mail.finding import Finding, Findings, Key
@@ -23,14 +23,18 @@ from milter64.mail.spares import Spares
 
 _IPREV: Key = ("iprev", "policy.iprev")
 _SPF: Key = ("spf", "smtp.mailfrom")
-_LOOK_EVERY = 0.25
+_LOOK_EVERY = 0.1
 """Seconds between two looks at a file: it counts when two have found it the same."""
-_BREATH = 0.0002
-"""Seconds in which sessions have the GIL, between two times that lines are read."""
+_STRETCH, _BREATH = 0.0005, 0.0002
+"""Seconds in which a list is read, and in which sessions have the GIL then."""
 _KEPT = 1024
 """Recipients, and clients, of whom it is kept ready what the lists say: mail comes from and to the same ones."""
 _LONGEST = 150
 """Characters of a comment that the log shows."""
+
+
+class _Stopped(Exception):  # noqa: N818  nothing is wrong
+    """What is read is of no use any more."""
 
 
 class Written:
@@ -39,7 +43,7 @@ class Written:
     def __init__(self, place: str, index: Index) -> None:
         """Take an index of them."""
         self.place = place
-        self.in_force = ListText(before=index)
+        self.in_force = index
 
 
 Source = Written | ListFile
@@ -128,7 +132,7 @@ class AdminLists:
         """
         stop = Event()
         files = [each for sources in self._sources.values() for each in sources if isinstance(each, ListFile)]
-        ticks = [partial(self._look, each, partial(_rest, stop)) for each in files]
+        ticks = [partial(self._look, each, stop) for each in files]
         threads = [
             Thread(target=_every, args=(stop, tick, self._pause, on_fault), name="lists", daemon=True)
             for tick in (self._end, *ticks)
@@ -153,8 +157,8 @@ class AdminLists:
                     found.setdefault((kind, finding.result), finding)
         return list(found.values())
 
-    def _look(self, file: ListFile, rest: Callable[[], None]) -> None:
-        if file.look(rest):
+    def _look(self, file: ListFile, stop: Event) -> None:
+        if file.look(_turns(stop)):
             self._changed()
 
     def _end(self) -> None:
@@ -170,8 +174,8 @@ class AdminLists:
             self._since = now = self._clock()
             views = {check: _view(sources, now) for check, sources in self._sources.items()}
             self._views = {check: view for check, view in views.items() if view.sources}
-            indexes = [index for view in views.values() for each in view.sources for index in each.in_force.indexes]
-            self._next_end = min((end for index in indexes for end in index.ends if end > now), default=inf)
+            ends = [some for view in views.values() for each in view.sources for some in each.in_force.ends]
+            self._next_end = min((_next(each, now) for each in ends), default=inf)
             self.edition += 1
 
 
@@ -193,9 +197,15 @@ def _view(sources: Sequence[Source], now: float) -> _View:
     )
 
 
+def _next(ends: Sequence[float], now: float) -> float:
+    """Return the first of sorted times that is to come."""
+    at = bisect_right(ends, now)
+    return ends[at] if at < len(ends) else inf
+
+
 def _shapes(source: Source, now: float) -> set[Shape]:
     """Return what a source has entries of that have not run out."""
-    return {shape for index in source.in_force.indexes for shape, until in index.shapes.items() if until > now}
+    return {shape for shape, until in source.in_force.shapes.items() if until > now}
 
 
 def _all_of(results: Iterable[str]) -> Spares:
@@ -230,10 +240,21 @@ def _every(stop: Event, tick: Callable[[], None], pause: Callable[[], float], on
     while not stop.wait(pause()):
         try:
             tick()
+        except _Stopped:
+            return
         except Exception:  # noqa: BLE001  what counted before counts on, and the next look may fare better
             on_fault()
 
 
-def _rest(stop: Event) -> None:
-    if stop.wait(_BREATH):
-        raise Overtaken
+def _turns(stop: Event) -> Rest:
+    """Return what lets sessions have the GIL whenever the thread that calls it has worked long enough."""
+    since = time.thread_time()
+
+    def rest() -> None:
+        nonlocal since
+        if time.thread_time() - since >= _STRETCH:
+            if stop.wait(_BREATH):
+                raise _Stopped
+            since = time.thread_time()
+
+    return rest

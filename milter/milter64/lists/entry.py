@@ -58,11 +58,11 @@ def read_line(raw: bytes, mistakes: Mistakes, *, blocks: bool) -> Entry | None:
     if not text or text[0] == "#":
         return None
     if " " not in text and "\t" not in text and text.isprintable():  # most, in a third of the time
-        return Entry(who=parse(text, mistakes), written=text)
+        return Entry(parse(text, mistakes), text)
     if not (shown := text.replace("\t", " ")).isprintable():
         character = next(character for character in shown if not character.isprintable())
         raise Mistake(f"holds the character U+{ord(character):04X}", "write it without")
-    head, comment = re.split(r" +#|$", shown, maxsplit=1)
+    head, _, comment = shown.partition(" #")
     written, *options = head.split()
     values = dict(option.partition("=")[::2] for option in options)
     if unknown := [word for word in values if word not in ("spares", "until")]:

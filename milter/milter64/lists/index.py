@@ -8,23 +8,25 @@ its own, which forked workers inherit: nobody can write a list, or come from an 
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from functools import partial
 from math import inf
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 
 from milter64.lists.entry import Entry, read_line
 from milter64.lists.mistakes import Mistake, Mistakes
 from milter64.mail.frozen_dataclass import frozen
 
 _HALF = 0xFFFFFFFF
-_STEP = 256
-"""Lines between two of which it is kept where they begin."""
-_SLICE = 128
-"""Lines that are read at a stretch: about half a millisecond."""
+_SLICE = 1024
+"""Octets of lines that are read at a stretch, about: some hundred microseconds."""
+_SORTED = 4096
+"""Times that are sorted at a stretch."""
 _WRONG = 100
 """Wrong lines that are kept."""
 
 Read = Callable[[bytes], Entry | None]
 """Reads a line, or raises Mistake."""
+Rest = Callable[[], object]
+"""Lets others have their turn, if it is time to."""
 Shape = tuple[str, str, int, int]
 """An entry's kind, what it spares, and of a network the octets of an address and the length of its prefix."""
 
@@ -40,7 +42,7 @@ class WrongLine:
 
 def reader(mistakes: Mistakes, *, blocks: bool) -> Read:
     """Return what reads the lines of the block list, or of the allow list."""
-    return partial(read_line, mistakes=mistakes, blocks=blocks)
+    return lambda raw: read_line(raw, mistakes, blocks=blocks)  # a partial with keywords takes three times as long
 
 
 class Index:
@@ -49,80 +51,86 @@ class Index:
     Of several lines that name the same the last counts.
     """
 
-    def __init__(self, text: bytes, read: Read, rest: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, text: bytes, read: Read, rest: Rest = lambda: None) -> None:
         """Read a text; `rest` is called now and then meanwhile."""
         self.text = text
         self._read = read
-        self.lines = text.count(b"\n") + 1
-        size = 8
-        while size < 2 * self.lines:
-            size *= 2
+        size = 1 << (2 * text.count(b"\n") + 8).bit_length()  # at most half of it is taken
         self._last = size - 1
-        self._slots = array("Q", bytes(8 * size))
-        self._steps = array("L", [0])
+        self._slots = memoryview(mmap(-1, 8 * size, MAP_PRIVATE | MAP_ANONYMOUS)).cast("Q")  # given back as a whole
+        self._slices, self._numbers = array("L"), array("L")
         self.shapes: dict[Shape, float] = {}
         """What there are entries of, and until when: the latest second in which one doesn't count any more."""
-        self.ends = array("d")
-        """When entries run out, those that do."""
-        self.repeats = array("L")
-        """Where lines begin that have taken the place of others."""
         self.wrong: list[WrongLine] = []
         """Lines that can't count, the first of them; and how many there are:"""
         self.wrong_lines = 0
+        self.ends: list[array[float]] = []
+        """When entries run out, those that do: sorted, some thousand at a time, as to sort all takes long."""
+        self._ends = set[float]()
         self._fill(rest)
+        self._sort_ends()
 
-    def find(self, key: bytes) -> int | None:
-        """Return where the line begins that has the entry of a key."""
+    def find(self, key: bytes) -> tuple[Entry, int] | None:
+        """Return the entry of a key, and the number of its line."""
         slots, last, hashed = self._slots, self._last, hash(key)
         place, mark = hashed & last, hashed >> 32 & _HALF
         while slot := slots[place]:
-            if slot >> 32 == mark and self.at(start := (slot & _HALF) - 1).who.key == key:
-                return start
+            if slot >> 32 == mark and (entry := self._at(start := (slot & _HALF) - 1)).who.key == key:
+                return entry, self._number(start)
             place = place + 1 & last
         return None
 
-    def at(self, start: int) -> Entry:
+    def _at(self, start: int) -> Entry:
         """Return the entry in the line that begins at a place."""
         end = self.text.find(b"\n", start)
         entry = self._read(self.text[start : None if end < 0 else end])
         assert entry
         return entry
 
-    def number(self, start: int) -> int:
+    def _number(self, start: int) -> int:
         """Return the number of the line that begins at a place."""
-        step = bisect_right(self._steps, start) - 1
-        return step * _STEP + self.text.count(b"\n", self._steps[step], start) + 1
+        part = bisect_right(self._slices, start) - 1
+        return self._numbers[part] + self.text.count(b"\n", self._slices[part], start) + 1
 
-    def _fill(self, rest: Callable[[], object]) -> None:
-        for number, (start, raw) in enumerate(lines(self.text)):
-            if not number % _SLICE:
-                rest()
-            if number and not number % _STEP:
-                self._steps.append(start)
-            try:
-                if entry := self._read(raw):
-                    self._put(entry, start)
-            except Mistake as mistake:
-                self.wrong_lines += 1
-                if len(self.wrong) < _WRONG:
-                    self.wrong.append(WrongLine(number=number + 1, what=str(mistake), remedy=mistake.remedy))
+    def _fill(self, rest: Rest) -> None:
+        text, read, put, start, number = self.text, self._read, self._put, 0, 0
+        while start <= len(text):
+            rest()
+            self._slices.append(start)
+            self._numbers.append(number)
+            end = text.find(b"\n", start + _SLICE)
+            for raw in text[start : None if end < 0 else end].split(b"\n"):
+                number += 1
+                try:
+                    if entry := read(raw):
+                        put(entry, start)
+                except Mistake as mistake:
+                    self.wrong_lines += 1
+                    if len(self.wrong) < _WRONG:
+                        self.wrong.append(WrongLine(number=number, what=str(mistake), remedy=mistake.remedy))
+                start += len(raw) + 1
 
     def _put(self, entry: Entry, start: int) -> None:
-        who, until = entry.who, entry.until
-        slots, last, hashed = self._slots, self._last, hash(who.key)
+        (kind, key, (octets, length)), _, spares, until, _ = entry
+        slots, last, hashed = self._slots, self._last, hash(key)
         place, mark = hashed & last, hashed >> 32 & _HALF
         while slot := slots[place]:
-            if slot >> 32 == mark and self.at((slot & _HALF) - 1).who.key == who.key:
-                self.repeats.append(start)
+            if slot >> 32 == mark and self._at((slot & _HALF) - 1).who.key == key:
                 break
             place = place + 1 & last
         slots[place] = mark << 32 | start + 1
-        shape = who.kind, entry.spares, *who.shape
+        shape = kind, spares, octets, length
         if until is None:
             self.shapes[shape] = inf
         else:
             self.shapes[shape] = max(until, self.shapes.get(shape, until))
-            self.ends.append(until)
+            self._ends.add(until)
+            if len(self._ends) == _SORTED:
+                self._sort_ends()
+
+    def _sort_ends(self) -> None:
+        self.ends.append(array("d", sorted(self._ends)))
+        self._ends.clear()
 
 
 def lines(text: bytes) -> Iterator[tuple[int, bytes]]:

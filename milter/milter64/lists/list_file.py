@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable, Iterator
 from mmap import mmap
 from pathlib import Path
+from threading import Lock
 from zlib import crc32
 
 from milter64.limits import regular_file
-from milter64.lists.index import Index, Read
-from milter64.lists.list_text import ListText, Rest
+from milter64.lists.index import Index, Read, Rest
 from milter64.mail.clean_text import clean
 
 OCTETS, LINES = 1 << 24, 400_000
@@ -18,13 +18,12 @@ _TOLD = 10
 _NOW = 1.0
 """Seconds in which a file may have changed again without its time showing it."""
 
+_one_at_a_time = Lock()
+"""Held while a text is read, for the memory that takes."""
+
 Stamp = tuple[object, ...]
 Warn = Callable[[str], None]
 _BOM = b"\xef\xbb\xbf"
-
-
-class Overtaken(Exception):  # noqa: N818  nothing is wrong
-    """What is read is of no use any more."""
 
 
 class ListFile:
@@ -37,13 +36,11 @@ class ListFile:
         self._read = read
         self._warn = warn
         self._ours = ours
-        self.in_force = ListText(before=Index(b"", read))
+        self.in_force = Index(b"", read)
         self._found = mmap(-1, 4)  # as a worker has found the file last; forked workers share it
         self._stamp: Stamp = ()
         self._seen: Stamp = self._look()
         self._renew(self._seen, _go_on)
-        if self._is_fresh(self._seen):
-            self._stamp = ()
 
     def look(self, rest: Rest) -> bool:
         """Have the file's entries count as they are now, and return whether anything has changed.
@@ -51,15 +48,10 @@ class ListFile:
         It is read when two looks have found it the same: who writes a file need not do it in one step.
         """
         stamp = self._look()
-        if stamp not in (self._stamp, self._seen):
+        if stamp == self._stamp or stamp != self._seen:
             self._seen = stamp
             return False
-        try:
-            if stamp == self._stamp:
-                return bool(self.in_force.fresh) and self._at_leisure(rest)
-            return self._renew(stamp, rest)
-        except Overtaken:
-            return False
+        return self._renew(stamp, rest)
 
     def _look(self) -> Stamp:
         try:
@@ -84,9 +76,11 @@ class ListFile:
             trouble, failure = [f"{self.place}: {error.strerror}: {counts}"], error.errno or 0
         else:
             if text != before.text:
-                self.in_force = before.changed_to(text, self._read, rest)
+                with _one_at_a_time:
+                    self.in_force = Index(text, self._read, rest)
                 trouble = list(self._wrong_lines())
-        self._stamp = () if failure else stamp  # for want of a descriptor, say, it may fail once and not again
+        # For want of a descriptor, say, it may fail once and not again.
+        self._stamp = () if failure or self._is_fresh(stamp) else stamp
         if self._is_first((*stamp, failure)):
             for each in trouble:
                 self._warn(each)
@@ -100,24 +94,11 @@ class ListFile:
         self._found[:4] = found
         return True
 
-    def _at_leisure(self, rest: Rest) -> bool:
-        """Read the whole, of which a part was read at once."""
-
-        def unless_overtaken() -> None:
-            rest()
-            if self._look() != self._stamp:
-                raise Overtaken
-
-        self.in_force = ListText(before=Index(self.in_force.text, self._read, unless_overtaken))
-        return True
-
     def _wrong_lines(self) -> Iterator[str]:
-        """Yield what is wrong with lines that don't count; of a part that was read at once, with those in it alone."""
-        text = self.in_force
-        index = text.fresh or text.before
-        skipped = text.before.number(text.start) - 1 if text.fresh else 0
+        """Yield what is wrong with lines that don't count."""
+        index = self.in_force
         for wrong in index.wrong[:_TOLD]:
-            yield f"{self.place}:{skipped + wrong.number}: {clean(wrong.what)}; {clean(wrong.remedy)}"
+            yield f"{self.place}:{wrong.number}: {clean(wrong.what)}; {clean(wrong.remedy)}"
         if (more := index.wrong_lines - _TOLD) > 0:
             yield f"{self.place}: {more} more such lines; milter64 check-config tells them"
 

@@ -47,6 +47,7 @@ class Mistakes:
         """Take the prefixes of translators, and whether reverse DNS and SPF are asked at all."""
         heads = {*_OF_ALL_IPV4, *(prefix.packed for prefix in prefixes)}
         self._translators = tuple((int.from_bytes(head.ljust(16, b"\0")), len(head) * 8) for head in sorted(heads))
+        self._remarkable = {*_NOBODYS.first_octets(), *(head[0] for head in heads)}
         self._iprev = iprev
         self._spf = spf
 
@@ -56,11 +57,13 @@ class Mistakes:
         Raises:
             Mistake: it is one.
         """
+        shortest = _EVERYBODY[len(packed)]
+        if length >= shortest and packed[0] not in self._remarkable:  # as most are
+            return
         if len(packed) == 16:  # noqa: PLR2004  octets of an IPv6 address
             self._not_translators(packed, length)
         if length > _WIDER and packed in _NOBODYS and _last(packed, length) in _NOBODYS:
             raise Mistake(f"no client has an address of {unpack(packed)}/{length}", "leave it out")
-        shortest = _EVERYBODY[len(packed)]
         if length < shortest and not (packed in PRIVATE and _last(packed, length) in PRIVATE):
             raise Mistake(f"{unpack(packed)}/{length} is nearly everybody", f"write networks of /{shortest} or longer")
 

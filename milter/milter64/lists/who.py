@@ -8,18 +8,17 @@
 """
 
 import re
+from typing import NamedTuple
 
 from milter64.address.networks import pack, unpack
 from milter64.lists.keys import network_key
 from milter64.lists.mistakes import Mistake, Mistakes
 from milter64.mail import sender_and_recipient
-from milter64.mail.frozen_dataclass import frozen
 from milter64.mail.idna_domain import ascii_domain
 from milter64.mail.session import split
 
 
-@frozen
-class Who:
+class Who(NamedTuple):
     """Whom an entry names; `kind` is one of `listed.KINDS`, `key` is the same however it is written.
 
     `shape` has the octets of a network's address and the length of its prefix.
@@ -42,22 +41,26 @@ def parse(text: str, mistakes: Mistakes) -> Who:
     Raises:
         Mistake: it is none, or can't be meant.
     """
-    if text.startswith(_TO):
-        return Who(kind="recipient", key=f"{_TO}{_mailbox(text.removeprefix(_TO), text)}".encode())
-    if text.startswith("@"):
-        domain = _mailbox(text, text)
-        mistakes.domain(domain.lstrip("@."))
-        return Who(kind="domain", key=domain.encode())
-    if "@" in text:
-        mistakes.sender()
-        return Who(kind="sender", key=_mailbox(text, text).encode())
+    if "@" in text or text[: len(_TO)] == _TO:
+        return _mail(text, mistakes)
     if ":" in text or "/" in text or _NUMBERS.fullmatch(text):
         packed, length = _network(text)
         mistakes.network(packed, length)
-        return Who(kind="network", key=network_key(packed, length), shape=(len(packed), length))
+        return Who("network", network_key(packed, length), (len(packed), length))
     name = _domain(text.removeprefix("."), text)
     mistakes.name(name)
-    return Who(kind="name", key=f".{name}".encode())
+    return Who("name", f".{name}".encode())
+
+
+def _mail(text: str, mistakes: Mistakes) -> Who:
+    if text.startswith(_TO):
+        return Who("recipient", f"{_TO}{_mailbox(text.removeprefix(_TO), text)}".encode())
+    if text.startswith("@"):
+        domain = _mailbox(text, text)
+        mistakes.domain(domain.lstrip("@."))
+        return Who("domain", domain.encode())
+    mistakes.sender()
+    return Who("sender", _mailbox(text, text).encode())
 
 
 def _network(text: str) -> tuple[bytes, int]:
