@@ -144,10 +144,22 @@ def test_nothing_else_is_a_name_to_be_asked_about(world: World, helo: str, sende
     assert world.server.asked("bl.example") == []
 
 
+@pytest.mark.parametrize("about", ["helo", "sender"])
+def test_no_name_gets_around_a_list_by_its_length_or_its_hyphens(world: World, about: About) -> None:
+    above = ".".join(["x" * 55] * 4) + ".bad.example"
+    world.server.lists["bl.example"].listed = {above: ["127.0.1.2"], "-a-.bad.example": ["127.0.1.2"]}
+    key = world.use(about=about)
+    for name in (f"{'y' * 9}.{above}", "-a-.bad.example"):
+        finding = world.ask(key, helo=name, sender=f"joe@{name}")
+        assert finding.result == "listed"
+        assert finding.reason.startswith(f"bl.example lists {name[:50]}")
+
+
 def test_a_name_that_leaves_no_room_for_the_zone_is_not_listed_and_says_nothing_about_the_list(world: World) -> None:
-    name = ".".join(["x" * 49] * 5)
-    assert world.ask(world.use(about="helo"), helo=name).result == "none"
-    assert world.server.asked("bl.example") == []
+    zone = ".".join(["z" * 62] * 3)
+    world.server.lists[zone] = DnsList()
+    assert world.ask(world.use(zone, "helo"), helo=f"{'x' * 40}.{'x' * 40}").result == "none"
+    assert world.server.asked(zone) == []
 
 
 def test_a_client_without_a_confirmed_name_is_not_asked_about_by_name(world: World) -> None:

@@ -24,7 +24,7 @@ from milter64.mail.session import Envelope, split
 Report = Callable[[str, str], None]
 """Told a list's name, and why it counts for nothing or, when it counts again, ""."""
 
-_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_LABEL = "[a-z0-9_-]{1,63}"  # where a hyphen stands is nothing to DNS
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+(?![0-9]+\Z){_LABEL}")
 """A name of several labels, which an address is not (RFC 5321 4.1.2)."""
 _LONGEST = 253
@@ -97,13 +97,15 @@ class _Check:
 
     def _values(self, subject: _Subject, lookup: Lookup, until: float) -> tuple[str, ...] | Trouble:
         """Return the A records that count, none where the list has nothing."""
-        name, health = f"{subject.label}.{self._zone}", self._healths[subject.kind]
-        if len(name) > _LONGEST:
+        label, health = subject.label, self._healths[subject.kind]
+        if (excess := len(label) + 1 + len(self._zone) - _LONGEST) > 0:
+            _, _, label = label[excess - 1 :].partition(".")  # the domain above it that there is room for
+        if subject.kind is NAMES and not _DOMAIN.fullmatch(label):
             return ()
         if trouble := health.admit(min(until, lookup.deadline)):
             return trouble
         try:
-            values = lookup.ask(name, "A", until, f"{subject.label}.{self._shown}").values
+            values = lookup.ask(f"{label}.{self._zone}", "A", until, f"{label}.{self._shown}").values
         except Unanswered as error:
             return health.failed(error) if until <= lookup.deadline else unanswered(error)
         health.answered()
