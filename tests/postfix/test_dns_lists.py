@@ -4,6 +4,7 @@ import pytest
 
 from rig.lab import Lab
 from rig.mail import Mail, results
+from rig.smtp import Smtp
 from rig.stage import MEMORY, set_stage
 from rig.world import HONEST, STRANGER, STRANGER_IPV6, ZONES, behind
 
@@ -56,3 +57,40 @@ def test_whom_a_list_praises_need_not_wait_and_the_header_says_so(lab: Lab) -> N
         mail.delivered(stage)
     )
     assert Mail(token="unknown", address=behind(HONEST)).send(stage).code == 450
+
+
+DOMAINS = """
+    TEST A 127.0.1.2
+    xn--bcher-kva.example A 127.0.1.2
+    bad.example A 127.0.1.2
+    *.bad.example A 127.0.1.2
+"""
+LONG = ".".join(["x" * 60, "y" * 60, "z" * 60, "w" * 50])
+
+
+SENDERS = {
+    "joe@b\u00fccher.example": 550,
+    "joe@B\u00dcCHER.example": 550,
+    "joe@xn--bcher-kva.example": 550,
+    f"joe@{LONG}.bad.example": 550,
+    "joe@honest.example": 250,
+    "joe@bad": 250,
+    "joe@[192.31.196.10]": 250,
+    "": 250,
+}
+
+
+def test_a_list_of_domains_knows_senders_however_they_are_written_and_asks_about_no_literals(lab: Lab) -> None:
+    settings = '[[dnslist]]\nzone = "dbl.lists.example"\nabout = ["sender"]\n[spf]\nenabled = false\n'
+    stage = set_stage(lab, {**ZONES, "dbl.lists.example": DOMAINS}, settings + MEMORY)
+    replies = {}
+    for sender in SENDERS:
+        with Smtp("127.0.0.1", stage.postfix.port) as client:
+            client.xclient(addr=behind(HONEST))
+            client.ehlo("mail.honest.example")
+            assert client.mail(sender, "SMTPUTF8").code == 250
+            reply = client.rcpt("domains@lab.example")
+            replies[sender] = reply if reply.code == 550 else client.data()
+    assert {sender: reply.code for sender, reply in replies.items()} == SENDERS
+    refusals = [reply.text for reply in replies.values() if reply.code == 550]
+    assert all(text.startswith("5.7.1 dbl.lists.example lists ") for text in refusals)
