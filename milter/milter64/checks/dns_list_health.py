@@ -19,7 +19,7 @@ import dns.rcode
 
 from milter64.checks.dns_list_kinds import Kind
 from milter64.checks.dns_list_settings import wrong_answer
-from milter64.dns.nameservers import OutOfMeans, Unanswered
+from milter64.dns.nameservers import OutOfMeans, TimedOut, Unanswered
 from milter64.dns.resolver import Answer
 from milter64.mail.frozen_dataclass import frozen
 
@@ -219,6 +219,17 @@ class Health:
         return self.condemn(wrong) if wrong else None
 
     def _values(self, label: str, until: float) -> tuple[str, ...]:
+        """Return the A records of what has a label, though one nameserver of several be out of order."""
+        for _ in range(MOST_FAILURES - 1):
+            try:
+                return self._asked(label, until)
+            except (TimedOut, OutOfMeans):  # another try would take its time, too
+                raise
+            except Unanswered:
+                pass
+        return self._asked(label, until)
+
+    def _asked(self, label: str, until: float) -> tuple[str, ...]:
         return self._resolver.ask(f"{label}.{self._zone}", "A", until, inf).values
 
     def _look(self) -> None:
