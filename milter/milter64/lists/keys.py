@@ -69,8 +69,18 @@ def of_sender(sender: str) -> Keys:
 
 
 def of_recipient(recipient: str) -> Keys:
-    """Yield the keys of a recipient: the address, its domain, and those above."""
-    for _, key in of_sender(recipient):
+    """Yield the keys of a recipient: the address, the one that it extends, its domain, and those above.
+
+    Whoever writes to joe+x reaches joe, where the mail server has such extensions, as access(5) looks them up.
+    """
+    (_, own), *wider = of_sender(recipient)
+    yield "recipient", b"to:" + own
+    local, domain = split(recipient)
+    base = local.partition("+")[0]
+    if base and base != local:
+        (_, extended), *_ = of_sender(f"{base}@{domain}")
+        yield "recipient", b"to:" + extended
+    for _, key in wider:
         yield "recipient", b"to:" + key
 
 
