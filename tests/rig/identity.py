@@ -99,7 +99,8 @@ def differences(
         at, line = delivered[attempt.token], lines[attempt.token]
         sender, recipient = normal(at.sender), normal(at.recipient)
         local, _, domain = recipient.rpartition("@")
-        exempt = recipient.lower() == EXEMPT or (local or domain).lower() == "postmaster" or local.lower() == "abuse"
+        excepted = f"{local.partition('+')[0]}@{domain}".lower() == EXEMPT
+        exempt = excepted or (local or domain).lower() == "postmaster" or local.lower() == "abuse"
         judged = {
             "from": (line["from"], f"<{clean(sender)}>"),
             "to": (line["to"], f"<{clean(recipient)}>"),
