@@ -232,7 +232,10 @@ def test_who_may_read_no_file_is_told_so_and_not_that_there_is_nothing_in_it(
 
     config.write_text(f'greylist.store = "sqlite:{config.parent}/rows"')
     monkeypatch.setattr("milter64.cli.listing.read_list", refuse)
-    told = [f"milter64 list: {config.parent}/rows.{check}: Permission denied; try it as root\n" for check in LISTS]
+    told = [
+        f"milter64 list: {config.parent}/rows.{check}: Permission denied; try it as the service's user\n"
+        for check in LISTS
+    ]
     assert run("list") == (os.EX_UNAVAILABLE, "", "".join(told))
     assert run("list", "--json") == (os.EX_UNAVAILABLE, "[]", "".join(told))
 
@@ -270,7 +273,7 @@ def test_without_the_folder_or_the_right_to_write_there_is_a_remedy(
     monkeypatch.setattr(commanded, "_alone", refuse)
     code, _, err = run("block", "a.example.org")
     assert code == os.EX_UNAVAILABLE
-    assert err == f"milter64 block: {config.parent}/none/rows.block: Permission denied; try it as root\n"
+    assert err == f"milter64 block: {config.parent}/none/rows.block: Permission denied; try it as the service's user\n"
 
 
 def test_an_entry_lasts_as_long_as_was_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

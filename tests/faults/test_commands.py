@@ -19,6 +19,8 @@ from rig.stage import MEMORY
 from rig.world import HONEST, STRANGER, ZONES, behind
 
 OWNER, STRANGERS = 12345, 65534
+NOBODY_SPECIAL = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+"""As root in a container that has none of root's capabilities."""
 
 
 @pytest.fixture
@@ -27,9 +29,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
-def command(file: Path, *words: str, user: int = 0) -> tuple[int, str]:
-    """Give a command as a user, and return its exit code and what it says."""
-    who = ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups") if user else ()
+def command(file: Path, *words: str, user: int = 0, who: tuple[str, ...] = ()) -> tuple[int, str]:
+    """Give a command as a user, or as a program says `who`, and return its exit code and what it says."""
+    who = ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups") if user else who
     verb, *rest = words
     done = subprocess.run(
         [*who, sys.executable, "-m", "milter64", verb, "--config", file, *rest],
@@ -59,6 +61,9 @@ def test_root_and_the_services_user_give_commands_and_nobody_else_reads_or_chang
         assert trouble.replace("allow", "block" if words[0] in ("block", "forget") else "allow") in said
         assert "@b.example" not in said
         assert "nobody" not in said
+    code, said = command(file, "allow", "@d.example", who=NOBODY_SPECIAL)
+    assert code == os.EX_UNAVAILABLE
+    assert said == f"milter64 allow: {entries}: Permission denied; try it as the service's user\n"
     code, said = command(file, "check-config", user=STRANGERS)
     assert code == os.EX_OK, "the configuration is right"
     assert said.count("can't be read: Permission denied; try it as root") == 2, "of each list"

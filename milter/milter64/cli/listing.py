@@ -63,7 +63,7 @@ def rows(
             try:
                 text = read_list(path, ours=ours)
             except OSError as error:
-                warn(f"{path}: {error.strerror}{_as_root(error)}")
+                warn(f"{path}: {error.strerror}{_as_who(error)}")
                 unread(path)
                 continue
             found: dict[bytes, Row] = {}  # of several lines that name the same the last counts
@@ -201,12 +201,14 @@ def change(settings: Settings, check: str, gone: Callable[[Entry], bool], added:
     except FileNotFoundError as error:
         raise OSError(error.errno, f"{path.parent} is not there; start milter64 once, or make it") from error
     except OSError as error:
-        raise OSError(error.errno, f"{path}: {error.strerror}{_as_root(error)}") from error
+        raise OSError(error.errno, f"{path}: {error.strerror}{_as_who(error)}") from error
 
 
-def _as_root(error: OSError) -> str:
-    """Return what helps against an error, if root may do what failed."""
-    return "; try it as root" if isinstance(error, PermissionError) else ""
+def _as_who(error: OSError) -> str:
+    """Return what helps against an error, if another user may do what failed; root may lack capabilities(7)."""
+    if not isinstance(error, PermissionError):
+        return ""
+    return "; try it as root" if os.geteuid() else "; try it as the service's user"
 
 
 def complain(verb: str, what: str, code: int) -> int:
