@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import dns.message
 import pytest
 
 from milter64.address.translator import Translator
@@ -14,7 +15,7 @@ from milter64.audit.rules.published_mx import published
 from milter64.checks.dns_list_settings import Settings, Zone
 from milter64.dns.resolver import Resolver
 from milter64.dns.resolver import Settings as DnsSettings
-from rig.dnslists import DnsList, ListServer
+from rig.dnslists import NOTHING, DnsList, ListServer
 from rig.dnsserver import Fault
 from rig.lab import Lab
 from rig.scene import HOST, Scene, smtpd
@@ -115,6 +116,19 @@ def test_a_resolver_that_leaves_out_what_lists_answer_makes_them_empty_and_is_to
         "IPv4 addresses: it doesn't list 127.0.0.2; it counts for nothing",
     )
     assert "leaves out 127.0.0.0/8 (unbound: private-address" in line.remedy
+
+
+class Flapping(ListServer):
+    """Fails on each other question, as where one of two nameservers is out of order."""
+
+    def _take(self, query: dns.message.Message) -> Fault:
+        return super()._take(query) | (Fault.SERVFAIL if len(self.queries) % 2 else NOTHING)
+
+
+def test_a_list_of_whose_nameservers_one_is_out_of_order_is_fine() -> None:
+    with Flapping({"bl.example.net": DnsList()}) as server:
+        (line,) = judged(server, "bl.example.net")
+    assert line.level == Level.OK
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,22 @@ def unanswered(error: Unanswered) -> Trouble:
     return Trouble(result="permerror" if refused else "temperror", reason=str(error))
 
 
+def thrice(ask: Ask) -> Ask:
+    """Return what asks again where a nameserver is out of order, as another one may not be."""
+
+    def patiently(label: str) -> tuple[str, ...]:
+        for _ in range(MOST_FAILURES - 1):
+            try:
+                return ask(label)
+            except (TimedOut, OutOfMeans):  # another try would take its time, too
+                raise
+            except Unanswered:
+                pass
+        return ask(label)
+
+    return patiently
+
+
 def defect(ask: Ask, kind: Kind) -> Trouble | None:
     """Return what is wrong with what a list answers.
 
@@ -219,18 +235,7 @@ class Health:
         return self.condemn(wrong) if wrong else None
 
     def _values(self, label: str, until: float) -> tuple[str, ...]:
-        """Return the A records of what has a label, though one nameserver of several be out of order."""
-        for _ in range(MOST_FAILURES - 1):
-            try:
-                return self._asked(label, until)
-            except (TimedOut, OutOfMeans):  # another try would take its time, too
-                raise
-            except Unanswered:
-                pass
-        return self._asked(label, until)
-
-    def _asked(self, label: str, until: float) -> tuple[str, ...]:
-        return self._resolver.ask(f"{label}.{self._zone}", "A", until, inf).values
+        return thrice(lambda label: self._resolver.ask(f"{label}.{self._zone}", "A", until, inf).values)(label)
 
     def _look(self) -> None:
         """Have the list looked at, behind everything, if nobody does so yet; to be called with the lock."""

@@ -7,7 +7,7 @@ from milter64.address.client import Origin
 from milter64.audit.facts.facts import Facts
 from milter64.audit.report_line import Line, ok, problem, warning
 from milter64.audit.rules.published_mx import Published
-from milter64.checks.dns_list_health import Trouble, defect, unanswered
+from milter64.checks.dns_list_health import Trouble, defect, thrice, unanswered
 from milter64.checks.dns_list_kinds import IPV4, IPV6, NAMES, Kind
 from milter64.checks.dns_list_settings import Settings, Zone
 from milter64.config.settings import Translation
@@ -66,7 +66,7 @@ def _trouble(facts: Facts, settings: Settings, kind: Kind) -> Trouble | None:
     assert settings.zone
     zone, lookup = settings.zone.text, facts.dns.lookup()
     try:
-        return defect(lambda label: lookup.ask(f"{label}.{zone}", "A").values, kind)
+        return defect(thrice(lambda label: lookup.ask(f"{label}.{zone}", "A").values), kind)
     except Unanswered as error:
         return unanswered(error)
 
