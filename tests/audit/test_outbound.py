@@ -85,7 +85,7 @@ def main(**settings: str) -> Scene:
         (main(inet_interfaces=f"{FOUR}, ::1"), "ok", SOURCE_FOUR, f"{FOUR}, by inet_interfaces", ""),
         (main(inet_interfaces=f"[{OTHER_SIX}] {FOUR}"), "problem", SOURCE_SIX, "by inet_interfaces: it is temp", "set"),
         (main(inet_interfaces=f"{FOUR} {OTHER_FOUR}"), "warning", SOURCE_FOUR, "by the kernel; there are 2", "set"),
-        (main(inet_interfaces=f"localhost, {FOUR}"), "ok", SOURCE_FOUR, f"{FOUR}, by inet_interfaces", ""),
+        (main(inet_interfaces=f"localhost, {FOUR}"), "warning", SOURCE_FOUR, f"{FOUR}, by the kernel", ""),
         (main(inet_interfaces="127.0.0.1"), "warning", SOURCE_FOUR, f"{FOUR}, by the kernel", ""),
         (main(inet_interfaces="loopback-only"), "warning", SOURCE_FOUR, f"{FOUR}, by the kernel", ""),
         (

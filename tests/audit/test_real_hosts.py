@@ -101,6 +101,7 @@ def mail_host(
         services=services,
         myhostname="mx.example.org",
         mydomain="example.org",
+        default_transport="smtp",
         proxy_interfaces=proxy_interfaces,
         smtp_address_preference=smtp_address_preference,
     )

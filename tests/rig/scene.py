@@ -12,6 +12,7 @@ from milter64.audit.auditor import THEMES
 from milter64.audit.facts.connection_attempts import Unreached
 from milter64.audit.facts.facts import Dns, Facts, Translators
 from milter64.audit.facts.host import Address, Clock, Host, Listener, Route
+from milter64.audit.facts.lookups import Known
 from milter64.audit.facts.postconf import Postfix, Service
 from milter64.audit.report_line import Level, Line
 from milter64.audit.rules.published_mx import published
@@ -137,6 +138,7 @@ class Scene:
     domains: tuple[str, ...] = ("example.org",)
     translators: Translators = field(default_factory=Translators)
     sightings: tuple[Sighting, ...] = ()
+    lookups: Known = field(default_factory=Known)
 
     def facts(self) -> Facts:
         """Return the facts as the audit gathers them."""
@@ -144,7 +146,12 @@ class Scene:
         assert not problems
         return Facts(
             host=self.host,
-            postfix=Postfix(directory=Path("/etc/postfix"), main={**MAIN, **self.main}, services=self.services),
+            postfix=Postfix(
+                directory=Path("/etc/postfix"),
+                main={**MAIN, **self.main},
+                services=self.services,
+                lookups=self.lookups,
+            ),
             settings=settings,
             translator=settings.translator(),
             domains=self.domains,

@@ -40,6 +40,13 @@ class Lookups(Protocol):
             Untold: a table can't be asked.
         """
 
+    def values(self, tables: str) -> tuple[str, ...]:
+        """Return what stands in all rows of the tables.
+
+        Raises:
+            Untold: one of them can't be read through.
+        """
+
     def here(self, address: str) -> bool:
         """Whether an interface of this host has that address."""
 
@@ -66,6 +73,15 @@ class Known:
                 return rows[key]
         return None
 
+    def values(self, tables: str) -> tuple[str, ...]:
+        """Answer as `Lookups.values` does."""
+        found: list[str] = []
+        for table in _names(tables, partial=False):
+            if isinstance(rows := self.tables.get(table, {}), str):
+                raise Untold(f"{table}: {rows}")
+            found += rows.values()
+        return tuple(found)
+
     def here(self, address: str) -> bool:
         """Answer as `Lookups.here` does."""
         return address in self.own
@@ -85,6 +101,16 @@ class Asked:
         answers = (self._value(table, key) for table in _names(tables, partial=partial))
         return next((answer for answer in answers if answer is not None), None)
 
+    def values(self, tables: str) -> tuple[str, ...]:
+        """Answer as `Lookups.values` does."""
+        found: list[str] = []
+        for table in _names(tables, partial=False):
+            code, said, complaint = self._postmap("-s", table)
+            if code:
+                raise Untold(f"{clean(table)}: {clean(complaint.rpartition(chr(10))[2])}")
+            found += (line.partition("\t")[2] for line in said.splitlines())
+        return tuple(found)
+
     def here(self, address: str) -> bool:
         """Answer as `Lookups.here` does."""
         return address in self._own
@@ -103,14 +129,17 @@ class Asked:
         return tuple(address for address in found if not pack(address).startswith(_MAPPED))
 
     def _ask(self, table: str, key: str) -> str | None:
-        where = ["-c", str(self._directory)] if self._directory else []
-        code, said, complaint = _run("postmap", *where, "-q", key, table)
+        code, said, complaint = self._postmap("-q", key, table)
         if code == 0:
             return said.rstrip("\n")
         fatal = [line for line in complaint.splitlines() if ": fatal: " in line or code < 0]
         if code == 1 and not fatal:  # postmap ends so for a key that isn't there, and after "fatal:"
             return None
         raise Untold(f"{clean(table)}: {clean((fatal or [f'postmap ended with {code}'])[-1])}")
+
+    def _postmap(self, *words: str) -> tuple[int, str, str]:
+        where = ["-c", str(self._directory)] if self._directory else []
+        return _run("postmap", *where, *words)
 
 
 def _run(program: str, *words: str) -> tuple[int, str, str]:

@@ -63,6 +63,16 @@ class Postfix:
                 return values[name]
         return self.main.get(name, "")
 
+    def interfaces(self, service: Service | None = None) -> tuple[str, ...]:
+        """Return the addresses that `inet_interfaces` stands for; none if that is all of them, or isn't known."""
+        found: dict[str, None] = {}
+        for word in re.split(r"[\s,]+", self.value("inet_interfaces", service).lower()):
+            if word == "all":
+                return ()
+            loopback = ("127.0.0.1", "::1") if word == "loopback-only" else ()
+            found |= dict.fromkeys(loopback or (self.lookups.addresses(word) if word else ()))
+        return tuple(found)
+
     def families(self, service: Service | None = None) -> tuple[str, ...]:
         """Return which IP families it connects over, to milters too, even on its own host (`inet_protocols`)."""
         return family_names(self.value("inet_protocols", service)) or family_names("all")

@@ -1,12 +1,14 @@
 """Postfix's SMTP clients: by which families, and from which addresses, they send."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from milter64.audit.facts.facts import Facts, is_address, shown, words
+from milter64.address.networks import pack
+from milter64.audit.facts.facts import Facts, shown
 from milter64.audit.facts.host import IPV4, IPV6, family
 from milter64.audit.facts.postconf import Service, family_names
+from milter64.audit.facts.smtpd_kinds import LOOPBACK
 
 BINDS = {IPV4: "smtp_bind_address", IPV6: "smtp_bind_address6"}
 _UNBOUND = {"", "0.0.0.0", "::"}  # noqa: S104  Postfix's words for no address in particular
@@ -44,10 +46,10 @@ class Sender:
         return ", ".join(service.name for service in self.services)
 
 
-def senders(facts: Facts) -> Iterator[Sender]:
-    """Yield the ways in which Postfix's smtp and relay services, and others of master.cf like them, send."""
-    services = [each for each in facts.postfix.services if each.type == "unix" and each.command == "smtp"]
-    ways = sorted(((_way(facts, each), each) for each in services or [_BY_DEFAULT]), key=lambda pair: pair[0])
+def senders(facts: Facts, services: Iterable[Service]) -> Iterator[Sender]:
+    """Yield the ways in which these services send; where master.cf isn't known, that of Postfix's smtp."""
+    known = services if facts.postfix.services else [_BY_DEFAULT]
+    ways = sorted(((_way(facts, each), each) for each in known), key=lambda pair: pair[0])
     for way, group in groupby(ways, key=lambda pair: pair[0]):
         alike = tuple(sorted((service for _, service in group), key=lambda service: service.name != "smtp"))
         protocols, preference, helo, *_ = way
@@ -72,14 +74,13 @@ def _way(facts: Facts, service: Service) -> tuple[str, ...]:
 
 
 def _source(facts: Facts, service: Service, name: str) -> Source:
-    """Return what postconf(5) says of smtp_bind_address: bound by name, by a single inet_interfaces, or not at all."""
+    """Return what postconf(5) says of smtp_bind_address: bound by that, by a single inet_interfaces, or not at all."""
     parameter = BINDS[name]
     bound = facts.postfix.value(parameter, service).strip("[]").lower()
     if bound not in _UNBOUND:
         return Source(family=name, address=bound, by=parameter, see=shown(service, parameter), bound=True)
-    interfaces = words(facts.postfix.value("inet_interfaces", service))
-    alike = [each for each in interfaces if is_address(each) and family(each) == name]
-    if not bound and len(alike) == 1 and not alike[0].startswith("127.") and alike[0] != "::1":
+    alike = [each for each in facts.postfix.interfaces(service) if family(each) == name]
+    if not bound and len(alike) == 1 and pack(alike[0]) not in LOOPBACK:
         see = shown(service, "inet_interfaces")
         return Source(family=name, address=alike[0], by="inet_interfaces", see=see, bound=True)
     return by_kernel(facts, name)

@@ -64,15 +64,8 @@ def _local(postfix: Postfix, service: Service) -> bool:
 def listens(postfix: Postfix, service: Service) -> tuple[str, ...]:
     """Return the addresses that an smtpd is bound to; none if that is all of them, or isn't known."""
     host = service.name.rpartition(":")[0]
-    if host:
-        return postfix.lookups.addresses(host)
-    found: list[str] = []
-    for word in re.split(r"[\s,]+", postfix.value("inet_interfaces").lower()):  # which master reads, from main.cf
-        if word == "all":
-            return ()
-        if word:
-            found += ("127.0.0.1", "::1") if word == "loopback-only" else postfix.lookups.addresses(word)
-    return tuple(found)
+    # Where none is named, master goes by main.cf's inet_interfaces.
+    return postfix.lookups.addresses(host) if host else postfix.interfaces()
 
 
 _ENTRANCES = [f"smtpd_{stage}_restrictions" for stage in ("client", "helo", "sender", "relay", "recipient")]

@@ -1,12 +1,13 @@
 """How this host reaches the world: what it sends from, and what the world will hold against that."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from shlex import quote
 
 from milter64.address.networks import PRIVATE, pack
 from milter64.audit.facts.facts import Facts
 from milter64.audit.facts.host import IPV4, IPV6, family
+from milter64.audit.facts.mail_routes import TABLES, Route, going_out, routes
 from milter64.audit.facts.smtp_clients import BINDS, Sender, Source, by_kernel, senders
 from milter64.audit.report_line import Level, Line, ok, problem, warning
 from milter64.audit.rules.address_family_choice import strategy
@@ -18,18 +19,18 @@ from milter64.mail.finding import Finding
 
 def outbound(facts: Facts, found: Published) -> Iterator[Line]:
     """Yield the lines on each source address, on what the world thinks of it, and on which family is used when."""
-    if relay := facts.postfix.value("relayhost"):
-        yield ok(
-            "relayhost",
-            f"all mail goes out by {relay}, whose addresses the world sees, and not this host's",
-            see="postconf relayhost",
-        )
+    found_routes, trouble = routes(facts)
+    yield from _relays(facts, found_routes, trouble)
+    own = tuple(domain for domain, route in found_routes.items() if domain and not route.next_hop)
+    services = list(going_out(facts, found_routes))
+    if facts.postfix.services and not services:
         return
+    facts = replace(facts, domains=own or facts.domains)
     half = any(family(address) == IPV6 for _, address in found.ours()) or any(
         family(each.address) == IPV6 and each.scope == "global" for each in facts.host.addresses
     )
     seen: dict[tuple[str, ...], _Standing] = {}
-    for sender in senders(facts):
+    for sender in senders(facts, services):
         faults: dict[str, tuple[str, ...]] = {}
         for source in sender.sources:
             key: tuple[str, ...] = (source.family, source.address, sender.helo)
@@ -44,6 +45,26 @@ def outbound(facts: Facts, found: Published) -> Iterator[Line]:
                 yield from seen[key].lines
             faults[IPV4] = (*faults.get(IPV4, ()), *seen[key].faults)
         yield strategy(sender, faults, half=half, dns64=facts.translators.trouble)
+
+
+def _relays(facts: Facts, found: Mapping[str, Route], trouble: str) -> Iterator[Line]:
+    """Tell of mail that goes out by another host, or not at all."""
+    if trouble:
+        yield warning(
+            "routes",
+            f"a table can't be asked, and is taken for empty: {trouble}",
+            see=f"postconf {' '.join(TABLES)}",
+            remedy="mend that, or audit as a user who may read it",
+        )
+    smtp = {each.name for each in facts.postfix.services if each.command == "smtp"}
+    for route in dict.fromkeys(found.values()):
+        domains = [domain for domain, each in found.items() if each == route]
+        whose = "all mail" if len(domains) == len(found) else f"mail from {', '.join(domains)}"
+        if route.next_hop and route.transport in smtp:
+            said = f"{whose} goes out by {route.next_hop}, whose addresses the world sees, and not this host's"
+            yield ok(route.by, said, see=f"postconf {route.by}")
+        elif smtp and route.transport not in smtp:
+            yield ok(route.by, f"{whose} to elsewhere is left to {route.transport}", see=f"postconf {route.by}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
