@@ -18,7 +18,7 @@ from milter64.dns.resolver import Settings as DnsSettings
 from rig.dnslists import NOTHING, DnsList, ListServer
 from rig.dnsserver import Fault
 from rig.lab import Lab
-from rig.scene import HOST, Scene, smtpd
+from rig.scene import Scene
 from rig.unbound import Unbound
 
 KEY = "s3cr3tk3ys3cr3tk3y"
@@ -157,61 +157,3 @@ def test_what_is_being_asked_is_shown_without_a_key() -> None:
         for name in (f"2.0.0.127.{KEY}.bl.example.net", "mx.example.org"):
             told.ask(name, "A", time.monotonic() + 5)
     assert shown == ["the DNS list bl.example.net", "A mx.example.org"]
-
-
-PEERS = replace(HOST, peers=(CLIENT,))
-RBL = {"smtpd_recipient_restrictions": f"permit_mynetworks, reject_rbl_client {KEY}.zen.example.net=127.0.0.[2..11]"}
-
-
-@pytest.mark.parametrize(
-    ("main", "parameter", "names"),
-    [
-        (RBL, "smtpd_recipient_restrictions", ["zen.example.net"]),
-        (
-            {"smtpd_client_restrictions": "permit_dnswl_client wl.example.net, reject_rbl_client  bl.example.net x"},
-            "smtpd_client_restrictions",
-            ["wl.example.net", "bl.example.net"],
-        ),
-        (
-            {"postscreen_dnsbl_sites": f"{KEY}.zen.example.net=127.0.0.[2;3]*3, bl.example.net*2 wl.example.net*-2"},
-            "postscreen_dnsbl_sites",
-            ["zen.example.net", "bl.example.net", "wl.example.net"],
-        ),
-        ({"smtpd_sender_restrictions": "reject_rhsbl_sender dbl.example.net"}, "", []),
-    ],
-)
-def test_a_list_that_postfix_asks_of_translated_clients_is_asked_in_vain(
-    main: dict[str, str], parameter: str, names: list[str]
-) -> None:
-    lines = Scene(main=main, host=PEERS).lines("lists")
-    expected = [(Level.WARNING, f"Postfix's list {name}") for name in names]
-    assert [(line.level, line.subject) for line in lines] == expected
-    for line in lines:
-        assert line.reason.startswith(f"{parameter} asks it about the IPv6 form")
-        assert line.remedy.startswith("move it to a [[dnslist]]")
-    assert KEY not in repr(lines)
-
-
-def test_it_is_in_vain_for_one_service_too_and_a_list_of_ours_is_only_to_be_taken_out() -> None:
-    services = (smtpd(smtpd_client_restrictions="reject_rbl_client bl.example.net"),)
-    settings = "[[dnslist]]\nzone = 'bl.example.net'\n"
-    lines = Scene(services=services, host=PEERS, settings=settings).lines("lists")
-    assert lines[-1].remedy == "take it out of smtpd_client_restrictions: milter64 asks by the IPv4 address"
-
-
-@pytest.mark.parametrize(
-    ("scene", "told"),
-    [
-        (Scene(main=RBL), False),
-        (Scene(main={**RBL, "inet_protocols": "ipv6"}), True),
-        (Scene(main=RBL, settings='translation.prefixes = ["2001:db8:64::/96"]'), True),
-        (Scene(main=RBL, settings='translation.explicit = [{ ipv4 = "192.0.2.1", ipv6 = "2001:db8:a::1" }]'), True),
-        (Scene(main=RBL, host=replace(HOST, peers=("192.31.196.10", "2001:db8::1"))), False),
-        (Scene(main=RBL, host=PEERS), True),
-    ],
-)
-def test_where_no_client_comes_through_a_translator_postfixs_lists_are_its_own_business(
-    scene: Scene,
-    told: bool,  # noqa: FBT001  a column
-) -> None:
-    assert bool(scene.lines("lists")) is told

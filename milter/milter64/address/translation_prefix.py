@@ -63,6 +63,11 @@ class Prefix:
         ipv4 = bytes(self._embedded(packed))
         return None if ipv4 in self._forbidden else ipv4
 
+    @property
+    def full(self) -> int:
+        """The length of a network that is one IPv4 address behind this prefix."""
+        return self.length + 32 + (8 if self.length <= _U_OCTET * 8 < self.length + 32 else 0)
+
     def covered_by(self, network: str) -> bool:
         """Whether a network holds IPv4's clients behind this prefix: all, or more of them than one owner has (/8)."""
         ours, theirs = parse_network(self.text), parse_network(network)

@@ -18,6 +18,7 @@ from milter64.audit.rules.inbound import inbound
 from milter64.audit.rules.milter64_itself import service
 from milter64.audit.rules.outbound import outbound
 from milter64.audit.rules.published_mx import Published, published
+from milter64.audit.rules.translated_clients import clients
 from milter64.checks.dns_list_settings import Settings as DnsList
 from milter64.config.settings import Settings
 from milter64.discover import dns64_prefix, recorded_prefixes
@@ -34,6 +35,7 @@ THEMES: Mapping[str, Callable[[Facts, Published], Iterator[Line]]] = {
     "outbound": outbound,
     "milter64": service,
     "container": container,
+    "clients": clients,
     "lists": dns_lists,
 }
 

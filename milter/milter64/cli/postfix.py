@@ -9,7 +9,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from milter64.audit.facts.host import own_addresses
 from milter64.audit.facts.postconf import PostfixUnreadable, read
+from milter64.audit.facts.smtpd_services import Case
+from milter64.audit.rules.blind_restrictions import blind_restrictions
+from milter64.audit.rules.client_rights import by_ipv4, client_rights
 from milter64.audit.rules.postfix_settings import Trouble, check, plan
 from milter64.cli.terminal_layout import Screen
 from milter64.config.load_file import load
@@ -45,7 +49,9 @@ def main(arguments: argparse.Namespace) -> int:
     lines = [setting.command(directory) for setting in plan(postfix, settings)]
     if lines:
         lines.append(shlex.join(["postfix", *(["-c", str(directory)] if directory else []), "reload"]))
-    troubles = check(postfix, settings)
+    case, ipv4 = Case(postfix, settings), by_ipv4(own_addresses())
+    everything = (*check(postfix, settings), *client_rights(case, ipv4=ipv4), *blind_restrictions(case))
+    troubles = sorted(everything, key=lambda trouble: not trouble.breaks)
     if arguments.json:
         found = [dataclasses.asdict(trouble) for trouble in troubles]
         Screen().line(json.dumps({"directory": str(postfix.directory), "lines": lines, "troubles": found}, indent=2))

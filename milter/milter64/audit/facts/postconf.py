@@ -41,6 +41,10 @@ class Service:
         """The service as postconf names it: "submission/inet"."""
         return f"{self.name}/{self.type}"
 
+    def own(self, parameter: str) -> bool:
+        """Whether a parameter may differ from main.cf's here."""
+        return parameter in self.overrides or parameter in self.derived
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Postfix:

@@ -1,16 +1,13 @@
-"""DNS lists: those that milter64 asks, whether they can be believed, and those that Postfix asks in vain."""
+"""The DNS lists that milter64 asks: whether they can be believed."""
 
-import re
 from collections.abc import Iterator
 
-from milter64.address.client import Origin
 from milter64.audit.facts.facts import Facts
-from milter64.audit.report_line import Line, ok, problem, warning
+from milter64.audit.report_line import Line, ok, problem
 from milter64.audit.rules.published_mx import Published
 from milter64.checks.dns_list_health import Trouble, defect, thrice, unanswered
 from milter64.checks.dns_list_kinds import IPV4, IPV6, NAMES, Kind
-from milter64.checks.dns_list_settings import Settings, Zone
-from milter64.config.settings import Translation
+from milter64.checks.dns_list_settings import Settings
 from milter64.dns.nameservers import Unanswered
 
 _WITH_KEY = (".dq.spamhaus.net", ".mail.abusix.zone")
@@ -20,17 +17,12 @@ _NOT_STRIPPED = (
     "whether the resolver leaves out 127.0.0.0/8 (unbound: private-address; dnsmasq: stop-dns-rebind, which wants "
     "rebind-localhost-ok then)"
 )
-_IN_RESTRICTIONS = re.compile(r"\b(?:reject_rbl_client|permit_dnswl_client)[\s,=]+([\w.-]+)")
-_SITES = "postscreen_dnsbl_sites"
-_IN_SITES = re.compile(r"(?:^|[\s,])([\w-][\w.-]*)")
 
 
 def dns_lists(facts: Facts, _found: Published) -> Iterator[Line]:
     """Yield the lines on each list."""
     for each in facts.settings.dnslist:
         yield _judged(facts, each)
-    if _translated(facts):
-        yield from _in_vain(facts)
 
 
 def _judged(facts: Facts, settings: Settings) -> Line:
@@ -79,46 +71,3 @@ def _remedy(trouble: Trouble) -> str:
     if trouble.result == "temperror":
         return "see whether it still exists; if not, take it out"
     return "take it out: it lists whom it should not, as lists do that went out of business"
-
-
-def _translated(facts: Facts) -> bool:
-    """Whether clients come, or are expected, through a translator."""
-    noted = {client for sighting in facts.sightings for client in sighting.clients}
-    origins = {facts.translator.client(client).origin for client in (*facts.host.peers, *noted)}
-    translation = facts.settings.translation
-    prefixes = {prefix.text for prefix in translation.prefixes} - {prefix.text for prefix in Translation().prefixes}
-    expected = translation.explicit or prefixes or facts.translators.prefixes
-    return Origin.TRANSLATED in origins or bool(expected) or facts.postfix.families() == ("IPv6",)
-
-
-def _in_vain(facts: Facts) -> Iterator[Line]:
-    """Yield the lists that Postfix asks, which knows translated clients by their IPv6 addresses alone."""
-    ours = {each.zone.text for each in facts.settings.dnslist if each.zone}
-    for parameter, zone in dict.fromkeys(_asked_by_postfix(facts)):
-        shown = Zone(zone).public
-        remedy = f"take it out of {parameter}" if zone in ours else f"move it to a [[dnslist]], and out of {parameter}"
-        yield warning(
-            f"Postfix's list {shown}",
-            f"{parameter} asks it about the IPv6 form of clients behind the translator, of whom it lists none",
-            see=f"postconf {parameter}",
-            remedy=f"{remedy}: milter64 asks by the IPv4 address",
-        )
-
-
-def _asked_by_postfix(facts: Facts) -> Iterator[tuple[str, str]]:
-    """Yield each parameter and the zone of each list of addresses in it."""
-    settings = [facts.postfix.main, *(service.overrides for service in facts.postfix.services)]
-    for parameter, value in (pair for each in settings for pair in each.items()):
-        asked = _IN_SITES if parameter == _SITES else _IN_RESTRICTIONS
-        for match in asked.finditer(value):
-            zone = match[1].lower().strip(".")
-            if _is_zone(zone):
-                yield parameter, zone
-
-
-def _is_zone(text: str) -> bool:
-    try:
-        Zone(text)
-    except ValueError:
-        return False
-    return True

@@ -1,0 +1,171 @@
+"""Postfix's restrictions that refuse clients which come through a translator, or know nothing of them.
+
+Postfix knows such a client by its address on the wire, which has no name, is in no list, and is one of a /64 that holds
+all of IPv4.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from milter64.audit.facts.access_tables import Says, ipv4_rows, says, says_of_all
+from milter64.audit.facts.restrictions import CLIENT, Reached, Restriction, elements, reached, without_elements
+from milter64.audit.facts.smtpd_services import Case, Kind
+from milter64.audit.rules.lists_moved_here import Site, asked_by_postscreen, moved
+from milter64.audit.rules.postconf_commands import reloaded
+from milter64.audit.rules.postfix_settings import Setting, Trouble
+from milter64.mail.clean_text import clean
+
+_NO_NAME = "it refuses all of IPv4, which has no names on the wire"
+_NAMELESS = {
+    "reject_unknown_client_hostname": _NO_NAME,
+    "reject_unknown_client": _NO_NAME,
+    "reject_unknown_reverse_client_hostname": _NO_NAME,
+}
+_LIST = re.compile(r"(?:reject_rbl|permit_dnswl)_client")
+_LIST_OF_NAMES = re.compile(r"(?:reject_rhsbl|permit_rhswl)_(?:reverse_)?client")
+_GREYLISTS = re.compile(r"gr[ea]y|gld\b|:(?:10023|60000|2501)\b", re.IGNORECASE)
+"""What the sockets of those that do are called; the ports of postgrey and sqlgrey, by their documentation."""
+_CHECKS_SPF = re.compile(r"spf", re.IGNORECASE)
+_UNKNOWN = "unknown"
+"""The name that Postfix has for a client without one."""
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fault:
+    """What is wrong with a restriction, as `shown`, and what to do: beside taking it out, if it `goes`."""
+
+    shown: str
+    what: str
+    breaks: bool = False
+    remedy: str = ""
+    goes: bool = True
+
+
+def blind_restrictions(case: Case) -> Iterator[Trouble]:
+    """Yield each that does so, with the line that takes it, and its like beside it, out of its list."""
+    faults: dict[tuple[str, str], dict[Restriction, _Fault]] = {}
+    values: dict[tuple[str, str], str] = {}
+    for service, kind in case.smtpds:
+        if kind is Kind.BACK:
+            continue
+        for each in reached(case.postfix, service, authenticated=kind is Kind.SUBMISSION):
+            if fault := _fault(case, each):
+                place = each.service.key if each.service else "", each.parameter
+                values[place] = case.postfix.value(each.parameter, service)
+                faults.setdefault(place, {})[each.restriction] = fault
+    for place, found in faults.items():
+        yield from _told(case, place, values[place], found)
+    yield from _postscreen(case)
+    yield from _limits(case)
+
+
+def _told(case: Case, place: tuple[str, str], value: str, found: Mapping[Restriction, _Fault]) -> Iterator[Trouble]:
+    service, parameter = place
+    left = without_elements(value, {each.text for each, fault in found.items() if fault.goes})
+    out = f"take it out of {parameter}"
+    if not any(site.zone.public != site.zone.text for each in elements(left) if (site := Site.read(each.argument))):
+        out += f": {reloaded(case.postfix, Setting(service=service, name=parameter, value=left))}"
+    for restriction, fault in found.items():
+        remedies = [fault.remedy, out] if fault.goes else [fault.remedy]
+        warns = "warned of, " if restriction.warns else ""
+        yield Trouble(
+            where=f"{service} {parameter}".strip(),
+            what=clean(f"{warns}{fault.shown}: {fault.what}"),
+            remedy="; ".join(filter(None, remedies)),
+            breaks=fault.breaks and not restriction.warns,
+        )
+
+
+def _fault(case: Case, each: Reached) -> _Fault | None:
+    name, argument = each.restriction.name, each.restriction.argument
+    if name in _NAMELESS:
+        return _Fault(shown=name, what=_NAMELESS[name], breaks=True)
+    if name == "check_policy_service":
+        return _policy_service(argument)
+    if name in ("check_client_access", "check_reverse_client_hostname_access"):
+        return _table(case, argument, by_address=name == "check_client_access")
+    if each.by == CLIENT and re.match(r"[\w-]+:", each.restriction.text):  # as it was written before Postfix 2.0
+        return _table(case, each.restriction.text, by_address=True)
+    return _list(case, name, argument)
+
+
+def _list(case: Case, name: str, zone: str) -> _Fault | None:
+    accepts = name.startswith("permit")
+    if _LIST.fullmatch(name) and (site := Site.read(zone, accepts=accepts)):
+        what = "it asks about the IPv6 form of IPv4 clients, of whom it lists none"
+        return _Fault(shown=f"{name} {site.zone.public}", what=what, remedy=moved(case, [site]))
+    if _LIST_OF_NAMES.fullmatch(name) and (site := Site.read(zone, accepts=accepts, about="name")):
+        what = "it asks about names, of which IPv4 clients have none on the wire"
+        return _Fault(shown=f"{name} {site.zone.public}", what=what, remedy=moved(case, [site]))
+    return None
+
+
+def _policy_service(socket: str) -> _Fault | None:
+    if _CHECKS_SPF.search(socket):
+        return _Fault(
+            shown=socket, what="it checks SPF for the address on the wire, which fails honest senders", breaks=True
+        )
+    if _GREYLISTS.search(socket):
+        return _Fault(shown=socket, what="it takes all of IPv4 for one client, whose /64 it greylists")
+    return None
+
+
+def _table(case: Case, table: str, *, by_address: bool) -> _Fault | None:
+    lookups = case.postfix.lookups
+    if says(lookups, table, _UNKNOWN) is Says.REFUSED:
+        return _Fault(
+            shown=table, what=f"it refuses clients without a name, {_UNKNOWN}, and so all of IPv4", breaks=True
+        )
+    if not by_address:
+        return None
+    if any(says_of_all(lookups, table, each) is Says.REFUSED for each in case.settings.translation.prefixes):
+        return _Fault(shown=table, what="it refuses a translator's prefix, and so all of IPv4", breaks=True)
+    if rows := ipv4_rows(table):
+        verbs = [
+            f"milter64 {'block' if said is Says.REFUSED else 'allow'} {network}" for network, said in rows[:_SHOWN]
+        ]
+        return _Fault(
+            shown=table,
+            what=f"its {len(rows)} IPv4 rows match nobody who comes through a translator",
+            remedy=f"have milter64 do it, row by row: {'; '.join(verbs)}{' ...' if len(rows) > _SHOWN else ''}",
+            goes=False,
+        )
+    return None
+
+
+def _postscreen(case: Case) -> Iterator[Trouble]:
+    if sites := asked_by_postscreen(case.postfix):
+        empty = reloaded(case.postfix, Setting(name="postscreen_dnsbl_sites", value=""))
+        yield Trouble(
+            where="postscreen_dnsbl_sites",
+            what="it asks about the IPv6 form of IPv4 clients, of whom no list has any: "
+            f"{', '.join(site.zone.public for site in sites)}",
+            remedy="; ".join(filter(None, [moved(case, sites), f"take them out: {empty}"])),
+            breaks=False,
+        )
+
+
+_LENGTH = "smtpd_client_ipv6_prefix_length"
+_COUNT = "smtpd_client_connection_count_limit"
+_RATES = tuple(
+    f"smtpd_client_{of}_rate_limit" for of in ("connection", "message", "recipient", "new_tls_session", "auth")
+)
+
+
+def _limits(case: Case) -> Iterator[Trouble]:
+    """Yield that Postfix's limits, since 3.8, count all of IPv4 as one client."""
+    for service in case.fronts:
+        length = case.postfix.value(_LENGTH, service)
+        wide = [each for each in case.settings.translation.prefixes if length.isdecimal() and int(length) < each.full]
+        limits = {name: case.postfix.value(name, service) for name in (*_RATES, _COUNT)}
+        used = [name for name, value in limits.items() if value.isdecimal() and int(value)]
+        if wide and used:
+            own = service.key if _LENGTH in service.overrides else ""
+            yield Trouble(
+                where=f"{own} {_LENGTH}".strip(),
+                what=f"with {length}, all of {wide[0].text} is one client to {', '.join(used)}",
+                remedy=f"count each address: {reloaded(case.postfix, Setting(service=own, name=_LENGTH, value='128'))}",
+                breaks=used != [_COUNT],
+            )
