@@ -62,7 +62,8 @@ def test_the_report_is_laid_out_by_theme_and_plain_when_piped(play: Play) -> Non
         "Outbound",
         "milter64",
         "Container",
-        "27 ok, 1 warning, 0 problem",
+        "Clients",
+        "28 ok, 1 warning, 0 problem",
     ]
     assert ["ok", "A of mx.example.org", "192.0.2.25: eth0 has it"] in [re.split("  +", line)[1:] for line in lines]
     assert lines[1].index("10 mx") == next(line.index("none for port 25") for line in lines if "none for" in line)
@@ -83,8 +84,8 @@ def test_a_problem_has_its_evidence_too(play: Play) -> None:
 def test_json_has_every_line_whole(play: Play) -> None:
     report = json.loads(play(NO_PTR, "--json")[1])
     assert (report["host"], report["domains"]) == ("mx.example.org", ["example.org"])
-    assert report["counts"] == {"ok": 25, "warning": 1, "problem": 2}
-    assert len(report["lines"]) == 28
+    assert report["counts"] == {"ok": 26, "warning": 1, "problem": 2}
+    assert len(report["lines"]) == 29
     assert {line["theme"] for line in report["lines"]} == set(auditor.THEMES) - {"lists"}  # there are none
     assert report["lines"][1] == {
         "theme": "inbound",

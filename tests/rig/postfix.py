@@ -48,7 +48,7 @@ default_transport = discard:
 relay_transport = discard:
 local_transport = discard:
 
-smtpd_authorized_xclient_hosts = 0.0.0.0/0 [::]/0
+smtpd_authorized_xclient_hosts = 127.0.0.0/8 [::1]
 smtpd_relay_restrictions = permit_sasl_authenticated, reject_unauth_destination
 smtpd_client_connection_count_limit = 0
 smtpd_client_connection_rate_limit = 0

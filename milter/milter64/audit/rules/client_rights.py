@@ -44,7 +44,11 @@ def by_ipv4(addresses: Iterable[str]) -> bool:
 
 
 def client_rights(case: Case, *, ipv4: bool = True) -> Iterator[Trouble]:
-    """Yield what is wrong with who has which rights; `ipv4` says whether this host has IPv4 at all."""
+    """Yield what is wrong with who has which rights, once each; `ipv4` says whether any client comes by IPv4."""
+    yield from dict.fromkeys(_client_rights(case, ipv4=ipv4))
+
+
+def _client_rights(case: Case, *, ipv4: bool) -> Iterator[Trouble]:
     services = [service for service, kind in case.smtpds if kind is not Kind.BACK]
     open_wide = set[str]()
     for service in services:
@@ -188,13 +192,17 @@ def _public(case: Case, service: Service, *, ipv4: bool) -> Iterator[str]:
     """Yield the public networks of mynetworks that are not in [trust], but for this host's own addresses."""
     trusted = [parse_network(text) for text in (*case.settings.trust.networks, *case.settings.trust.relays)]
     comes = ipv4 and IPV4 in case.postfix.families(service)
+    excluded = list[str]()
     for each in patterns(case.postfix.value(_MYNETWORKS, service)):
+        excluded += [each.network] if each.network and each.excludes else []
         if not each.network or each.excludes or (":" not in each.network and not comes):
+            continue
+        if any(prefix.covered_by(each.network) for prefix in case.settings.translation.prefixes):
             continue
         network, address = parse_network(each.network), each.network.partition("/")[0]
         alone = network.size == 1
         client = case.settings.translator().client(address)
         if client.private or pack(address) in PRIVATE or (alone and case.postfix.lookups.here(address)):
             continue
-        if not any(network in other for other in trusted):
+        if not any(network in other for other in (*trusted, *map(parse_network, excluded))):
             yield address if alone else each.network
