@@ -201,7 +201,11 @@ def test_another_smtpd_that_asks_milter64_takes_its_clients_for_strangers() -> N
     (trouble,) = told(smtpd(), smtpd("2525"), mynetworks=ITSELF, more=milters)
     assert short([trouble]) == ["? 2525/inet"]
     assert "postconf -P 2525/inet/smtpd_milters=inet:127.0.0.1:8891 && postfix reload" in trouble.remedy
-    quiet = smtpd("2525", smtpd_milters=""), smtpd("2526", receive_override_options="no_milters")
+    quiet = (
+        smtpd("2525", smtpd_milters=""),
+        smtpd("2526", receive_override_options="no_milters"),
+        smtpd("127.0.0.1:smtp"),
+    )
     assert told(smtpd(), *quiet, mynetworks=ITSELF, more=milters) == []
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from milter64.audit.facts.access_tables import Says, ipv4_rows, says, says_of_all
 from milter64.audit.facts.restrictions import CLIENT, Reached, Restriction, elements, reached, without_elements
-from milter64.audit.facts.smtpd_services import Case, Kind
+from milter64.audit.facts.smtpd_kinds import Kind
+from milter64.audit.facts.smtpd_services import Case
 from milter64.audit.rules.lists_moved_here import Site, asked_by_postscreen, moved
 from milter64.audit.rules.postconf_commands import reloaded
 from milter64.audit.rules.postfix_settings import Setting, Trouble

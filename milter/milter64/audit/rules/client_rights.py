@@ -20,7 +20,8 @@ from milter64.audit.facts.restrictions import (
     relays,
     without_elements,
 )
-from milter64.audit.facts.smtpd_services import MILTERS, Case, Kind, without_milters
+from milter64.audit.facts.smtpd_kinds import LOOPBACK, Kind, listens
+from milter64.audit.facts.smtpd_services import MILTERS, Case, without_milters
 from milter64.audit.rules.postconf_commands import reloaded
 from milter64.audit.rules.postfix_settings import Setting, Trouble
 from milter64.config.toml_reader import show
@@ -29,7 +30,6 @@ from milter64.mail.clean_text import clean
 _MYNETWORKS = "mynetworks"
 _ITSELF = "127.0.0.0/8 [::1]/128"
 """What mynetworks is to have where nothing is left of it."""
-_LOOPBACK = Networks(("127.0.0.0/8", "::1"))
 _NONE_CALLS = Networks(("127.0.0.0/8", "169.254.0.0/16", "192.0.0.0/29"))
 """Addresses that nobody calls from elsewhere; the last is a 464XLAT host's own (RFC 7335)."""
 _CLAIMS = {
@@ -64,9 +64,8 @@ def _client_rights(case: Case, *, ipv4: bool) -> Iterator[Trouble]:
     if not open_wide:
         yield from _strangers(case, ipv4=ipv4)
     for service, kind in case.smtpds:
-        asked = any(case.ours(each, chroot=service.chroot) for each in case.listed(service))
-        if kind is Kind.OTHER and asked and not without_milters(case.postfix, service):
-            others = ", ".join(each.text for each in case.listed(service) if not case.ours(each, chroot=service.chroot))
+        if kind is Kind.OTHER and not _for_itself(case, service) and any(map(case.mine, case.listed(service))):
+            others = ", ".join(each.text for each in case.listed(service) if not case.mine(each))
             off = reloaded(case.postfix, Setting(service=service.key, name=MILTERS, value=others))
             yield Trouble(
                 where=service.key,
@@ -74,6 +73,12 @@ def _client_rights(case: Case, *, ipv4: bool) -> Iterator[Trouble]:
                 remedy=f"if only hosts of yours do: {off}",
                 breaks=False,
             )
+
+
+def _for_itself(case: Case, service: Service) -> bool:
+    """Whether an smtpd asks no milters, or has no clients but this host, which is trusted."""
+    found = listens(case.postfix, service)
+    return without_milters(case.postfix, service) or (bool(found) and all(pack(each) in LOOPBACK for each in found))
 
 
 def _relaying(case: Case, service: Service) -> Iterator[Trouble]:
@@ -157,7 +162,7 @@ def _never(case: Case, *, ipv4: bool) -> Iterator[Trouble]:
     trust = case.settings.trust
     for key, networks in (("networks", trust.networks), ("relays", trust.relays)):
         texts = list(networks)
-        never = [text for text in texts if ":" not in text and pack(text.partition("/")[0]) not in _LOOPBACK]
+        never = [text for text in texts if ":" not in text and pack(text.partition("/")[0]) not in LOOPBACK]
         if not never:
             continue
         forms = {
