@@ -138,6 +138,12 @@ def test_a_class_is_a_list_whether_a_list_or_a_table_leads_to_it(value: str) -> 
     assert "postconf -e 'other = permit'" in trouble.remedy
 
 
+def test_a_class_is_never_left_empty() -> None:
+    """Postfix's smtpd would end: restriction class needs a definition."""
+    (trouble,) = told(smtpd_restriction_classes="a", a="reject_unknown_client", **{CLIENT: "a"})
+    assert trouble.remedy.endswith("postconf -e 'a = check_client_access static:DUNNO' && postfix reload")
+
+
 def test_a_class_that_names_itself_ends() -> None:
     assert told(smtpd_restriction_classes="a", a="a, reject_unknown_client", **{CLIENT: "a"})
 

@@ -64,7 +64,7 @@ def blind_restrictions(case: Case) -> Iterator[Trouble]:
 
 def _told(case: Case, place: tuple[str, str], value: str, found: Mapping[Restriction, _Fault]) -> Iterator[Trouble]:
     service, parameter = place
-    left = without_elements(value, {each.text for each, fault in found.items() if fault.goes})
+    left = without_elements(parameter, value, {each.text for each, fault in found.items() if fault.goes})
     out = f"take it out of {parameter}"
     if not any(site.zone.public != site.zone.text for each in elements(left) if (site := Site.read(each.argument))):
         out += f": {reloaded(case.postfix, Setting(service=service, name=parameter, value=left))}"

@@ -109,7 +109,9 @@ def _permitted_by_table(case: Case, service: Service) -> Iterator[Trouble]:
     for each in reached(case.postfix, service):
         if each.by in RELAYING and permits(each.restriction):
             own = each.service.key if each.service else ""
-            left = without_elements(case.postfix.value(each.parameter, service), {each.restriction.text})
+            left = without_elements(
+                each.parameter, case.postfix.value(each.parameter, service), {each.restriction.text}
+            )
             yield Trouble(
                 where=f"{own} {each.parameter}".strip(),
                 what=clean(f"{each.restriction.text} has all of IPv4 relay: a translator's prefix is OK there"),
