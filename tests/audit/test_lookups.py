@@ -66,8 +66,13 @@ def test_a_postmap_that_hangs_or_dies_is_told_of(
     (tmp_path / "postmap").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setattr(lookups, "_PATIENCE", 0.5)
+    asked = Asked(None)
     with pytest.raises(Untold, match=complaint):
-        Asked(None).find("hash:x", "key")
+        asked.find("hash:x", "key")
+    (tmp_path / "postmap").write_text("#!/bin/sh\necho found\n")
+    with pytest.raises(Untold, match=complaint):  # it is not waited for again
+        asked.find("hash:x", "other")
+    assert asked.find("hash:y", "key") == "found"
 
 
 def test_a_machine_without_postmap_is_told_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

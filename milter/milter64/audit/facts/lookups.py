@@ -95,6 +95,8 @@ class Asked:
         self.addresses = cache(self._addresses)
         """Answers as `Lookups.addresses` does, in the order of Postfix, which asks for one family at a time."""
         self._value = cache(self._ask)
+        self._broken: dict[str, str] = {}
+        """Tables that can't be asked, and why: a database that hangs is waited for once."""
 
     def find(self, tables: str, key: str, *, partial: bool = False) -> str | None:
         """Answer as `Lookups.find` does."""
@@ -129,13 +131,16 @@ class Asked:
         return tuple(address for address in found if not pack(address).startswith(_MAPPED))
 
     def _ask(self, table: str, key: str) -> str | None:
+        if table in self._broken:
+            raise Untold(self._broken[table])
         code, said, complaint = self._postmap("-q", key, table)
         if code == 0:
             return said.rstrip("\n")
         fatal = [line for line in complaint.splitlines() if ": fatal: " in line or code < 0]
         if code == 1 and not fatal:  # postmap ends so for a key that isn't there, and after "fatal:"
             return None
-        raise Untold(f"{clean(table)}: {clean((fatal or [f'postmap ended with {code}'])[-1])}")
+        self._broken[table] = f"{clean(table)}: {clean((fatal or [f'postmap ended with {code}'])[-1])}"
+        raise Untold(self._broken[table])
 
     def _postmap(self, *words: str) -> tuple[int, str, str]:
         where = ["-c", str(self._directory)] if self._directory else []
