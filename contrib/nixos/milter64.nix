@@ -21,7 +21,8 @@ let
   toml = pkgs.formats.toml { };
   unchecked = toml.generate "milter64.toml" cfg.settings;
   file = pkgs.runCommand "milter64.toml" { } ''
-    ${lib.getExe cfg.package} check-config --config ${unchecked}
+    # 69: folders and groups that this host lacks, which is not the one that serves.
+    ${lib.getExe cfg.package} check-config --config ${unchecked} || [ $? = 69 ]
     cp ${unchecked} $out
   '';
 in

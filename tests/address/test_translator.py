@@ -140,6 +140,33 @@ class TestPrefix:
         assert prefix.decode(pack("2001:db8::1:c000:201")) == pack("192.0.2.1")
         assert prefix.text == "2001:db8::1:0:0/96"
 
+    @pytest.mark.parametrize(
+        ("text", "why"),
+        [
+            ("::/96", "there are the loopback"),
+            ("::/64", "there are the loopback"),
+            ("::/32", "there are the loopback"),
+            ("::ffff:0:0/96", "so a socket shows IPv4 itself"),
+            ("2001::/32", "it is Teredo's"),
+            ("2001:0:1::/48", "it is Teredo's"),
+            ("2002::/32", "it is 6to4's"),
+            ("2002:c01f:c40a:64::/64", "it is 6to4's"),
+            ("fe80::/64", "it is link-local"),
+            ("febf:ffff::/32", "it is link-local"),
+            ("ff0e::/96", "it is multicast"),
+        ],
+    )
+    def test_what_can_be_no_translators_is_refused_with_the_reason(self, text: str, why: str) -> None:
+        with pytest.raises(ValueError, match="can't be a translator's") as refusal:
+            Prefix(text)
+        assert str(refusal.value).startswith(f"{text!r} can't be a translator's: {why}")
+
+    @pytest.mark.parametrize(
+        "text", ["2001:db8::/32", "2001:1::/32", "2003::/32", "fd00::/48", "fec0::/64", "::1:0:0:0/96"]
+    )
+    def test_their_neighbours_can(self, text: str) -> None:
+        assert Prefix(text).text == text
+
 
 class TestMapping:
     @pytest.mark.parametrize(("ipv4", "ipv6"), RFC7757_FIGURE_7)

@@ -11,6 +11,9 @@ from milter64 import __version__
 from milter64.cli.main import VERBS, main
 from milter64.cli.terminal_layout import Screen
 
+MEMORY = 'greylist.store = "memory:"\n'
+"""Nothing that this machine would have to have."""
+
 
 @pytest.fixture
 def wrong(tmp_path: Path) -> Path:
@@ -21,7 +24,7 @@ def wrong(tmp_path: Path) -> Path:
 
 def test_a_valid_file_is_said_to_be_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "right.toml"
-    path.write_text('mode = "observe"')
+    path.write_text(f'mode = "observe"\n{MEMORY}')
     assert main(["check-config", str(path)]) == os.EX_OK
     assert capsys.readouterr().out == f"{path} is valid\n"
 
@@ -54,11 +57,11 @@ def test_programs_get_json(wrong: Path, capsys: pytest.CaptureFixture[str]) -> N
         ],
         "warnings": [],
     }
-    wrong.write_text("")
+    wrong.write_text(MEMORY)
     assert main(["check-config", str(wrong), "--json"]) == os.EX_OK
     valid = {"file": str(wrong), "valid": True, "problems": []}
     assert json.loads(capsys.readouterr().out) == {**valid, "warnings": []}
-    wrong.write_text('metrics.listen = "0.0.0.0:9864"')
+    wrong.write_text(f'{MEMORY}metrics.listen = "0.0.0.0:9864"')
     assert main(["check-config", str(wrong), "--json"]) == os.EX_OK
     report = json.loads(capsys.readouterr().out)
     assert [warning["key"] for warning in report["warnings"]] == ["metrics.listen"]
@@ -80,7 +83,7 @@ def test_numbers_that_others_can_read_are_minded_and_no_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], listen: str, *, is_open: bool
 ) -> None:
     path = tmp_path / "some.toml"
-    path.write_text(f'metrics.listen = "{listen}:9864"')
+    path.write_text(f'{MEMORY}metrics.listen = "{listen}:9864"')
     assert main(["check-config", str(path)]) == os.EX_OK
     valid, *warnings = capsys.readouterr().out.splitlines()
     assert valid == f"{path} is valid"
@@ -89,9 +92,32 @@ def test_numbers_that_others_can_read_are_minded_and_no_error(
     assert warnings == [f"warning: metrics.listen: open to whoever reaches {host}; {remedy}"] * is_open
 
 
+@pytest.mark.parametrize(
+    ("socket", "host"),
+    [
+        ("inet:8864@0.0.0.0", "0.0.0.0"),
+        ("inet:8864", "0.0.0.0"),
+        ("inet6:8864@[2001:db8::25]", "2001:db8::25"),
+        ("inet:8864@localhost", ""),
+        ("inet:127.0.0.1:8864", ""),
+        ("unix:/s", ""),
+    ],
+)
+def test_a_socket_that_others_can_reach_is_minded_and_no_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], socket: str, host: str
+) -> None:
+    path = tmp_path / "some.toml"
+    path.write_text(f'{MEMORY}milter.socket = "{socket}"')
+    assert main(["check-config", str(path)]) == os.EX_OK
+    remedy = 'write "inet:8864@localhost", or have a firewall let in none but the mail server'
+    warnings = [f"warning: milter.socket: open to whoever reaches {host}; {remedy}"] if host else []
+    assert capsys.readouterr().out.splitlines() == [f"{path} is valid", *warnings]
+
+
 def test_without_any_file_the_defaults_are_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr("milter64.cli.check_config.host_problems", lambda *_: [])
     monkeypatch.setattr("milter64.config.load_file.DEFAULT", tmp_path / "none.toml")
     monkeypatch.setattr("milter64.cli.check_config.DEFAULT", tmp_path / "none.toml")
     assert main(["check-config"]) == os.EX_OK

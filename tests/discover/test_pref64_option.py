@@ -3,8 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milter64.address.networks import pack
+from milter64.address.translation_prefix import Prefix
 from milter64.discover.pref64_option import Pref64, read
-from rig.advertisement import CODES, advertisement, pref64
+from rig.advertisement import advertisement, pref64
+from rig.prefixes import prefixes
 
 NSP = pack("2001:db8:122:344::")
 
@@ -14,20 +16,9 @@ def found(message: bytes) -> list[tuple[str, int]] | None:
     return None if prefixes is None else [(each.prefix.text, each.lifetime) for each in prefixes]
 
 
-@st.composite
-def prefixes(draw: st.DrawFn) -> tuple[bytes, int]:
-    """Any prefix that RFC 6052 allows, as 16 bytes, and its length."""
-    length = draw(st.sampled_from(sorted(CODES)))
-    packed = bytearray(draw(st.binary(min_size=length // 8, max_size=length // 8)).ljust(16, b"\0"))
-    packed[8] = 0
-    if bytes(packed[:12]) == pack("64:ff9b::")[:12]:
-        length = 96
-    return bytes(packed), length
-
-
 @given(prefixes(), st.integers(0, 8191), st.binary(max_size=8))
-def test_what_a_router_writes_is_read_back(prefix: tuple[bytes, int], scaled: int, noise: bytes) -> None:
-    packed, length = prefix
+def test_what_a_router_writes_is_read_back(prefix: Prefix, scaled: int, noise: bytes) -> None:
+    packed, length = prefix.packed.ljust(16, bytes(1)), prefix.length
     dirty = packed[: length // 8] + noise.ljust(16 - length // 8, b"\0")[: 16 - length // 8]
     (read_back,) = read(advertisement(pref64(dirty, length, scaled * 8))) or []
     assert isinstance(read_back, Pref64)

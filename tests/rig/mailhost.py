@@ -12,7 +12,7 @@ _ENTER = """
 hostname mx.example.org
 mount --bind "$1/etc" /etc
 for folder in /run /var/lib /var/log /var/spool; do mount -t tmpfs none "$folder"; done
-mkdir /run/fail2ban /var/lib/fail2ban /var/lib/milter64 /var/lib/postfix /var/spool/postfix
+mkdir /run/fail2ban /var/lib/fail2ban /var/lib/milter64 /var/lib/postfix /var/spool/postfix /var/spool/postfix/milter64
 chown postfix /var/lib/postfix
 touch /var/log/auth.log
 mount --bind "$2" "$2"

@@ -17,6 +17,10 @@ def prefixes(draw: st.DrawFn) -> Prefix:
     packed = bytearray(draw(st.binary(min_size=length // 8, max_size=length // 8)).ljust(16, b"\0"))
     packed[8] = 0
     assume(not packed.startswith(pack("64:ff9b::")[:4]))
+    assume(packed[:4] not in (bytes(4), pack("2001::")[:4]))
+    assume(packed[:2] != pack("2002::")[:2])
+    assume(packed[0] != 0xFF)
+    assume(packed[0] != 0xFE or packed[1] >> 6 != 2)
     return Prefix(f"{IPv6Address(bytes(packed))}/{length}")
 
 

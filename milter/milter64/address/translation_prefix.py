@@ -24,6 +24,16 @@ PLACES = {
 }
 """The octets that have the IPv4 address, for each length of a prefix (RFC 6052 2.2)."""
 
+_OTHERS = {
+    "::/96": "there are the loopback, and IPv4-compatible addresses (RFC 4291 2.5.5.1)",
+    "::ffff:0:0/96": "so a socket shows IPv4 itself (RFC 4291 2.5.5.2), which is decoded without it",
+    "2001::/32": "it is Teredo's, whose hosts anybody may have (RFC 4380)",
+    "2002::/16": "it is 6to4's, where everybody has a prefix (RFC 3056)",
+    "fe80::/10": "it is link-local (RFC 4291 2.5.6)",
+    "ff00::/8": "it is multicast (RFC 4291 2.7)",
+}
+"""IPv6 addresses that no translator makes of IPv4 ones."""
+
 
 class Prefix:
     """A translation prefix (RFC 6052 2.2): /32, /40, /48, /56, /64 or /96."""
@@ -38,6 +48,9 @@ class Prefix:
         if network.version != 6 or network.prefixlen not in PLACES:  # noqa: PLR2004  IP version
             raise ValueError(f"{text!r} is not an IPv6 prefix of length 32, 40, 48, 56, 64 or 96 (RFC 6052 2.2)")
         packed = int(network.first).to_bytes(16)
+        for block, whose in _OTHERS.items():
+            if network in (other := parse_network(block)) or other in network:
+                raise ValueError(f"{text!r} can't be a translator's: {whose}")
         if network.ip.value != network.first:
             raise ValueError(f"{text!r} has bits set behind its length; did you mean {network.cidr}?")
         if packed[_U_OCTET]:

@@ -12,6 +12,7 @@ from milter64.cli.terminal_layout import Screen
 from milter64.config.contradictions import open_to_others
 from milter64.config.list_sources import file_problems
 from milter64.config.load_file import DEFAULT, LARGEST, ConfigError, load
+from milter64.config.on_this_host import host_problems
 from milter64.config.settings import Settings
 from milter64.config.toml_reader import Problem, placed
 from milter64.config.toml_writer import written
@@ -48,10 +49,10 @@ def _caution(settings: Settings) -> str:
     return "# There may be keys in the zones of DNS lists: show this to nobody.\n" if keys else ""
 
 
-def _files(settings: Settings, file: Path) -> tuple[list[Problem], list[Problem]]:
-    """Return what is wrong with the files that the service reads, and what is to be minded of them."""
+def _here(settings: Settings, file: Path) -> tuple[list[Problem], list[Problem], list[Problem]]:
+    """Return what is wrong with the files that the service reads, what it lacks, and what is to be minded."""
     problems, minded = [], list[Problem]()
-    text = read(file, LARGEST) if file.exists() else b""
+    text = (read(file, LARGEST) if file.exists() else b"").decode(errors="replace")
     with its_rights(settings) as user:
 
         def unread(key: str, path: Path, error: OSError) -> None:
@@ -67,7 +68,8 @@ def _files(settings: Settings, file: Path) -> tuple[list[Problem], list[Problem]
                 read(file, LARGEST)
             except OSError as error:
                 unread("", file, error)
-    return placed(problems, text.decode(errors="replace")), minded
+        lacking = list(host_problems(settings, user))
+    return placed(problems, text), placed(lacking, text), minded
 
 
 def _remedy(error: OSError, user: str) -> str:
@@ -85,15 +87,16 @@ def main(arguments: argparse.Namespace) -> int:
         settings = load(path)
         Screen().line(f"{written(settings)}\n{_caution(settings)}{_age()}")
         return os.EX_OK
-    screen, error, warnings = Screen(), None, []
+    screen, error, code, warnings = Screen(), None, os.EX_OK, []
     try:
         settings = load(path)
-        problems, minded = _files(settings, path or DEFAULT)
+        problems, lacking, minded = _here(settings, path or DEFAULT)
         warnings = [*open_to_others(settings), *minded]
-        if problems:
-            error = ConfigError(path or DEFAULT, problems)
+        if problems or lacking:
+            error = ConfigError(path or DEFAULT, [*problems, *lacking])
+            code = os.EX_CONFIG if problems else os.EX_UNAVAILABLE
     except ConfigError as caught:
-        error = caught
+        error, code = caught, os.EX_CONFIG
     if arguments.json:
         told = [dataclasses.asdict(problem) for problem in error.problems] if error else []
         report = {
@@ -113,4 +116,4 @@ def main(arguments: argparse.Namespace) -> int:
         for warning in warnings:
             where = screen.paint(f"{warning.key}:{warning.line}" if warning.line else warning.key, "bold")
             screen.line(f"warning: {where}: {screen.paint(warning.what, 'yellow')}; {warning.remedy}")
-    return os.EX_CONFIG if error else os.EX_OK
+    return code

@@ -32,9 +32,10 @@ exit codes (sysexits.h):
   0   all is well
   1   audit finds a problem
   64  the command line is not understood
-  69  something that it takes is not there: run finds the socket taken, postfix
-      finds no Postfix; allow, block and forget can't write beside the
-      greylist, forget finds no such entry, or list can't read a file
+  69  something that it takes is not there: run finds the socket taken,
+      check-config finds no folder for it, or no rights; postfix finds no
+      Postfix; allow, block and forget can't write beside the greylist, forget
+      finds no such entry, or list can't read a file
   70  a fault of its own
   78  the configuration is wrong; or, of postfix, Postfix's settings would break
       mail

@@ -3,23 +3,21 @@
 import os
 import pwd
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from milter64.config.settings import Settings
 from milter64.store.store_url import parse
+
+_PACKAGES = "milter64"
 
 
 @contextmanager
 def its_rights(settings: Settings) -> Iterator[str]:
     """Have the rights of the service meanwhile, if we are root, and give its user's name; "" where nobody knows it.
 
-    It is the owner of the greylist's folder.
+    It is the package's, where there is one, and else the owner of the greylist's folder.
     """
-    try:
-        path = parse(settings.greylist.store)
-        user = pwd.getpwuid(path.parent.stat().st_uid) if path else None
-    except (OSError, KeyError):
-        user = None
+    user = _user(settings)
     if not user or os.geteuid():
         yield user.pw_name if user and user.pw_uid == os.geteuid() else ""
         return
@@ -33,3 +31,12 @@ def its_rights(settings: Settings) -> Iterator[str]:
         os.seteuid(0)
         os.setegid(group)
         os.setgroups(groups)
+
+
+def _user(settings: Settings) -> pwd.struct_passwd | None:
+    with suppress(KeyError):
+        return pwd.getpwnam(_PACKAGES)
+    with suppress(OSError, KeyError):
+        if path := parse(settings.greylist.store):
+            return pwd.getpwuid(path.parent.stat().st_uid)
+    return None

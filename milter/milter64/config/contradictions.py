@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import get_args
 
-from milter64.address.networks import Networks, pack
+from milter64.address.networks import Networks, pack, shown
 from milter64.checks.dns_list_settings import ACCEPTING, PROVEN, About
 from milter64.checks.dns_list_settings import Settings as DnsList
 from milter64.checks.spf import LeftTo
 from milter64.config.list_sources import mistakes, recipients
-from milter64.config.settings import Settings
+from milter64.config.settings import Settings, Translation
 from milter64.config.toml_reader import Problem, show
 from milter64.dns.query import nameserver
 from milter64.greylist.wave_through import MOST_RECIPIENTS
@@ -21,14 +21,21 @@ from milter64.store import store_url
 
 
 def open_to_others(settings: Settings) -> Iterator[Problem]:
-    """Return what is valid, and yet seldom meant: numbers that other hosts can read."""
-    listen = settings.metrics.listen
-    if listen and not all(pack(host) in _LOOPBACK for host in listen.hosts):
-        yield Problem(
-            key="metrics.listen",
-            what=f"open to whoever reaches {listen.address[0]}",
-            remedy='write "127.0.0.1:9864", or have a firewall let in none but Prometheus',
-        )
+    """Return what is valid, and yet seldom meant: a socket, or numbers, that other hosts can reach."""
+    for key, end, remedy in (
+        (
+            "milter.socket",
+            settings.milter.socket,
+            'write "inet:8864@localhost", or have a firewall let in none but the mail server',
+        ),
+        (
+            "metrics.listen",
+            settings.metrics.listen,
+            'write "127.0.0.1:9864", or have a firewall let in none but Prometheus',
+        ),
+    ):
+        if end and not all(pack(host) in _LOOPBACK for host in end.hosts):
+            yield Problem(key=key, what=f"open to whoever reaches {end.address[0]}", remedy=remedy)
 
 
 _LOOPBACK = Networks(("127.0.0.0/8", "::1/128"))
@@ -74,6 +81,7 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
         )
     yield from _trust_problems(settings)
     yield from _store_problem(grey.store)
+    yield from _named_twice(settings.translation)
     yield from _list_problems(settings.dnslist)
     yield from _entry_problems(settings)
 
@@ -90,6 +98,16 @@ def _trust_problems(settings: Settings) -> Iterator[Problem]:
                         what=f"{show(text)} holds the translation prefix {prefix.text}: all of IPv4 would be trusted",
                         remedy="take it out, or write trust.translators = true if that is meant",
                     )
+
+
+def _named_twice(translation: Translation) -> Iterator[Problem]:
+    """Return prefixes and blocks that stand there more than once."""
+    blocks = [shown(block) for mapping in translation.explicit for block in mapping.blocks]
+    prefixes = [prefix.text for prefix in translation.prefixes]
+    for key, texts in (("translation.prefixes", prefixes), ("translation.explicit", blocks)):
+        for text, times in Counter(texts).items():
+            if times > 1:
+                yield Problem(key=key, what=f"{text} stands there {times} times", remedy="leave one of them")
 
 
 def _list_problems(lists: Sequence[DnsList]) -> Iterator[Problem]:

@@ -55,7 +55,9 @@ def endpoint(text: object) -> Endpoint:
     """
     scheme, _, path = text.partition(":") if isinstance(text, str) else ("", "", "")
     is_file = path.startswith("/") and path.rpartition("/")[2] not in ("", ".", "..")
-    if scheme in ("unix", "local") and is_file and len(path.encode()) <= _LONGEST_PATH:
+    if scheme in ("unix", "local") and is_file:
+        if (length := len(path.encode())) > _LONGEST_PATH:
+            raise Wrong(f"the socket's path has {length} bytes, and may have {_LONGEST_PATH}", "write a shorter one")
         return Endpoint(family=AF_UNIX, address=path)
     match = _INET.fullmatch(text) if isinstance(text, str) else None
     if match and (port := int(match["port"] or match["postfix_port"])) <= _LARGEST_PORT:

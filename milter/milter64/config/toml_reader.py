@@ -17,6 +17,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeGuard, TypeVar, get_args, get_origin, get_type_hints
 
 from milter64.config.toml_lines import DEEPEST, LONG_KEY, deepest_line, depth, lines
+from milter64.config.toml_mistakes import mistake
 
 Made = TypeVar("Made")
 
@@ -55,7 +56,8 @@ def build(
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        return root(), [_syntax_problem(str(error), text)]
+        where, what, remedy = mistake(str(error), text)
+        return root(), [Problem(line=where, what=what, remedy=remedy)]
     except RecursionError:
         return root(), [_too_deep(deepest_line(text))]
     except ValueError:  # Python reads no number that long
@@ -264,14 +266,6 @@ def show(value: object) -> str:
             return f"{{{', '.join(f'{key} = {show(inner)}' for key, inner in value.items())}}}"
         case _:
             return str(value)
-
-
-def _syntax_problem(message: str, text: str) -> Problem:
-    match = re.fullmatch(r"(.*) \(at (?:line ([0-9]+), column ([0-9]+)|end of document)\)", message)
-    what = f"not valid TOML: {match[1] if match else message}"
-    if match and match[2]:
-        return Problem(line=int(match[2]), what=f"{what}, in column {match[3]}", remedy="see https://toml.io")
-    return Problem(line=text.rstrip().count("\n") + 1, what=what, remedy="see https://toml.io")
 
 
 def _too_deep(line: int) -> Problem:

@@ -1,0 +1,78 @@
+"""What the host lacks for a configuration that is right: folders, groups, and the rights of the service's user."""
+
+import grp
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from milter64.config.settings import Settings
+from milter64.config.toml_reader import Problem
+from milter64.store import store_url
+
+_SYSTEMD = Path("/run/systemd/system")
+"""Is there where systemd runs (sd_booted(3))."""
+_BY_UNIT = frozenset({"/run/milter64", "/var/lib/milter64", "/var/spool/postfix/milter64"})
+"""What the package's unit makes when it starts."""
+
+
+def host_problems(settings: Settings, user: str) -> Iterator[Problem]:
+    """Return what would keep the service from listening, or from having a greylist, on this host.
+
+    `user` is the service's, whose rights we have; "" if we don't, and nothing is known of rights.
+    """
+    if isinstance(address := settings.milter.socket.address, str):
+        folder = Path(address).parent
+        yield from _folder_problem("milter.socket", folder, user)
+        yield from _group_problem(settings.milter.socket_group, folder, user)
+    if store := store_url.parse(settings.greylist.store):
+        yield from _folder_problem("greylist.store", store.parent, user)
+        if user and os.path.lexists(store) and not os.access(store, os.R_OK | os.W_OK, effective_ids=True):
+            what = f"the user {user} may not read and write {store}"
+            yield Problem(key="greylist.store", what=what, remedy=f"run `chown {user} {store}*`")
+
+
+def _folder_problem(key: str, folder: Path, user: str) -> Iterator[Problem]:
+    if str(folder) in _BY_UNIT and _SYSTEMD.is_dir():
+        return
+    try:
+        is_folder = stat.S_ISDIR(folder.stat().st_mode)
+    except FileNotFoundError:
+        remedy = f"run `install -d{f' -o {user}' if user else ''} {folder}`"
+        yield Problem(key=key, what=f"there is no folder {folder}", remedy=remedy)
+        return
+    except OSError as error:
+        is_folder = isinstance(error, PermissionError)
+    if not is_folder:
+        yield Problem(key=key, what=f"{folder} is no folder", remedy="write a path in a folder")
+    elif user and not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+        what = f"the user {user} may not make files in {folder}"
+        yield Problem(key=key, what=what, remedy="name a folder of its own, or give it this one with `chown`")
+
+
+def _group_problem(name: str, folder: Path, user: str) -> Iterator[Problem]:
+    """Return what is wrong with a socket's group: a folder may hand its own on, and else the user has to be in it."""
+    if not name:
+        return
+    try:
+        group = grp.getgrnam(name).gr_gid
+    except KeyError:
+        what = f"there is no group {name}"
+        yield Problem(key="milter.socket_group", what=what, remedy="write one that `getent group` shows")
+        return
+    mine = {os.getegid(), *os.getgroups()}
+    if user and os.geteuid() and group not in mine and not _hands_on(folder, group):
+        yield Problem(
+            key="milter.socket_group",
+            what=f"the user {user} is not in the group {name}, and can't give it the socket",
+            remedy=f"run `usermod -a -G {name} {user}`, and restart milter64",
+        )
+
+
+def _hands_on(folder: Path, group: int) -> bool:
+    """Whether a folder gives its group to the files in it, and it is this one."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return False
+    return status.st_gid == group and bool(status.st_mode & stat.S_ISGID)
