@@ -24,6 +24,7 @@ VERBS = {
     "list": "show who is let in and who is kept out",
     "discover": "find the prefixes of the translators before this host",
     "postfix": "print the lines that tell Postfix, and check its settings",
+    "neighbours": "print what has other filters see the real client",
     "audit": "find what is wrong with this mail host and its network",
 }
 
