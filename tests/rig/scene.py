@@ -13,6 +13,7 @@ from milter64.audit.facts.connection_attempts import Unreached
 from milter64.audit.facts.facts import Dns, Facts, Translators
 from milter64.audit.facts.host import Address, Clock, Host, Listener, Route
 from milter64.audit.facts.lookups import Known
+from milter64.audit.facts.host_lists import HostList
 from milter64.audit.facts.postconf import Postfix, Service
 from milter64.audit.report_line import Level, Line
 from milter64.audit.rules.published_mx import published
@@ -139,6 +140,7 @@ class Scene:
     translators: Translators = field(default_factory=Translators)
     sightings: tuple[Sighting, ...] = ()
     lookups: Known = field(default_factory=Known)
+    host_lists: tuple[HostList, ...] = ()
 
     def facts(self) -> Facts:
         """Return the facts as the audit gathers them."""
@@ -159,6 +161,7 @@ class Scene:
             doors=self.doors,
             translators=self.translators,
             sightings=self.sightings,
+            host_lists=self.host_lists,
         )
 
     def lines(self, theme: str) -> list[Line]:

@@ -10,10 +10,12 @@ from milter64.address.translator import Translator
 from milter64.audit.facts import host, postconf
 from milter64.audit.facts.connection_attempts import Reach
 from milter64.audit.facts.facts import Dns, Facts, Translators
+from milter64.audit.facts.host_lists import read as read_host_lists
 from milter64.audit.facts.postconf import Postfix, PostfixUnreadable
 from milter64.audit.report_line import Line, problem
 from milter64.audit.rules.container_network import container
 from milter64.audit.rules.dns_lists import dns_lists
+from milter64.audit.rules.host_lists import host_lists
 from milter64.audit.rules.inbound import inbound
 from milter64.audit.rules.milter64_itself import service
 from milter64.audit.rules.outbound import outbound
@@ -37,6 +39,7 @@ THEMES: Mapping[str, Callable[[Facts, Published], Iterator[Line]]] = {
     "container": container,
     "clients": clients,
     "lists": dns_lists,
+    "neighbours": host_lists,
 }
 
 
@@ -95,6 +98,7 @@ def gather(
         doors=Reach(),
         translators=translators,
         sightings=_sightings(settings),
+        host_lists=tuple(read_host_lists()),
     )
     return facts, trouble
 

@@ -11,9 +11,10 @@ from milter64.address.client import Origin
 from milter64.address.networks import pack
 from milter64.address.translator import Translator
 from milter64.audit.facts.host import Host
+from milter64.audit.facts.host_lists import HostList
 from milter64.audit.facts.postconf import Postfix, Service
 from milter64.config.listen_address import Endpoint
-from milter64.config.settings import Settings
+from milter64.config.settings import Settings, Translation
 from milter64.discover.recorded_prefixes import Sighting
 from milter64.dns.resolver import Asker, Lookup
 from milter64.mail.session import Envelope, Session
@@ -77,6 +78,18 @@ class Facts:
     translators: Translators = field(default_factory=Translators)
     sightings: tuple[Sighting, ...] = ()
     """The prefixes that clients have come from, by the service's own records."""
+    host_lists: tuple[HostList, ...] = ()
+    """Those of other milters."""
+
+    @property
+    def translated(self) -> bool:
+        """Whether clients come, or are expected, through a translator."""
+        noted = {client for sighting in self.sightings for client in sighting.clients}
+        origins = {self.translator.client(client).origin for client in (*self.host.peers, *noted)}
+        translation = self.settings.translation
+        prefixes = {prefix.text for prefix in translation.prefixes} - {prefix.text for prefix in Translation().prefixes}
+        expected = translation.explicit or prefixes or self.translators.prefixes
+        return Origin.TRANSLATED in origins or bool(expected) or self.postfix.families() == ("IPv6",)
 
     @property
     def name(self) -> str:
