@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from milter64.greylist.row import Record
-from milter64.greylist.wave_through import REGISTERS, credit, earned, written
+from milter64.greylist.wave_through import credit, earned, register, written
 from rig.court import PATIENT, Court
 from rig.envelopes import TRANSLATOR
 from rig.records import Records, zone
@@ -194,6 +194,16 @@ def test_going_beyond_a_limit_costs_an_address_its_own_deeds_and_no_domain_what_
     assert earned(store.read(domain), days.now, days.court.settings.greylist)
 
 
+def test_who_has_just_earned_it_is_known_at_once() -> None:
+    days, group = Days(), "spf:pool.example"
+    days.note(group, "a@lab.example", days.now)
+    days.now += 2 * DAY
+    days.note(group, "b@lab.example", days.now)
+    assert days.send(POOL[9], "news@pool.example", "newcomer@lab.example") == "450 4.7.1"
+    days.note(group, "c@lab.example", days.now)
+    assert days.send(POOL[9], "news@pool.example", "newcomer@lab.example") == "yes"
+
+
 def test_what_one_worker_has_seen_earned_another_knows_soon() -> None:
     days, other = Days(), Days()
     other.court.engine._greylist._store = days.court.store  # noqa: SLF001  they share it
@@ -217,21 +227,23 @@ def test_a_mailbox_that_is_blocked_costs_nobody_what_all_of_its_provider_have_ea
     assert earned(store.read(group), days.now, days.court.settings.greylist) is not lost
 
 
-def test_one_session_looks_for_those_who_have_earned_it_and_the_others_do_not_look_too() -> None:
+def test_one_session_looks_whether_a_group_has_earned_it_and_the_others_do_not_look_too() -> None:
     days = Days()
     store, read = days.court.store, days.court.store.read
+    groups = (f"net:{POOL[0]}/32", "spf:pool.example")
     looks: list[str] = []
 
     def watched(key: str) -> Mapping[str, Record]:
-        if key == REGISTERS[0]:
+        if key.startswith("earned:"):
             looks.append(key)
             if len(looks) == 1:
-                days.send(POOL[1], "other@elsewhere.example", "b@lab.example")
+                days.send(POOL[0], "news@pool.example", "b@lab.example")
         return read(key)
 
     store.read = watched  # type: ignore[method-assign]
-    days.send(POOL[0], "news@pool.example", "b@lab.example")
-    assert len(looks) == 1
+    for recipient in ("b@lab.example", "c@lab.example"):
+        days.send(POOL[0], "news@pool.example", recipient)
+        assert sorted(looks) == sorted(map(register, groups))
     days.now += 11
-    days.send(POOL[0], "news@pool.example", "c@lab.example")
-    assert len(looks) == 2
+    days.send(POOL[0], "news@pool.example", "d@lab.example")
+    assert sorted(looks) == sorted(map(register, 2 * groups))

@@ -25,8 +25,8 @@ MOST_RECIPIENTS = 32
 _RECIPIENTS = 2**16
 """Numbers of recipients: two of so few seldom have the same."""
 _RECIPIENT, _EARNED, _LOST = "to:", "earned", "lost"
-REGISTERS = tuple(f"earned:{number}" for number in range(256))
-"""Keys under which the groups are noted that may have earned it, so that it costs little to know all of them."""
+_REGISTERS = 256
+"""Keys under which the groups are noted that may have earned it."""
 _FRESH = 3600.0
 """Seconds in which a recipient, or that it was earned, is noted once."""
 
@@ -97,7 +97,15 @@ def written(group: str, before: Rows, news: Rows, settings: Settings) -> Iterato
     recipients = {name for name in (*before, *news) if name.startswith(_RECIPIENT)}
     for name, row in news.items():
         if name == _EARNED or (name in recipients and 2 * len(recipients) >= settings.wave_through):
-            yield REGISTERS[crc32(group.encode(errors="replace")) % len(REGISTERS)], {group: row}
+            yield register(group), {group: row}
+
+
+def register(group: str) -> str:
+    """Return the key under which a group is noted if it may have earned it.
+
+    Of those that haven't, which are nearly all, that is enough to know, and it is the same for many.
+    """
+    return f"earned:{crc32(group.encode(errors='replace')) % _REGISTERS}"
 
 
 def discredit(rows: Rows, now: float, settings: Settings) -> Rows:

@@ -11,13 +11,13 @@ from milter64.greylist.client_groups import groups
 from milter64.greylist.row import Record
 from milter64.greylist.settings import Settings
 from milter64.greylist.wave_through import (
-    REGISTERS,
     Rows,
     credit,
     discredit,
     earned,
     exact_network,
     proven_sender,
+    register,
     sender_group,
     written,
 )
@@ -29,7 +29,7 @@ from milter64.store.interface import Store, StoreGone
 _EXPIRE_EVERY = 3600.0
 """Seconds of row time between two looks for rows that say nothing any more."""
 _LOOK_EVERY = 10.0
-"""Seconds of row time between two looks into the registers of groups that are waved through."""
+"""Seconds of row time between two looks into a register of groups that are waved through."""
 
 _WAITS = frozenset({State.NEW, State.WAITING, State.UNPROVEN})
 
@@ -44,8 +44,8 @@ class Greylisting:
         self.now = RowClock(store, settings.remember)
         """The time by which rows go."""
         self._expire_at = 0.0
-        self._registered: frozenset[str] = frozenset()
-        self._looked_at = -inf
+        self._registers: dict[str, tuple[float, frozenset[str]]] = {}
+        """When a register was looked into, and the groups in it."""
 
     def standing(self, envelope: Envelope, pair: str, now: float, known: Findings | None) -> Standing:
         """Return where an attempt at `now` stands with the greylist, out of order or not.
@@ -78,10 +78,13 @@ class Greylisting:
 
     def _has_earned(self, group: str, now: float) -> bool:
         """Whether a group is waved through; of those that aren't, which are nearly all, no row is read."""
-        if not 0 <= now - self._looked_at < _LOOK_EVERY:
-            self._looked_at = now  # first, as one is enough: of those who come meanwhile there may be many
-            self._registered = frozenset(each for register in REGISTERS for each in self._store.read(register))
-        return group in self._registered and earned(self._store.read(group), now, self._settings)
+        key = register(group)
+        looked_at, groups = self._registers.get(key, (-inf, frozenset[str]()))
+        if not 0 <= now - looked_at < _LOOK_EVERY:
+            self._registers[key] = now, groups  # first, as one is enough: of those who come meanwhile there may be many
+            groups = frozenset(self._store.read(key))
+            self._registers[key] = now, groups
+        return group in groups and earned(self._store.read(group), now, self._settings)
 
     def keep(self, pair: str, standing: Standing, now: float) -> None:
         """Write the rows that an attempt has moved, and now and then have those forgotten that have run out."""
@@ -116,8 +119,6 @@ class Greylisting:
                 rows_by_key = written(group, before, news(before, now=self.now(), settings=settings), settings)
                 for key, rows in rows_by_key:
                     self._store.merge(key, rows)
-                    if key != group:  # it may have earned it
-                        self._registered |= {group}
 
     def close(self) -> None:
         """Write what is left to write."""
