@@ -271,11 +271,8 @@ def test_an_entry_counts_no_more_from_the_second_on_in_which_it_runs_out() -> No
     entry = "192.31.196.10 until=1970-01-01T00:01:40Z"
     for now, counts in ((99.9, True), (100.0, False)):
         others = "192.31.197.10; to:me@here.example"
-        in_force = lists(
-            block=f"{entry}; {others}",
-            allow=f"to:you@here.example {entry.partition(' ')[2]}; to:me@here.example",
-            now=now,
-        )
+        allowed = f"to:you@here.example {entry.partition(' ')[2]}; to:me@here.example"
+        in_force = lists(f"{entry}; {others}", allowed, now)
         assert bool(in_force.of_sender(envelope(), ALL_KNOWN).findings) is counts
         assert bool(in_force.of_recipient("you@here.example").findings) is counts
 

@@ -12,8 +12,8 @@ from milter64.audit.auditor import THEMES
 from milter64.audit.facts.connection_attempts import Unreached
 from milter64.audit.facts.facts import Dns, Facts, Translators
 from milter64.audit.facts.host import Address, Clock, Host, Listener, Route
-from milter64.audit.facts.lookups import Known
 from milter64.audit.facts.host_lists import HostList
+from milter64.audit.facts.lookups import Known
 from milter64.audit.facts.postconf import Postfix, Service
 from milter64.audit.report_line import Level, Line
 from milter64.audit.rules.published_mx import published
