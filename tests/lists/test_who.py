@@ -1,10 +1,14 @@
 import re
+from ipaddress import IPv4Address, IPv6Address
+from itertools import combinations
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from milter64.address.translation_prefix import Prefix
-from milter64.lists.mistakes import Mistake, Mistakes
-from milter64.lists.who import parse
+from milter64.lists.mistakes import Mistake, Mistakes, NoMistakes
+from milter64.lists.who import may_be, parse
 
 MISTAKES = Mistakes([Prefix("64:ff9b::/96"), Prefix("3fff:64::/96"), Prefix("3fff:4400::/40"), Prefix("3fff:640::/64")])
 
@@ -42,6 +46,32 @@ def test_who_is_of_a_kind_and_the_same_however_it_is_written(text: str, kind: st
     who = parse(text, MISTAKES)
     assert who.kind == kind
     assert who == parse(same, MISTAKES)
+    assert may_be(who)(same.encode())
+    assert may_be(who)(text.encode())
+    assert not may_be(who)(b"mail.elsewhere.test # ticket")
+
+
+def written(address: IPv6Address) -> list[str]:
+    """Return ways in which people write an address, or what is short for it."""
+    groups = address.exploded.split(":")
+    short = [f"{int(group, 16):X}" for group in groups]
+    ways = [str(address), ":".join(groups), ":".join(short)]
+    for start, end in combinations(range(9), 2):
+        if not any(int(group, 16) for group in groups[start:end]):
+            ways.append(f"{':'.join(short[:start])}::{':'.join(short[end:])}")
+    v4 = f"{IPv4Address(address.packed[-4:])}"
+    return [*ways, f"{':'.join(short[:6])}:{v4}"]
+
+
+@given(st.binary(min_size=16, max_size=16), st.sets(st.integers(0, 7)))
+@example(bytes(15) + b"\1", set())
+@example(bytes.fromhex("00000001000200030004000500060007"), set())
+def test_however_a_network_is_written_it_may_be_that_one(packed: bytes, zero: set[int]) -> None:
+    address = IPv6Address(b"".join(bytes(2) if at in zero else packed[2 * at : 2 * at + 2] for at in range(8)))
+    ways = written(address)
+    who = parse(ways[0], NoMistakes())
+    assert all(parse(way, NoMistakes()) == who for way in ways)
+    assert all(may_be(who)(f"{way}/128 # why".encode()) for way in ways)
 
 
 def test_a_domain_alone_and_with_those_below_are_two_and_so_are_a_sender_and_a_recipient() -> None:

@@ -3,10 +3,9 @@
 import argparse
 import os
 
-from milter64.cli.listing import COMMAND, Row, change, complain, rows, show, who_argument
+from milter64.cli.listing import COMMAND, Row, change, complain, naming, show, who_argument
 from milter64.cli.terminal_layout import Screen
 from milter64.config.load_file import load
-from milter64.lists.entry import Entry
 from milter64.lists.listed import ALLOW, BLOCK
 from milter64.lists.mistakes import Mistake, NoMistakes
 from milter64.lists.who import parse
@@ -26,17 +25,14 @@ def main(arguments: argparse.Namespace) -> int:
     """Take an entry out of both lists, and say where else it is."""
     settings = load(arguments.config)
     try:
-        key = parse(arguments.who, NoMistakes()).key
+        who = parse(arguments.who, NoMistakes())
     except Mistake as mistake:
         return complain("forget", f"{mistake}; {mistake.remedy}", os.EX_USAGE)
-
-    def same(entry: Entry) -> bool:
-        return entry.who.key == key
 
     gone, failure = list[Row](), ""
     try:
         for check in (BLOCK, ALLOW):
-            gone += [Row(check=check, entry=each, place=COMMAND) for each in change(settings, check, same)]
+            gone += [Row(check=check, entry=each, place=COMMAND) for each in change(settings, check, who)]
     except OSError as error:
         failure = str(error.strerror)
     screen = Screen()
@@ -45,7 +41,7 @@ def main(arguments: argparse.Namespace) -> int:
         show(screen, gone)
     if failure:
         return complain("forget", failure, os.EX_UNAVAILABLE)
-    if still := [row for row in rows(settings) if same(row.entry)]:
+    if still := naming(settings, who):
         screen.title("In force all the same, until somebody takes it out there")
         show(screen, still)
     if not gone:

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from itertools import chain
 from pathlib import Path
 
 from milter64.cli.listing import rows, show
@@ -24,11 +25,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Show all entries in force, of the configuration, of files, and by command; fail if there may be others."""
     screen, complaints, unread = Screen(), Screen(sys.stderr), list[Path]()
-    some = list(rows(load(arguments.config), lambda what: complaints.line(f"milter64 list: {what}"), unread.append))
+    some = rows(load(arguments.config), lambda what: complaints.line(f"milter64 list: {what}"), unread.append)
     if arguments.json:
-        screen.line(json.dumps([row.told() for row in some], indent=2))
-    elif some:
-        show(screen, some)
+        screen.line("[" + ",\n ".join(json.dumps(row.told()) for row in some) + "]")
+    elif first := next(some, None):
+        show(screen, chain([first], some))
     elif not unread:
         screen.line("nobody is listed")
     return os.EX_UNAVAILABLE if unread else os.EX_OK

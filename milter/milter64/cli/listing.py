@@ -19,6 +19,7 @@ from milter64.lists.index import lines
 from milter64.lists.list_file import read_list
 from milter64.lists.listed import ALLOW, BLOCK
 from milter64.lists.mistakes import Mistake
+from milter64.lists.who import Who, may_be
 
 COMMAND = "by command"
 
@@ -45,12 +46,18 @@ class Row:
         }
 
 
+def naming(settings: Settings, who: Who) -> list[Row]:
+    """Return the entries in force that name somebody."""
+    return [row for row in rows(settings, wanted=may_be(who)) if row.entry.who.key == who.key]
+
+
 def rows(
     settings: Settings,
     warn: Callable[[str], None] = lambda _: None,
     unread: Callable[[Path], None] = lambda _: None,
+    wanted: Callable[[bytes], bool] = lambda _: True,
 ) -> Iterator[Row]:
-    """Yield all entries in force, the block list's first.
+    """Yield all entries in force, the block list's first; of files those in the lines that are `wanted`.
 
     `warn` is told what is wrong with files and their lines, and `unread` which files could not be read.
     """
@@ -68,6 +75,8 @@ def rows(
                 continue
             found: dict[bytes, Row] = {}  # of several lines that name the same the last counts
             for number, (_, raw) in enumerate(lines(text), start=1):
+                if not wanted(raw):
+                    continue
                 try:
                     entry = read(raw)
                 except Mistake as mistake:
@@ -81,16 +90,15 @@ def rows(
 
 def show(screen: Screen, some: Iterable[Row]) -> None:
     """Lay entries out for people."""
-    shown = [row.told() for row in some]
     colours = {BLOCK: "red", ALLOW: "green"}
-    cells = [
+    cells = (
         (
             screen.paint(row["list"], colours[row["list"]]),
             screen.paint(row["who"], "bold"),
             *[row[name] or "-" for name in ("spares", "until", "because", "place")],
         )
-        for row in shown
-    ]
+        for row in (each.told() for each in some)
+    )
     screen.table(cells, ("LIST", "WHO", "SPARES", "UNTIL", "BECAUSE", "WHERE"))
 
 
@@ -149,7 +157,7 @@ def put(check: str, arguments: argparse.Namespace, spares: str | None = None) ->
     except Mistake as mistake:
         return complain(check, f"{mistake}; {mistake.remedy}", os.EX_USAGE)
     try:
-        replaced = change(settings, check, lambda each: each.who.key == entry.who.key, entry)
+        replaced = change(settings, check, entry.who, entry)
     except OSError as error:
         return complain(check, str(error.strerror), os.EX_UNAVAILABLE)
     screen = Screen()
@@ -162,8 +170,7 @@ def put(check: str, arguments: argparse.Namespace, spares: str | None = None) ->
         screen.line(f"{entry.written} is looked for on the wire alone: behind a translator it may be anybody's")
     if check == BLOCK and settings.mode == "observe":
         screen.line('mode is "observe": nobody is refused, and the log says who would have been')
-    same = [row for row in rows(settings) if row.entry.who.key == entry.who.key]
-    if check == ALLOW and (blocked := [row for row in same if row.check == BLOCK]):
+    if check == ALLOW and (blocked := [row for row in naming(settings, entry.who) if row.check == BLOCK]):
         screen.title("It is in the block list too, which goes first")
         show(screen, blocked)
     return os.EX_OK
@@ -186,8 +193,8 @@ def _entry(
     return entry
 
 
-def change(settings: Settings, check: str, gone: Callable[[Entry], bool], added: Entry | None = None) -> list[Entry]:
-    """Change the entries by command of a list, and return those that are gone.
+def change(settings: Settings, check: str, who: Who, added: Entry | None = None) -> list[Entry]:
+    """Take the entries by command out of a list that name somebody, add one, and return the former.
 
     Raises:
         OSError: they can't be kept; `strerror` has the remedy.
@@ -197,7 +204,7 @@ def change(settings: Settings, check: str, gone: Callable[[Entry], bool], added:
         remedy = "write them into [allow] and [block], or into files that these name"
         raise OSError(0, f'greylist.store is "memory:", and entries by command are kept beside its file; {remedy}')
     try:
-        return commanded.change(path, gone, added, time.time())
+        return commanded.change(path, who, added, time.time())
     except FileNotFoundError as error:
         raise OSError(error.errno, f"{path.parent} is not there; start milter64 once, or make it") from error
     except OSError as error:

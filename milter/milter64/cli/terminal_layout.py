@@ -4,12 +4,15 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 from typing import TextIO
 
 from milter64.config.load_file import ConfigError
 from milter64.mail.clean_text import clean
 
 _COLOURS = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33}
+_ALIGNED = 1000
+"""Rows that are aligned at a time."""
 _ESCAPE = re.compile("\x1b\\[[0-9]*m")
 
 
@@ -34,12 +37,18 @@ class Screen:
         self.line(self.paint(text, "bold"))
 
     def table(self, rows: Iterable[Sequence[str]], head: Sequence[str] = (), *, indent: int = 0) -> None:
-        """Write rows of as many cells each, aligned in columns two spaces apart; painted cells count as they look."""
-        shown = [[self.paint(cell, "dim") for cell in head], *rows] if head else list(rows)
-        widths = [max(map(_width, column)) for column in zip(*shown, strict=True)]
-        for row in shown:
-            cells = [cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
-            self.line(" " * indent + "  ".join(cells).rstrip())
+        """Write rows of as many cells each, aligned in columns two spaces apart; painted cells count as they look.
+
+        Of very many rows the first are written before the last are known, which may need wider columns.
+        """
+        shown = chain([[self.paint(cell, "dim") for cell in head]] if head else [], rows)
+        widths: Sequence[int] = ()
+        while some := list(islice(shown, _ALIGNED)):
+            here = [max(map(_width, column)) for column in zip(*some, strict=True)]
+            widths = list(map(max, here, widths or here))
+            for row in some:
+                cells = [cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
+                self.line(" " * indent + "  ".join(cells).rstrip())
 
     def problems(self, error: ConfigError) -> None:
         """Write all that is wrong with a configuration."""
@@ -54,4 +63,4 @@ class Screen:
 
 
 def _width(cell: str) -> int:
-    return len(_ESCAPE.sub("", cell))
+    return len(_ESCAPE.sub("", cell) if "\x1b" in cell else cell)

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from milter64.lists.entry import Entry, read_line
 from milter64.lists.index import lines
 from milter64.lists.list_file import LINES, OCTETS, read_list
 from milter64.lists.mistakes import Mistake, NoMistakes
+from milter64.lists.who import Who, may_be
 from milter64.store.store_url import parse
 
 _MODE = 0o640
@@ -25,8 +26,8 @@ def place(store: str, check: str) -> Path | None:
     return path and path.with_name(f"{path.name}.{check}")
 
 
-def change(path: Path, gone: Callable[[Entry], bool], added: Entry | None, now: float) -> list[Entry]:
-    """Take those entries out of a file that are `gone`, and those that have run out; add one, and return the former.
+def change(path: Path, who: Who, added: Entry | None, now: float) -> list[Entry]:
+    """Take those entries out of a file that name somebody, and those that have run out; add one, and return the former.
 
     The file changes in one step, and is its folder's owner's: the service may be another user. What is no entry stays.
 
@@ -34,10 +35,10 @@ def change(path: Path, gone: Callable[[Entry], bool], added: Entry | None, now: 
         OSError: it can't be read or written, or is full.
     """
     with _alone(path.parent) as folder:
-        kept, taken = list[bytes](), list[Entry]()
+        kept, taken, may_name = list[bytes](), list[Entry](), may_be(who)
         for _, raw in lines(read_list(path, ours=True)):
-            entry = _entry(raw)
-            if entry and entry.counts(now) and gone(entry):
+            entry = _entry(raw) if b"until=" in raw or may_name(raw) else None
+            if entry and entry.counts(now) and entry.who.key == who.key:
                 taken.append(entry)
             elif raw.strip() and not (entry and not entry.counts(now)):
                 kept.append(raw)

@@ -8,6 +8,7 @@
 """
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from milter64.address.networks import pack, unpack
@@ -50,6 +51,21 @@ def parse(text: str, mistakes: Mistakes) -> Who:
     name = _domain(text.removeprefix("."), text)
     mistakes.name(name)
     return Who("name", f".{name}".encode())
+
+
+def may_be(who: Who) -> Callable[[bytes], bool]:
+    """Return what tells of most lines, in no time, that they don't name somebody; of others it says that they may.
+
+    In ASCII a domain, an IPv4 address, and the first number of an IPv6 address unless it is 0 are written in one way.
+    """
+    packed = who.key[2:]
+    if who.kind != "network":
+        part = who.key.rpartition(b"@")[2].lstrip(b".")
+    elif len(packed) == 4:  # noqa: PLR2004  an IPv4 address
+        part = unpack(packed).encode()
+    else:
+        part = b"%x" % int.from_bytes(packed[:2]) if any(packed[:2]) else b":"
+    return lambda raw: part in raw.lower() or not raw.isascii()
 
 
 def _mail(text: str, mistakes: Mistakes) -> Who:
