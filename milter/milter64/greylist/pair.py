@@ -51,6 +51,12 @@ def pair_key(sender: str, recipient: str) -> str:
     return key if len(key) <= _LONGEST_PAIR else sha256(key.encode()).hexdigest()
 
 
+def without_bounce_tag(local: str) -> str:
+    """Return the local part that was tagged so that bounces can be told from forgeries."""
+    tagged = _TAGGED.fullmatch(local) if "=" in local else None
+    return tagged[str(tagged.lastgroup)] if tagged else local
+
+
 def _untagged(local: str) -> tuple[str, str]:
     """Return the hosts through which a message was forwarded, and the local part that was tagged for it."""
     hosts = ""

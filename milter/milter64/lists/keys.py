@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from milter64.address.client import Client, Origin
 from milter64.address.networks import NON_GLOBAL_IPV4, PRIVATE, Networks
+from milter64.greylist.pair import without_bounce_tag
 from milter64.mail.finding import Finding
 from milter64.mail.session import split
 
@@ -60,28 +61,34 @@ def of_host(iprev: Finding) -> Keys:
 
 
 def of_sender(sender: str) -> Keys:
-    """Yield the keys of a sender: the address, its domain, and those above."""
+    """Yield the keys of a sender: the address, the one that it was made of, its domain, and those above."""
     local, domain = split(sender)
-    yield "sender", f"{local.lower()}@{domain}".encode(errors="surrogatepass")
-    yield "domain", f"@{domain}".encode(errors="surrogatepass")
-    for above in _upwards(domain):
-        yield "domain", f"@.{above}".encode(errors="surrogatepass")
+    for name in dict.fromkeys((local, without_bounce_tag(local))):
+        yield "sender", _address(name, domain)
+    yield from _domains(domain)
 
 
 def of_recipient(recipient: str) -> Keys:
-    """Yield the keys of a recipient: the address, the one that it extends, its domain, and those above.
+    """Yield the keys of a recipient: the address, those that it was made of, its domain, and those above.
 
     Whoever writes to joe+x reaches joe, where the mail server has such extensions, as access(5) looks them up.
     """
-    (_, own), *wider = of_sender(recipient)
-    yield "recipient", b"to:" + own
     local, domain = split(recipient)
-    base = local.partition("+")[0]
-    if base and base != local:
-        (_, extended), *_ = of_sender(f"{base}@{domain}")
-        yield "recipient", b"to:" + extended
-    for _, key in wider:
+    untagged = without_bounce_tag(local)
+    for name in dict.fromkeys((local, untagged, untagged.partition("+")[0] or local)):
+        yield "recipient", b"to:" + _address(name, domain)
+    for _, key in _domains(domain):
         yield "recipient", b"to:" + key
+
+
+def _address(local: str, domain: str) -> bytes:
+    return f"{local.lower()}@{domain}".encode(errors="surrogatepass")
+
+
+def _domains(domain: str) -> Keys:
+    yield "domain", f"@{domain}".encode(errors="surrogatepass")
+    for above in _upwards(domain):
+        yield "domain", f"@.{above}".encode(errors="surrogatepass")
 
 
 def _upwards(domain: str) -> Iterator[str]:
