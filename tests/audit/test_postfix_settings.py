@@ -262,6 +262,8 @@ RIGHT = {"smtpd_milters": OURS}
         ),
         (RIGHT | {"non_smtpd_milters": OURS}, smtpd(), "", "non_smtpd_milters", "mail from this host has no client"),
         (RIGHT, smtpd("submission"), "", "master.cf", "there is no smtpd on port 25"),
+        (RIGHT, smtpd("127.0.0.1:25"), "", "master.cf", "there is no smtpd on port 25"),
+        (RIGHT | {"inet_interfaces": "loopback-only"}, smtpd(), "", "inet_interfaces", "? only this host"),
         ({"smtpd_milters": "unix:/run/milter64.sock"}, smtpd(), ELSEWHERE, "milter.socket", "smtpd is chrooted into"),
     ],
 )

@@ -109,7 +109,10 @@ def _check(case: Case) -> Iterator[Trouble]:
             remedy=f'write socket = "inet:{case.settings.milter.socket.address[1]}@{LOCALHOST}" in milter64\'s '
             "configuration, and restart it",
         )
-    if not case.fronts:
+    if not case.fronts and any(each.name in ("smtp", "25") for each, _ in case.smtpds):
+        remedy = "write the addresses that it is to listen on, or all; then stop Postfix, and start it"
+        yield Trouble(where="inet_interfaces", what="only this host reaches smtpd", remedy=remedy, breaks=False)
+    elif not case.fronts:
         yield Trouble(where="master.cf", what="there is no smtpd on port 25", remedy="begin one with smtp or 25")
     for service in case.fronts:
         yield from _front(case, service)
