@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from milter64.audit.facts.facts import Translators
 from milter64.audit.facts.lookups import Known
 from milter64.audit.facts.postconf import Postfix, Service
 from milter64.audit.facts.smtpd_services import Case
@@ -138,6 +139,12 @@ def test_a_class_is_a_list_whether_a_list_or_a_table_leads_to_it(value: str) -> 
     assert "postconf -e 'other = permit'" in trouble.remedy
 
 
+def test_where_no_translator_is_configured_nobody_comes_through_one() -> None:
+    assert told(settings="translation.prefixes = []", **{CLIENT: "reject_unknown_client"}) == []
+    mapping = 'translation.prefixes = []\ntranslation.explicit = [{ ipv4 = "192.0.2.1", ipv6 = "2001:db8:a::1" }]'
+    assert told(settings=mapping, **{CLIENT: "reject_unknown_client"})
+
+
 def test_a_class_is_never_left_empty() -> None:
     """Postfix's smtpd would end: restriction class needs a definition."""
     (trouble,) = told(smtpd_restriction_classes="a", a="reject_unknown_client", **{CLIENT: "a"})
@@ -172,23 +179,38 @@ def test_a_key_is_shown_to_nobody() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "what", "remedy"),
+    ("rows", "count", "remedy"),
     [
-        ("192.0.2.1 REJECT\n", "", ""),
-        ("8.8.8.0/24 REJECT\n", "1 IPv4 rows", "milter64 block 8.8.8.0/24"),
-        ("# 9.9.9.9 OK\n8.8.4.4\tOK\n10.0.0.0/8 OK\n", "1 IPv4 rows", "milter64 allow 8.8.4.4/32"),
-        ("8.8.4 550 no\n", "1 IPv4 rows", "milter64 block 8.8.4.0/24"),
-        ("8.8.8.8 REJECT\n" * 4, "4 IPv4 rows", "milter64 block 8.8.8.8/32 ..."),
-        ("2001:db8::/32 REJECT\nexample.com REJECT\n127.0.0.1 OK\n300.1.1.1 OK\n", "", ""),
+        ("192.0.2.1 REJECT\n", 0, ""),
+        ("8.8.8.0/24 REJECT\n", 1, "milter64 block 8.8.8.0/24"),
+        ("# 9.9.9.9 OK\n8.8.4.4\tOK\n10.0.0.0/8 OK\n", 1, "milter64 allow 8.8.4.4/32"),
+        ("8.8.4 550 no\n", 1, "milter64 block 8.8.4.0/24"),
+        ("8.8.4.4 DUNNO\n", 1, "milter64 translate 8.8.4.4/32"),
+        ("8.8.8.8 REJECT\n" * 4, 4, "milter64 block 8.8.8.8/32 ..."),
+        ("2001:db8::/32 REJECT\nexample.com REJECT\n127.0.0.1 OK\n300.1.1.1 OK\n", 0, ""),
     ],
 )
-@pytest.mark.parametrize("kind", ["cidr", "hash", "texthash", "proxy:hash"])
-def test_rows_of_ipv4_match_nobody(tmp_path: Path, kind: str, rows: str, what: str, remedy: str) -> None:
+@pytest.mark.parametrize("kind", ["hash", "texthash", "proxy:hash"])
+def test_rows_of_ipv4_match_nobody(tmp_path: Path, kind: str, rows: str, count: int, remedy: str) -> None:
     (tmp_path / "access").write_text(rows)
     found = told(**{CLIENT: f"check_client_access {kind}:{tmp_path}/access"})
-    assert len(found) == bool(what)
+    assert len(found) == bool(count)
     for each in found:
-        assert (what in each.what, each.remedy.endswith(remedy), each.breaks) == (True, True, False)
+        assert (f"its {count} IPv4 rows" in each.what, each.breaks) == (True, False)
+        assert each.remedy.endswith(remedy)
+        assert "postconf" not in each.remedy
+
+
+def test_a_cidr_table_gets_one_in_wire_form_beside_it(tmp_path: Path) -> None:
+    table = f"check_client_access cidr:{tmp_path}/clients"
+    (tmp_path / "clients").write_text("8.8.8.0/24 REJECT\n")
+    value = f"reject_unknown_client, {table}, permit_mynetworks"
+    first, second = told(**{CLIENT: value})
+    after = f"{table}, {table}.wire, permit_mynetworks"
+    line = f": milter64 translate <{tmp_path}/clients >{tmp_path}/clients.wire && postconf -e '{CLIENT} = {after}'"
+    assert first.remedy == f"take it out of {CLIENT}{line} && postfix reload"
+    assert second.remedy == f"have a table in wire form beside it{line} && postfix reload"
+    assert told(**{CLIENT: after}) == []
 
 
 SCREEN = service("smtp", type="inet", command="postscreen")
@@ -231,9 +253,15 @@ def test_limits_that_count_all_of_ipv4_as_one(length: str, limits: dict[str, str
         assert each.remedy.endswith("postconf -e 'smtpd_client_ipv6_prefix_length = 128' && postfix reload")
 
 
+def test_who_is_spared_the_limits_is_no_one_client() -> None:
+    main = {"smtpd_client_ipv6_prefix_length": "84", "smtpd_client_connection_count_limit": "50"}
+    assert told(settings="", smtpd_client_event_limit_exceptions="127.0.0.0/8, [64:ff9b::]/96", **main) == []
+
+
 # In the audit
 
 
+DNS64 = Translators(prefixes=("64:ff9b::/96",))
 RBL = {RECIPIENT: "permit_mynetworks, reject_rbl_client zen.example.net"}
 
 
@@ -251,6 +279,20 @@ RBL = {RECIPIENT: "permit_mynetworks, reject_rbl_client zen.example.net"}
         (Scene(main=RBL, host=replace(HOST, peers=("64:ff9b::c01f:c40a",))), Level.WARNING),
         (Scene(main=RBL, host=replace(HOST, addresses=HOST.addresses[3:])), Level.WARNING),
         (Scene(main={CLIENT: "reject_unknown_client_hostname"}), Level.PROBLEM),
+        (
+            Scene(main={CLIENT: "reject_unknown_client_hostname", "inet_protocols": "ipv6"}, translators=DNS64),
+            Level.WARNING,
+        ),
+        (Scene(main={CLIENT: "reject_unknown_reverse_client_hostname"}), Level.PROBLEM),
+        (Scene(main={CLIENT: "reject_unknown_reverse_client_hostname"}, translators=DNS64), Level.OK),
+        (
+            Scene(
+                main={CLIENT: "reject_unknown_reverse_client_hostname"},
+                settings='translation.prefixes = ["64:ff9b::/96", "2001:db8:64::/96"]',
+                translators=DNS64,
+            ),
+            Level.PROBLEM,
+        ),
     ],
 )
 def test_what_is_only_blind_is_told_of_where_somebody_comes_through_a_translator(scene: Scene, level: Level) -> None:

@@ -253,6 +253,7 @@ def test_an_ipv4_network_is_trusted_by_the_wire_alone(
         (["192.0.0.1", "2001:db8::1"], False),
         (["10.0.0.2"], True),
         (["192.31.196.1"], True),
+        ([], True),
     ],
 )
 def test_a_host_without_ipv4_has_no_clients_that_come_by_it(addresses: list[str], *, some: bool) -> None:

@@ -127,6 +127,24 @@ def test_answers_that_dns64_invents_let_no_forger_pass(lab: Lab) -> None:
     assert "192.31.196.11 is not permitted by wide64.example" in reply.text
 
 
+def test_who_hides_behind_a_public_gateway_is_put_off_and_not_banned_once_that_shows(lab: Lab) -> None:
+    """A router hides the world of IPv4 behind its own address, before the translator."""
+    nat = lab.start(Nat64, WELL_KNOWN)
+    stage = set_stage(lab, ZONES, MEMORY, network=nat.server, addresses=(SERVER_IPV6,))
+    gateway = "192.31.196.11"
+    assert _send(nat, stage, SERVER_IPV4, gateway).text.startswith("5.7.23 SPF fail")
+    for number in range(20):
+        with Smtp(SERVER_IPV4, stage.postfix.port, network=nat.client, source=gateway) as client:
+            client.ehlo(f"mail.s{number}.example")
+            client.transaction(f"a@s{number}.example", ["u@lab.example"])
+    line = stage.milter.wait_log(lambda line: line["event"] == "shared")
+    assert line["client"] == "64:ff9b::c01f:c40b"
+    until(lambda: _send(nat, stage, SERVER_IPV4, gateway).code == 451, "it to be put off")
+    deferred = stage.milter.wait_log(lambda line: line["event"] == "deferred")
+    assert facts(deferred, "reply", "spf", "ban") == {"reply": "451 4.7.23", "spf": "fail", "ban": None}
+    assert _send(nat, stage, SERVER_IPV4, "192.31.196.10").code == 250
+
+
 def _send(nat: Nat64, stage: Stage, host: str, source: str, *, sender: str = "a@example.org") -> Reply:
     with Smtp(host, stage.postfix.port, network=nat.client, source=source) as client:
         client.ehlo("mail.example.org")

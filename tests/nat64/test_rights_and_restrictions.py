@@ -1,7 +1,8 @@
 """What Postfix lets or refuses by the address on the wire, played before the remedy and after it, as it is printed."""
 
 import json
-import shlex
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -35,7 +36,12 @@ class Host:
         tables = lab.folder / "tables"
         tables.mkdir(mode=0o755)
         (tables / "main.cf").touch()
-        for name, row in {"ok.cidr": f"{prefix} OK", "no": "64:ff9b REJECT", "nameless": "unknown REJECT"}.items():
+        for name, row in {
+            "ok.cidr": f"{prefix} OK",
+            "bad.cidr": "192.31.196.0/24 REJECT",
+            "no": "64:ff9b REJECT",
+            "nameless": "unknown REJECT",
+        }.items():
             (tables / name).write_text(f"{row}\n")
             if "." not in name:
                 subprocess.run(["postmap", "-c", str(tables), f"hash:{tables}/{name}"], check=True)
@@ -69,9 +75,9 @@ class Host:
     def mend(self, where: str) -> None:
         """Paste what is printed for a trouble into a shell."""
         line = self.troubles()[where]
-        command = line[line.index("postconf -c") :]
-        assert shlex.split(command)
-        subprocess.run(["sh", "-euc", command], check=True, capture_output=True)
+        command = line[re.search("milter64 translate|postconf -c", line).start() :]  # type: ignore[union-attr]
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        subprocess.run(["sh", "-euc", command], check=True, capture_output=True, env={**os.environ, "PATH": path})
 
 
 @pytest.mark.parametrize(
@@ -137,6 +143,15 @@ def test_a_stranger_is_refused_before_the_remedy_and_let_in_after_it(
     assert host.answer(HERE) >= 400
     host.mend(where)
     until(lambda: host.answer(HERE) == 250, "it to be let in")
+    assert host.troubles() == {}
+
+
+def test_rows_of_ipv4_refuse_whom_they_name_after_the_remedy_and_not_before_it(lab: Lab) -> None:
+    value = "reject_unauth_destination, check_client_access cidr:{tables}/bad.cidr"
+    host = Host(lab, {"smtpd_recipient_restrictions": value})
+    assert host.answer(HERE) == 250
+    host.mend("smtpd_recipient_restrictions")
+    until(lambda: host.answer(HERE) == 554, "it to be refused")
     assert host.troubles() == {}
 
 

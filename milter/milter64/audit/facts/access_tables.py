@@ -32,9 +32,13 @@ def says(lookups: Lookups, table: str, key: str, *, partial: bool = False) -> Sa
         found = (lookups.find(table, key, partial=partial) or "").strip()
     except Untold:
         return Says.NOTHING
-    if _REFUSES.match(found):
+    return _meant(found)
+
+
+def _meant(action: str) -> Says:
+    if _REFUSES.match(action):
         return Says.REFUSED
-    return Says.PERMITTED if re.fullmatch(r"(?:OK|permit|\d+)", found, re.IGNORECASE) else Says.NOTHING
+    return Says.PERMITTED if re.fullmatch(r"(?:OK|permit|\d+)\s*", action, re.IGNORECASE) else Says.NOTHING
 
 
 def says_of_all(lookups: Lookups, table: str, prefix: Prefix) -> Says:
@@ -73,5 +77,4 @@ def _rows(content: str) -> Iterator[tuple[str, Says]]:
             length = length or str(8 * len(octets))
             with suppress(ValueError):
                 if pack(text) not in PRIVATE and pack(text) not in NON_GLOBAL_IPV4:
-                    refused = bool(_REFUSES.match(match[2]))
-                    yield f"{text}/{length}", Says.REFUSED if refused else Says.PERMITTED
+                    yield f"{text}/{length}", _meant(match[2])

@@ -1,7 +1,7 @@
 """Postfix's restriction lists, as a stranger comes to them, in main.cf and master.cf, with the classes in them."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from milter64.audit.facts.postconf import Postfix, Service
@@ -67,9 +67,12 @@ def elements(value: str) -> list[Restriction]:
     return found
 
 
-def without_elements(parameter: str, value: str, texts: set[str]) -> str:
-    """Return what a list is to be without some elements; smtpd doesn't begin with a class that has none."""
-    left = ", ".join(each.text for each in elements(value) if each.text not in texts)
+def rewritten(parameter: str, value: str, changes: Mapping[str, Sequence[str]]) -> str:
+    """Return what a list is to be with others in the place of some elements, or none.
+
+    smtpd doesn't begin with a class that has none.
+    """
+    left = ", ".join(text for each in elements(value) for text in changes.get(each.text, (each.text,)))
     return left or ("" if parameter in LISTS else _NO_OPINION)
 
 

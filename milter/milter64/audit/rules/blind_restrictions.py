@@ -5,11 +5,13 @@ all of IPv4.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from milter64.audit.facts.access_tables import Says, ipv4_rows, says, says_of_all
-from milter64.audit.facts.restrictions import CLIENT, Reached, Restriction, elements, reached, without_elements
+from milter64.audit.facts.address_lists import covering
+from milter64.audit.facts.restrictions import CLIENT, Reached, Restriction, elements, reached, rewritten
 from milter64.audit.facts.smtpd_kinds import Kind
 from milter64.audit.facts.smtpd_services import Case
 from milter64.audit.rules.lists_moved_here import Site, asked_by_postscreen, moved
@@ -17,12 +19,7 @@ from milter64.audit.rules.postconf_commands import reloaded
 from milter64.audit.rules.postfix_settings import Setting, Trouble
 from milter64.mail.clean_text import clean
 
-_NO_NAME = "it refuses all of IPv4, which has no names on the wire"
-_NAMELESS = {
-    "reject_unknown_client_hostname": _NO_NAME,
-    "reject_unknown_client": _NO_NAME,
-    "reject_unknown_reverse_client_hostname": _NO_NAME,
-}
+_NAMED = ("reject_unknown_client_hostname", "reject_unknown_client", "reject_unknown_reverse_client_hostname")
 _LIST = re.compile(r"(?:reject_rbl|permit_dnswl)_client")
 _LIST_OF_NAMES = re.compile(r"(?:reject_rhsbl|permit_rhswl)_(?:reverse_)?client")
 _GREYLISTS = re.compile(r"gr[ea]y|gld\b|:(?:10023|60000|2501)\b", re.IGNORECASE)
@@ -31,28 +28,39 @@ _CHECKS_SPF = re.compile(r"spf", re.IGNORECASE)
 _UNKNOWN = "unknown"
 """The name that Postfix has for a client without one."""
 _SHOWN = 3
+_TRANSLATE, _WIRE = "milter64 translate", ".wire"
+"""The verb that makes a cidr table one in wire form, and what such a table's name ends in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Fault:
-    """What is wrong with a restriction, as `shown`, and what to do: beside taking it out, if it `goes`."""
+    """What is wrong with a restriction, as `shown`, and what to do: beside taking it out, if it `goes`.
+
+    `text` is a table's, which is to be translated.
+    """
 
     shown: str
     what: str
     breaks: bool = False
     remedy: str = ""
     goes: bool = True
+    text: str = ""
 
 
-def blind_restrictions(case: Case) -> Iterator[Trouble]:
-    """Yield each that does so, with the line that takes it, and its like beside it, out of its list."""
+def blind_restrictions(case: Case, *, dns64: bool = False) -> Iterator[Trouble]:
+    """Yield each that does so, with the line that takes it, and its like beside it, out of its list.
+
+    `dns64` says that the resolver is known to make names for the translator's addresses (RFC 6147 5.3.1).
+    """
+    if not (case.settings.translation.prefixes or case.settings.translation.explicit):
+        return
     faults: dict[tuple[str, str], dict[Restriction, _Fault]] = {}
     values: dict[tuple[str, str], str] = {}
     for service, kind in case.smtpds:
         if kind is Kind.BACK:
             continue
         for each in reached(case.postfix, service, authenticated=kind is Kind.SUBMISSION):
-            if fault := _fault(case, each):
+            if fault := _fault(case, each, dns64=dns64):
                 place = each.service.key if each.service else "", each.parameter
                 values[place] = case.postfix.value(each.parameter, service)
                 faults.setdefault(place, {})[each.restriction] = fault
@@ -64,12 +72,20 @@ def blind_restrictions(case: Case) -> Iterator[Trouble]:
 
 def _told(case: Case, place: tuple[str, str], value: str, found: Mapping[Restriction, _Fault]) -> Iterator[Trouble]:
     service, parameter = place
-    left = without_elements(parameter, value, {each.text for each, fault in found.items() if fault.goes})
-    out = f"take it out of {parameter}"
+    # One line for all of a list, or each would bring back what the one before has taken out.
+    changes = {each.text: _instead(each, fault) for each, fault in found.items()}
+    left = rewritten(parameter, value, changes)
+    line = ""
     if not any(site.zone.public != site.zone.text for each in elements(left) if (site := Site.read(each.argument))):
-        out += f": {reloaded(case.postfix, Setting(service=service, name=parameter, value=left))}"
+        tables = [
+            f"{_TRANSLATE} <{quote(fault.text)} >{quote(f'{fault.text}{_WIRE}')} && "
+            for fault in found.values()
+            if fault.text
+        ]
+        line = f": {''.join(tables)}{reloaded(case.postfix, Setting(service=service, name=parameter, value=left))}"
     for restriction, fault in found.items():
-        remedies = [fault.remedy, out] if fault.goes else [fault.remedy]
+        change = f"have a table in wire form beside it{line}" if fault.text else f"take it out of {parameter}{line}"
+        remedies = [fault.remedy, "" if changes[restriction.text] == (restriction.text,) else change]
         warns = "warned of, " if restriction.warns else ""
         yield Trouble(
             where=f"{service} {parameter}".strip(),
@@ -79,17 +95,36 @@ def _told(case: Case, place: tuple[str, str], value: str, found: Mapping[Restric
         )
 
 
-def _fault(case: Case, each: Reached) -> _Fault | None:
+def _instead(restriction: Restriction, fault: _Fault) -> Sequence[str]:
+    """Return what is to stand in a restriction's place."""
+    if fault.goes:
+        return ()
+    wire = restriction.text.replace(fault.text, f"{fault.text}{_WIRE}") if fault.text else ""
+    return tuple(filter(None, (restriction.text, wire)))
+
+
+def _fault(case: Case, each: Reached, *, dns64: bool) -> _Fault | None:
     name, argument = each.restriction.name, each.restriction.argument
-    if name in _NAMELESS:
-        return _Fault(shown=name, what=_NAMELESS[name], breaks=True)
+    value = case.postfix.value(each.parameter, each.service)
+    if name in _NAMED:
+        return _nameless(name, dns64=dns64)
     if name == "check_policy_service":
         return _policy_service(argument)
     if name in ("check_client_access", "check_reverse_client_hostname_access"):
-        return _table(case, argument, by_address=name == "check_client_access")
+        return _table(case, argument, value, by_address=name == "check_client_access")
     if each.by == CLIENT and re.match(r"[\w-]+:", each.restriction.text):  # as it was written before Postfix 2.0
-        return _table(case, each.restriction.text, by_address=True)
+        return _table(case, each.restriction.text, value, by_address=True)
     return _list(case, name, argument)
+
+
+def _nameless(name: str, *, dns64: bool) -> _Fault | None:
+    if not dns64:
+        what = "it refuses all of IPv4, which has no names on the wire but those that a DNS64 may make"
+        return _Fault(shown=name, what=what, breaks=True)
+    if "reverse" in name:
+        return None
+    what = "it refuses IPv4 clients that have IPv6 too, whose names lead back there alone by the DNS64"
+    return _Fault(shown=name, what=what)
 
 
 def _list(case: Case, name: str, zone: str) -> _Fault | None:
@@ -113,7 +148,7 @@ def _policy_service(socket: str) -> _Fault | None:
     return None
 
 
-def _table(case: Case, table: str, *, by_address: bool) -> _Fault | None:
+def _table(case: Case, table: str, value: str, *, by_address: bool) -> _Fault | None:
     lookups = case.postfix.lookups
     if says(lookups, table, _UNKNOWN) is Says.REFUSED:
         return _Fault(
@@ -123,17 +158,22 @@ def _table(case: Case, table: str, *, by_address: bool) -> _Fault | None:
         return None
     if any(says_of_all(lookups, table, each) is Says.REFUSED for each in case.settings.translation.prefixes):
         return _Fault(shown=table, what="it refuses a translator's prefix, and so all of IPv4", breaks=True)
-    if rows := ipv4_rows(table):
-        verbs = [
-            f"milter64 {'block' if said is Says.REFUSED else 'allow'} {network}" for network, said in rows[:_SHOWN]
-        ]
-        return _Fault(
-            shown=table,
-            what=f"its {len(rows)} IPv4 rows match nobody who comes through a translator",
-            remedy=f"have milter64 do it, row by row: {'; '.join(verbs)}{' ...' if len(rows) > _SHOWN else ''}",
-            goes=False,
-        )
-    return None
+    return _rows(table, value)
+
+
+def _rows(table: str, value: str) -> _Fault | None:
+    """Return what is wrong with the IPv4 rows of a table, unless it has one in wire form beside it in the list."""
+    rows = ipv4_rows(table)
+    if not rows or f"{table}{_WIRE}" in value:
+        return None
+    what = f"its {len(rows)} IPv4 rows match nobody who comes through a translator"
+    kind, _, path = table.partition(":")
+    if kind == "cidr":
+        return _Fault(shown=table, what=what, text=path, goes=False)
+    verbs = {Says.REFUSED: "milter64 block", Says.PERMITTED: "milter64 allow", Says.NOTHING: _TRANSLATE}
+    lines = [f"{verbs[said]} {network}" for network, said in rows[:_SHOWN]]
+    remedy = f"have milter64 do it, or write them in wire form too, row by row: {'; '.join(lines)}"
+    return _Fault(shown=table, what=what, remedy=f"{remedy} ..." if len(rows) > _SHOWN else remedy, goes=False)
 
 
 def _postscreen(case: Case) -> Iterator[Trouble]:
@@ -159,7 +199,12 @@ def _limits(case: Case) -> Iterator[Trouble]:
     """Yield that Postfix's limits, since 3.8, count all of IPv4 as one client."""
     for service in case.fronts:
         length = case.postfix.value(_LENGTH, service)
-        wide = [each for each in case.settings.translation.prefixes if length.isdecimal() and int(length) < each.full]
+        spared = case.postfix.value("smtpd_client_event_limit_exceptions", service)
+        wide = [
+            each
+            for each in case.settings.translation.prefixes
+            if length.isdecimal() and int(length) < each.full and not covering(spared, each, case.postfix.lookups)
+        ]
         limits = {name: case.postfix.value(name, service) for name in (*_RATES, _COUNT)}
         used = [name for name, value in limits.items() if value.isdecimal() and int(value)]
         if wide and used:

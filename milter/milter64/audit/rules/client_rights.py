@@ -18,7 +18,7 @@ from milter64.audit.facts.restrictions import (
     for_mynetworks,
     reached,
     relays,
-    without_elements,
+    rewritten,
 )
 from milter64.audit.facts.smtpd_kinds import LOOPBACK, Kind, listens
 from milter64.audit.facts.smtpd_services import MILTERS, Case, without_milters
@@ -39,8 +39,9 @@ _CLAIMS = {
 
 
 def by_ipv4(addresses: Iterable[str]) -> bool:
-    """Whether a host with these addresses can have clients that come by IPv4: by CLAT none do."""
-    return any(family(each) == IPV4 and pack(each) not in _NONE_CALLS for each in addresses)
+    """Whether a host with these addresses, if any are known, can have clients that come by IPv4: by CLAT none do."""
+    known = list(addresses)
+    return not known or any(family(each) == IPV4 and pack(each) not in _NONE_CALLS for each in known)
 
 
 def client_rights(case: Case, *, ipv4: bool = True) -> Iterator[Trouble]:
@@ -109,9 +110,7 @@ def _permitted_by_table(case: Case, service: Service) -> Iterator[Trouble]:
     for each in reached(case.postfix, service):
         if each.by in RELAYING and permits(each.restriction):
             own = each.service.key if each.service else ""
-            left = without_elements(
-                each.parameter, case.postfix.value(each.parameter, service), {each.restriction.text}
-            )
+            left = rewritten(each.parameter, case.postfix.value(each.parameter, service), {each.restriction.text: ()})
             yield Trouble(
                 where=f"{own} {each.parameter}".strip(),
                 what=clean(f"{each.restriction.text} has all of IPv4 relay: a translator's prefix is OK there"),

@@ -18,7 +18,9 @@ def clients(facts: Facts, _found: Published) -> Iterator[Line]:
         return
     case = Case(facts.postfix, facts.settings)
     found = list(client_rights(case, ipv4=by_ipv4(address.address for address in facts.host.addresses)))
-    found += [each for each in blind_restrictions(case) if each.breaks or _translated(facts)]
+    named = facts.translators.prefixes
+    dns64 = all(prefix.text in named for prefix in facts.settings.translation.prefixes)
+    found += [each for each in blind_restrictions(case, dns64=dns64) if each.breaks or _translated(facts)]
     for trouble in found:
         make = problem if trouble.breaks else warning
         parameter, service = trouble.where.rpartition(" ")[2], trouble.where.partition(" ")[0]
