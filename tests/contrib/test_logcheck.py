@@ -44,7 +44,7 @@ def test_trouble_is_mailed_and_start_reload_and_stop_are_not(tmp_path: Path, lab
     settings = f'[greylist]\nstore = "sqlite:{tmp_path}/missing/store"\n[log]\nformat = "{layout}"\n'
     settings += f'[dns]\nnameservers = ["{nsd.server}"]\n'
     milter = lab.start(WritingMilter64, settings)
-    until(lambda: "the store is gone" in milter.lines.read_text(), "a warning")
+    until(lambda: "there is no store yet" in milter.lines.read_text(), "a warning")
     Message(address="127.0.0.1", helo=LINE).send(milter)
     milter.reload()
     until(lambda: "reloaded" in milter.lines.read_text(), "the reload")
@@ -52,7 +52,7 @@ def test_trouble_is_mailed_and_start_reload_and_stop_are_not(tmp_path: Path, lab
     lines = milter.lines.read_text().splitlines()
     said = mailed(tmp_path, [f"{HEADS[0]}{line}" for line in lines])
     assert said
-    assert all("warning" in line and "the store is gone" in line for line in said)
+    assert all("warning" in line and "there is no store yet" in line for line in said)
     assert len(lines) - len(said) >= 5  # ready, an outcome, reloaded, stopping, stopped
 
 

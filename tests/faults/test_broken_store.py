@@ -96,7 +96,7 @@ def test_a_file_that_is_damaged_while_it_is_used_is_moved_aside(lab: Lab, tmp_pa
 
 @pytest.mark.parametrize(
     ("trouble", "words"),
-    [(read_only, "Read-only file system"), (full, "disk is full"), (missing, "No such file or directory")],
+    [(read_only, "Read-only file system"), (full, "disk is full"), (missing, "there is no store yet")],
     ids=["read-only", "full", "missing"],
 )
 def test_a_folder_that_is_of_no_use_at_start_delays_nobody_until_it_is(
@@ -109,7 +109,7 @@ def test_a_folder_that_is_of_no_use_at_start_delays_nobody_until_it_is(
         assert judges_rightly(greylister.milter)
     until(greylister.greylists, "greylisting to begin")
     [only] = greylister.troubles
-    assert only.startswith("the store is gone")
+    assert "nobody is greylisted until" in only
     assert words in only
 
 
@@ -122,5 +122,15 @@ def test_a_disk_that_fills_up_delays_nobody_until_there_is_room_again(lab: Lab, 
         assert judges_rightly(greylister.milter)
     until(greylister.greylists, "greylisting to go on")
     [only] = greylister.troubles
-    assert only.startswith("the store is gone")
+    assert only.startswith("the store can't be used, and nobody is greylisted until it can")
     assert "full" in only
+
+
+def test_what_all_workers_see_of_the_store_is_told_once_with_its_remedy(lab: Lab, tmp_path: Path) -> None:
+    nowhere = tmp_path / "missing"
+    milter = lab.start(Milter64, f'[milter]\nworkers = 4\n[greylist]\nstore = "sqlite:{nowhere}/rows.sqlite"\n')
+    milter.wait_log(lambda line: line["event"] == "ready")
+    milter.stop()  # each tries once more
+    [trouble] = [line["trouble"] for line in milter.log if line["event"] == "greylist"]
+    remedy = f"no folder {nowhere}; run `install -d -o root {nowhere}`"
+    assert trouble == f"there is no store yet, and nobody is greylisted until there is: {remedy}"

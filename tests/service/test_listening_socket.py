@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import subprocess
 import sys
 from contextlib import ExitStack
 from functools import partial
@@ -14,6 +15,7 @@ from milter64.config.listen_address import Endpoint, endpoint
 from milter64.service.listening_socket import Listener, ListenError
 from rig.listening import LOCALHOST, at, connects
 from rig.network import HERE, Namespace, Network
+from rig.process import Process
 
 
 @pytest.fixture
@@ -157,3 +159,47 @@ def test_a_port_is_free_again_at_once_though_the_kernel_still_waits_for_late_pac
         assert client.recv(1) == b""
     first.close()
     Listener(endpoint, 0o660, "").close()
+
+
+def test_who_has_the_port_is_shown_by_the_command_in_the_remedy() -> None:
+    first = Listener(Endpoint(family=socket.AF_INET, address=("127.0.0.1", 0)), 0o660, "")
+    with pytest.raises(ListenError, match=r"; `ss .*` shows who listens there: end that, or write another") as caught:
+        Listener(first.bound, 0o660, "")
+    command = str(caught.value).split("`")[1]
+    shown = subprocess.run(command, shell=True, check=True, capture_output=True, text=True).stdout
+    assert f"127.0.0.1:{port(first)}" in shown
+    assert f"pid={os.getpid()}," in shown
+    first.close()
+
+
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--")
+LISTEN = """
+import subprocess
+import sys
+from milter64.config.listen_address import endpoint
+from milter64.service.listening_socket import Listener, ListenError
+try:
+    Listener(endpoint(sys.argv[1]), 0o660, sys.argv[2])
+except ListenError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "group", "why"),
+    [
+        ("inet:0@192.0.2.1", "", "Cannot assign requested address; write an address that `ip address` shows"),
+        ("inet:25@127.0.0.1", "", "Permission denied; write a port above 1023"),
+        ("unix:/usr/socket", "", "Permission denied; name a folder in which the user nobody may make files"),
+        ("unix:/etc/passwd/socket", "", "Not a directory; write a path in a folder"),
+        ("unix:/no/such/socket", "", "No such file or directory; run `install -d -o nobody /no/such`"),
+        ("unix:/tmp/milter64-for-postfix", "postfix", "Operation not permitted; run `usermod -a -G postfix nobody`"),
+        ("unix:/tmp/milter64-for-none", "no-such", "there is no group 'no-such'; write one that `getent group` shows"),
+    ],
+)
+def test_why_there_is_no_listening_is_told_with_its_remedy(where: str, group: str, why: str) -> None:
+    with Namespace() as network:
+        network.run("sysctl", "-qw", "net.ipv4.ip_unprivileged_port_start=1024")
+        with Process(*network.command(*NOBODY, sys.executable, "-c", LISTEN, where, group)) as process:
+            assert process.wait() == 0
+            assert process.output.strip().endswith(why)

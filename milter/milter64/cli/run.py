@@ -38,6 +38,8 @@ from milter64.telemetry.metrics import Tally
 if TYPE_CHECKING:
     from milter64.numbers.metrics_files import Ledger
 
+_TOGETHER = 10.0
+"""Seconds within which workers see the same trouble with the greylist's file, if it is the same."""
 Publishing = Callable[[int, Gauges, Callable[[str], None]], AbstractContextManager[None]]
 """`publisher.publishing`, for a folder and a tally."""
 
@@ -154,7 +156,7 @@ def _work(shared: _Shared, slot: int, on_wait: Callable[[], None]) -> Iterator[M
     store = open_store(
         settings.greylist.store,
         RecordKind(settings.greylist),
-        lambda trouble: telemetry.warning("greylist", trouble=trouble),
+        reports.greylist,
     )
     guard = Guard(settings, translator, resolver, telemetry, shared.notes)
     checks = {**REMOTE, **dns_list.checks(settings.dnslist, resolver, settings.dns.timeout, reports.dns_list)}
@@ -201,6 +203,12 @@ class _Reports:
 
     def plain(self, server: Nameserver) -> None:
         self._telemetry.warning("nameserver without EDNS", nameserver=str(server), effect="long answers take TCP")
+
+    def greylist(self, trouble: str) -> None:
+        with self._notes.notes() as notes:
+            due = notes.due(("greylist", trouble), time.monotonic(), _TOGETHER)
+        if due:
+            self._telemetry.warning("greylist", trouble=trouble)
 
     def dns_list(self, name: str, why: str) -> None:
         if not why:

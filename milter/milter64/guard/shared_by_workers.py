@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 from zlib import crc32
 
 from milter64.discover.dns64_prefix import Synthesis
@@ -35,9 +36,9 @@ class Notes:
     said: dict[tuple[str, str], float] = field(default_factory=dict)
     dns64: dict[str, Synthesis] = field(default_factory=dict)
 
-    def due(self, line: tuple[str, str], now: float) -> bool:
-        """Whether nobody has said a line within the hour; take note that it is said now."""
-        if self.said.get(line, -HOUR) > now - HOUR:
+    def due(self, line: tuple[str, str], now: float, within: float = HOUR) -> bool:
+        """Whether nobody has said a line within so many seconds; take note that it is said now."""
+        if self.said.get(line, -within) > now - within:
             return False
         if len(self.said) >= _LINES:
             self.said.clear()
@@ -55,19 +56,21 @@ class SharedNotes:
             OSError: the system has no room for them.
         """
         self.began = time.time()
+        self._threads = Lock()  # for those of one process: the file's lock is between processes
         self._file = os.memfd_create("guard")
         weakref.finalize(self, os.close, self._file)
 
     @contextmanager
     def notes(self) -> Iterator[Notes]:
-        """Give the notes to one process at a time, and keep what it makes of them."""
-        fcntl.lockf(self._file, fcntl.LOCK_EX)
-        try:
-            notes = self._read()
-            yield notes
-            self._write(notes)
-        finally:
-            fcntl.lockf(self._file, fcntl.LOCK_UN)
+        """Give the notes to one thread of one process at a time, and keep what it makes of them."""
+        with self._threads:
+            fcntl.lockf(self._file, fcntl.LOCK_EX)
+            try:
+                notes = self._read()
+                yield notes
+                self._write(notes)
+            finally:
+                fcntl.lockf(self._file, fcntl.LOCK_UN)
 
     def _read(self) -> Notes:
         text = os.pread(self._file, os.fstat(self._file).st_size, 0)

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from milter64.config.listen_address import LOCALHOST, Endpoint
+from milter64.limits.own_user import own_user
 
 _BACKLOG = 4096
 """Connections that may wait for a worker, where the system allows it (net.core.somaxconn, 4096 since Linux 5.4).
@@ -58,7 +59,7 @@ class Listener:
                 else:
                     self.socket.listen(_BACKLOG)
         except OSError as error:
-            raise ListenError(f"can't listen on {endpoint}: {error.strerror}") from error
+            raise ListenError(f"can't listen on {endpoint}: {error.strerror}{_remedy(endpoint, error)}") from error
 
     @property
     def bound(self) -> Endpoint:
@@ -88,10 +89,12 @@ class Listener:
                 os.chown(path, -1, grp.getgrnam(group).gr_gid)
             path.chmod(mode)
         except KeyError:
-            raise ListenError(f"socket_group: there is no group {group!r}", os.EX_CONFIG) from None
+            reason = f"socket_group: there is no group {group!r}; write one that `getent group` shows"
+            raise ListenError(reason, os.EX_CONFIG) from None
         except OSError as error:
             wish = f"mode {mode:04o}" + (f" and group {group}" if group else "")
-            raise ListenError(f"can't give {path} {wish}: {error.strerror}") from error
+            remedy = f"; run `usermod -a -G {group} {own_user()}`" if group else ""
+            raise ListenError(f"can't give {path} {wish}: {error.strerror}{remedy}") from error
 
     def close(self) -> None:
         """Stop listening in this process, and remove the file unless another has taken its place, or its folder."""
@@ -112,6 +115,28 @@ class Listener:
                 path.unlink()
                 raise
             self._file = _identity(path)
+
+
+def _remedy(endpoint: Endpoint, error: OSError) -> str:
+    """Return what helps against an error, with a semicolon before it; nothing where that is anybody's guess."""
+    if isinstance(endpoint.address, str):
+        folder = Path(endpoint.address).parent
+        remedies = {
+            errno.ENOENT: f"run `install -d -o {own_user()} {folder}`",
+            errno.ENOTDIR: "write a path in a folder",
+            errno.EACCES: f"name a folder in which the user {own_user()} may make files",
+            errno.EROFS: f"name {folder} in ReadWritePaths= of milter64's unit",
+        }
+    else:
+        port = endpoint.address[1]
+        remedies = {
+            errno.EADDRINUSE: f"`ss -ltnp sport = :{port}` shows who listens there: end that, or write another port",
+            errno.EADDRNOTAVAIL: "write an address that `ip address` shows",
+            errno.EACCES: "write a port above 1023",
+            errno.EAFNOSUPPORT: f'this system has no IPv6: write "inet:{port}@127.0.0.1"',
+        }
+    remedy = remedies.get(error.errno or 0, "")
+    return remedy and f"; {remedy}"
 
 
 def at_port(endpoint: Endpoint) -> socket.socket:

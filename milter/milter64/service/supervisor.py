@@ -272,7 +272,7 @@ class _Supervisor:
         crew = member.crew
         crew.plan.counts.left(member.slot)
         if crew is self._rising:
-            reason = f"worker {member.pid} ended with {exit_code} before all were ready"
+            reason = f"worker {member.pid} ended with {exit_code} before all were ready; the lines before say why"
             self._dismiss(reason, os.EX_UNAVAILABLE if exit_code == os.EX_UNAVAILABLE else os.EX_SOFTWARE)
         elif crew is self._serving:
             deaths = member.deaths if time.monotonic() - member.born < _STEADY else 0

@@ -14,6 +14,14 @@ class StoreUnusable(StoreGone):
     """No row can have to do with it: the disk is full, it is read-only, or somebody holds a lock."""
 
 
+class StoreMissing(StoreUnusable):
+    """There is no place for it, and may never have been."""
+
+
+class StoreForbidden(StoreUnusable):
+    """There is a place for it, and we have no rights there."""
+
+
 class Kind(Protocol[Row]):
     """What a store must be able to do with a row.
 

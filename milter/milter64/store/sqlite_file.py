@@ -15,23 +15,14 @@ from math import inf
 from pathlib import Path
 from typing import TypeVar
 
-from milter64.store.interface import StoreGone, StoreUnusable
+from milter64.store.sqlite_trouble import WHO, lasting, trouble
 
 _MODE = 0o600
 """Nobody else's: who can read a file can lock it."""
-_WHO = "`lslocks` tells which"
 _POLL = 0.01
 """Seconds between two tries to get the lock."""
 _NO_INODE = (0, 0)
-_CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PROTOCOL})
-_UNUSABLE = _LOCKED | {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
-
 Result = TypeVar("Result")
-
-
-class OtherFormat(sqlite3.DatabaseError):
-    """The file is ours, and another version wrote it."""
 
 
 class File:
@@ -72,23 +63,22 @@ class File:
             try:
                 return work(self._opened())
             except sqlite3.DatabaseError as error:
-                if not _lasting(error):
+                if not lasting(error):
                     raise
                 self.close()  # a disk that errs once can make a sound file look corrupt: look again
             try:
                 return work(self._opened())
             except sqlite3.DatabaseError as error:
-                if not (trouble := _lasting(error)):
+                if not (why := lasting(error)):
                     raise
-                self._move_aside(*trouble)
+                self._move_aside(*why)
                 self._looked = -inf  # the name leads to another file now, whoever moved this one
                 return work(self._opened())
         except (sqlite3.DataError, sqlite3.IntegrityError):
             raise  # of a row, and not of the file
         except (OSError, MemoryError, sqlite3.Error) as error:
             self.close()
-            gone = StoreUnusable if _code(error) in _UNUSABLE else StoreGone
-            raise gone(f"{self._path}: {_reason(error)}") from error
+            raise trouble(self._path, error) from error
 
     def _opened(self) -> sqlite3.Connection:
         """Return a connection to the file that now bears the name."""
@@ -143,7 +133,7 @@ class File:
             deadline = time.monotonic() + self._patience
             while not _locks(lock):
                 if time.monotonic() >= deadline:
-                    raise TimeoutError(f"another process has locked {lock_file.name} ({_WHO})")
+                    raise TimeoutError(f"another process has locked {lock_file.name} ({WHO})")
                 time.sleep(_POLL)
             yield
         finally:
@@ -167,24 +157,6 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         with suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
         raise
-
-
-def _lasting(error: sqlite3.DatabaseError) -> tuple[str, str] | None:
-    """Return what makes a file of no use to us for good, in a word and in several; None if it may pass."""
-    if isinstance(error, OtherFormat):
-        return "other", str(error)
-    return ("corrupt", f"corrupt ({error})") if _code(error) in _CORRUPT else None
-
-
-def _reason(error: Exception) -> str:
-    """Return why the file can't be used, and what helps."""
-    if _code(error) in _LOCKED:
-        return f"another process has locked it ({_WHO})"
-    return getattr(error, "strerror", None) or str(error)
-
-
-def _code(error: Exception) -> int:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _locks(file: int) -> bool:

@@ -19,7 +19,7 @@ from typing import Generic
 from milter64.limits.bounded_cache import Cache
 from milter64.store.batch_writer import Outcome, write
 from milter64.store.eviction import united
-from milter64.store.interface import Kind, Row, StoreGone
+from milter64.store.interface import Kind, Row, StoreForbidden, StoreGone, StoreMissing
 from milter64.store.memory_store import Rows
 from milter64.store.sqlite_table import Table
 
@@ -80,6 +80,7 @@ class SqliteStore(Generic[Row]):
         self._trouble = Counter[str]()
         self._expire_at: float | None = None
         self._outage = ""
+        self._was_there = False
         self._stuck = False
         self._wake = Event()
         self._closing = Event()
@@ -185,10 +186,21 @@ class SqliteStore(Generic[Row]):
     def _begin_outage(self, gone: StoreGone) -> None:
         if not self._outage:
             self._trouble["gone"] += 1
-            self._warn(f"the store is gone, nobody is greylisted until it is back: {gone}")
+            self._warn(f"{self._said(gone)}: {gone}")
         self._outage = str(gone)
         self._cache.clear()
         self._wake.set()
+
+    def _said(self, gone: StoreGone) -> str:
+        match gone:
+            case StoreMissing() if not self._was_there:
+                return "there is no store yet, and nobody is greylisted until there is"
+            case StoreMissing():
+                return "the store is gone, and nobody is greylisted until it is back"
+            case StoreForbidden():
+                return "the store is not to be used by us, and nobody is greylisted until it is"
+            case _:
+                return "the store can't be used, and nobody is greylisted until it can"
 
     def _write_behind(self) -> None:
         closing = False
@@ -243,6 +255,7 @@ class SqliteStore(Generic[Row]):
             raise
         with self._lock:
             self._outage = ""
+            self._was_there = True
             self._written = len(batch)
             self._dropped += outcome.dropped
             self._batch = Rows(self._kind)

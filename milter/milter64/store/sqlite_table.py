@@ -15,7 +15,8 @@ from typing import Any, Generic
 
 from milter64.store.eviction import MAX_GROUPS, Counts, Quota, surpluses, united
 from milter64.store.interface import Kind, Row
-from milter64.store.sqlite_file import File, OtherFormat, transaction
+from milter64.store.sqlite_file import File, transaction
+from milter64.store.sqlite_trouble import OtherFormat
 
 _APPLICATION = int.from_bytes(b"m64g")
 """Which tells our files from other programs'."""
