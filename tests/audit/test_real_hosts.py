@@ -127,6 +127,7 @@ def test_the_published_case_an_address_that_nobody_has_no_route_and_nothing_pinn
         problems = host.lines("problem")
     assert list(problems) == ["AAAA of mx.example.org", "IPv6 default route", "families of smtp, relay"]
     published, route, families = problems.values()
+    etc = host.postfix.queue.parent / "etc"
     assert published["reason"] == f"{IPV6} is published, and no interface here has it"
     assert published["evidence"] == [f"mx.example.org. AAAA {IPV6}"]
     assert published["remedy"].startswith("take the AAAA record away, or give the host the address")
@@ -135,7 +136,8 @@ def test_the_published_case_an_address_that_nobody_has_no_route_and_nothing_pinn
     assert "IPv6 has no way out" in families["reason"]
     assert families["remedy"] == (
         "-o inet_protocols=ipv4 in master.cf: "
-        'postconf -P "smtp/unix/inet_protocols=ipv4" "relay/unix/inet_protocols=ipv4" && postfix reload'
+        f'postconf -c {etc} -P "smtp/unix/inet_protocols=ipv4" "relay/unix/inet_protocols=ipv4" '
+        f"&& postfix -c {etc} reload"
     )
     with Lab() as lab:
         assert mail_host(lab, network, SOUND_IPV4, PINNED).audit()[0] == 0

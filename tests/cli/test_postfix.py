@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from milter64.audit.facts.instances import Instances
 from milter64.audit.facts.postconf import Postfix, PostfixUnreadable, Service
 from milter64.cli.main import main
 
@@ -15,7 +16,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     values |= dict.fromkeys(("milter_command_timeout", "milter_content_timeout"), "30s")
     service = Service(name="smtp", type="inet", chroot=True, command="smtpd", overrides={})
     postfix = Postfix(directory=Path("/etc/postfix"), main=values, services=(service,))
-    monkeypatch.setattr("milter64.cli.postfix.read", lambda _: postfix)
+    monkeypatch.setattr("milter64.cli.postfix.instances", lambda _: Instances(judged=(postfix,), others={}))
     return values
 
 
@@ -41,7 +42,7 @@ def test_lines_for_postfix_itself_name_no_folder_and_end_in_a_reload(
         "postconf -e 'smtpd_milters = inet:127.0.0.1:8864, inet:localhost:8891'",
         "postfix reload",
     ]
-    assert [trouble.keys() for trouble in shown["troubles"]] == [{"where", "what", "remedy", "breaks"}]
+    assert [trouble.keys() for trouble in shown["troubles"]] == [{"where", "what", "remedy", "breaks", "directory"}]
 
 
 def test_what_breaks_nothing_is_told_and_no_error(played: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,9 +56,9 @@ def test_what_breaks_nothing_is_told_and_no_error(played: dict[str, str], capsys
 def test_a_postfix_that_cannot_be_read_is_told_of(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def read(_: Path | None) -> Postfix:
+    def read(_: Path | None) -> Instances:
         raise PostfixUnreadable("postconf is not installed here")
 
-    monkeypatch.setattr("milter64.cli.postfix.read", read)
+    monkeypatch.setattr("milter64.cli.postfix.instances", read)
     assert main(["postfix"]) == os.EX_UNAVAILABLE
     assert capsys.readouterr() == ("", "milter64 postfix: postconf is not installed here\n")

@@ -3,14 +3,15 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from milter64.address.translator import Translator
-from milter64.audit.facts import host, postconf
+from milter64.audit.facts import host
 from milter64.audit.facts.connection_attempts import Reach
 from milter64.audit.facts.facts import Dns, Facts, Translators
 from milter64.audit.facts.host_lists import read as read_host_lists
+from milter64.audit.facts.instances import Instances, instances
 from milter64.audit.facts.postconf import Postfix, PostfixUnreadable
 from milter64.audit.report_line import Line, problem
 from milter64.audit.rules.container_network import container
@@ -43,6 +44,10 @@ THEMES: Mapping[str, Callable[[Facts, Published], Iterator[Line]]] = {
 }
 
 
+_OF_EACH = ("outbound", "milter64")
+"""Themes that look at each of several Postfixes."""
+
+
 def audit(facts: Facts, trouble: str = "") -> Iterator[tuple[str, Line]]:
     """Yield each line with its theme, as it comes; `trouble` is why Postfix's settings are not known."""
     found = published(facts)
@@ -50,10 +55,20 @@ def audit(facts: Facts, trouble: str = "") -> Iterator[tuple[str, Line]]:
     if trouble:
         yield "inbound", _unreadable(trouble)
     for theme, judge in THEMES.items():
-        for line in judge(facts, found):
-            if (theme, line) not in said:  # as where two of Postfix's services are alike
-                said.add((theme, line))
-                yield theme, line
+        for postfix in (facts.postfix, *(facts.more if theme in _OF_EACH else ())):
+            others = tuple(each for each in (facts.postfix, *facts.more) if each is not postfix)
+            for line in judge(replace(facts, postfix=postfix, more=others), found):
+                told = _placed(line, postfix, named=postfix is not facts.postfix)
+                if (theme, told) not in said:  # as where two of Postfix's services are alike
+                    said.add((theme, told))
+                    yield theme, told
+
+
+def _placed(line: Line, postfix: Postfix, *, named: bool) -> Line:
+    """Have a line's commands name the folder of a Postfix that they don't mean without, and its subject the name."""
+    see, remedy = postfix.placed(line.see), postfix.placed(line.remedy)
+    about = named and (see, remedy) != (line.see, line.remedy)  # else it is about what all of them share
+    return replace(line, subject=f"{line.subject} of {postfix.name}" if about else line.subject, see=see, remedy=remedy)
 
 
 def _unreadable(trouble: str) -> Line:
@@ -76,9 +91,11 @@ def gather(
     here = host.read()
     trouble = ""
     try:
-        mail_server = postconf.read(directory)
+        found = instances(directory)
     except PostfixUnreadable as error:
-        mail_server, trouble = Postfix(directory=directory or Path(), main={}, services=()), str(error)
+        nothing = Postfix(directory=directory or Path(), main={}, services=(), usual=directory is None)
+        found, trouble = Instances(judged=(nothing,), others={}), str(error)
+    mail_server, *more = found.judged
     end = time.monotonic() + LONGEST
     progress(f"AAAA {dns64_prefix.NAME}")
     translator = settings.translator()
@@ -99,6 +116,8 @@ def gather(
         translators=translators,
         sightings=_sightings(settings),
         host_lists=tuple(read_host_lists()),
+        more=tuple(more),
+        idle=tuple(f"{folder}: {why}" for folder, why in found.others.items()),
     )
     return facts, trouble
 

@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from milter64.audit.facts.host import own_addresses
-from milter64.audit.facts.postconf import PostfixUnreadable, read
+from milter64.audit.facts.instances import instances
+from milter64.audit.facts.postconf import Postfix, PostfixUnreadable
 from milter64.audit.facts.smtpd_services import Case
 from milter64.audit.rules.blind_restrictions import blind_restrictions
 from milter64.audit.rules.client_rights import by_ipv4, client_rights
 from milter64.audit.rules.postfix_settings import Trouble, check, plan
 from milter64.cli.terminal_layout import Screen
 from milter64.config.load_file import load
+from milter64.config.settings import Settings
+from milter64.mail.clean_text import clean
 
 EXAMPLES = """\
   What is to be run, and what in main.cf and master.cf would break?
@@ -40,24 +43,46 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Print the lines that are to be run, and what is wrong until they have been."""
     settings = load(arguments.config)
-    directory: Path | None = arguments.config_directory
     try:
-        postfix = read(directory)
+        found = instances(arguments.config_directory)
     except PostfixUnreadable as error:
         Screen(sys.stderr).line(f"milter64 postfix: {error}")
         return os.EX_UNAVAILABLE
-    lines = [setting.command(directory) for setting in plan(postfix, settings)]
-    if lines:
-        lines.append(shlex.join(["postfix", *(["-c", str(directory)] if directory else []), "reload"]))
-    case, ipv4 = Case(postfix, settings), by_ipv4(own_addresses())
-    everything = (*check(postfix, settings), *client_rights(case, ipv4=ipv4), *blind_restrictions(case))
-    troubles = sorted(everything, key=lambda trouble: not trouble.breaks)
+    advice = [(postfix, _lines(postfix, settings), _troubles(postfix, settings)) for postfix in found.judged]
     if arguments.json:
-        found = [dataclasses.asdict(trouble) for trouble in troubles]
-        Screen().line(json.dumps({"directory": str(postfix.directory), "lines": lines, "troubles": found}, indent=2))
+        report = {
+            "directory": str(found.judged[0].directory),
+            "lines": [line for _, lines, _ in advice for line in lines],
+            "troubles": [
+                {**dataclasses.asdict(trouble), "directory": str(postfix.directory)}
+                for postfix, _, troubles in advice
+                for trouble in troubles
+            ],
+            "others": found.others,
+        }
+        Screen().line(json.dumps(report, indent=2))
     else:
-        _show(Screen(), postfix.directory, lines, troubles)
-    return os.EX_CONFIG if any(trouble.breaks for trouble in troubles) else os.EX_OK
+        for postfix, lines, troubles in advice:
+            _show(Screen(), postfix.directory, lines, troubles)
+        for folder, why in found.others.items():
+            Screen().line(f"{folder} is not looked at: {clean(why)}")
+    return os.EX_CONFIG if any(trouble.breaks for _, _, troubles in advice for trouble in troubles) else os.EX_OK
+
+
+def _lines(postfix: Postfix, settings: Settings) -> list[str]:
+    """Return the commands for one Postfix, which end in a reload if there are any."""
+    directory = None if postfix.usual else postfix.directory
+    lines = [setting.command(directory) for setting in plan(postfix, settings)]
+    reload = shlex.join(["postfix", *(["-c", str(directory)] if directory else []), "reload"])
+    return [*lines, reload] if lines else []
+
+
+def _troubles(postfix: Postfix, settings: Settings) -> list[Trouble]:
+    """Return what is wrong with one Postfix, what breaks mail first; its commands name the folder."""
+    case, ipv4 = Case(postfix, settings), by_ipv4(own_addresses())
+    found = (*check(postfix, settings), *client_rights(case, ipv4=ipv4), *blind_restrictions(case))
+    placed = (dataclasses.replace(trouble, remedy=postfix.placed(trouble.remedy)) for trouble in found)
+    return sorted(placed, key=lambda trouble: not trouble.breaks)
 
 
 def _show(screen: Screen, directory: Path, lines: Sequence[str], troubles: Sequence[Trouble]) -> None:

@@ -13,6 +13,7 @@ from milter64.address.translator import Translator
 from milter64.audit.facts.host import Host
 from milter64.audit.facts.host_lists import HostList
 from milter64.audit.facts.postconf import Postfix, Service
+from milter64.audit.facts.smtpd_kinds import Kind, kinds
 from milter64.config.listen_address import Endpoint
 from milter64.config.settings import Settings, Translation
 from milter64.discover.recorded_prefixes import Sighting
@@ -65,7 +66,8 @@ class Translators:
 class Facts:
     """What is known before the first line.
 
-    `domains` are those that this host receives or sends mail for; `translator` knows what the service knows.
+    `postfix` is the one that is looked at, `more` are others of this host that listen. `domains` are those that this
+    host receives or sends mail for; `translator` knows what the service knows.
     """
 
     host: Host
@@ -78,6 +80,9 @@ class Facts:
     translators: Translators = field(default_factory=Translators)
     sightings: tuple[Sighting, ...] = ()
     """The prefixes that clients have come from, by the service's own records."""
+    more: tuple[Postfix, ...] = ()
+    idle: tuple[str, ...] = ()
+    """Postfixes of this host that are not looked at, each with the reason."""
     host_lists: tuple[HostList, ...] = ()
     """Those of other milters."""
 
@@ -94,11 +99,25 @@ class Facts:
     @property
     def name(self) -> str:
         """The mail server's own name."""
-        return self.postfix.value("myhostname") or self.host.name
+        return self.names[0]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that the mail server has for strangers, then those in main.cf."""
+        every = (self.postfix, *self.more)
+        fronts = (
+            each.value("myhostname", service) for each in every for service, kind in kinds(each) if kind is Kind.FRONT
+        )
+        own = (each.value("myhostname") for each in every)
+        return tuple(dict.fromkeys(name for name in (*fronts, *own, self.host.name) if name))
 
     def outside(self) -> tuple[str, ...]:
-        """Return the addresses that a NAT or proxy has for this host, as `proxy_interfaces` says, but for names."""
-        return tuple(word for word in words(self.postfix.value("proxy_interfaces")) if is_address(word))
+        """Return the addresses that a NAT or proxy has for this host, as `proxy_interfaces` says."""
+        found: dict[str, None] = {}
+        for each in (self.postfix, *self.more):
+            for word in words(each.value("proxy_interfaces")):
+                found |= dict.fromkeys(each.lookups.addresses(word))
+        return tuple(found)
 
     def place(self, address: str) -> str:
         """Say where on this host an address is, empty if nowhere."""

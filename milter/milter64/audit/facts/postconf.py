@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 
 from milter64.audit.facts.lookups import FOLDERS, Asked, Known, Lookups
 from milter64.mail.clean_text import clean
@@ -51,7 +52,8 @@ class Postfix:
     """A Postfix as it is configured: `main` has every parameter, the defaults too, with `$name` put in.
 
     `services` are those that master starts, and `disabled` names those that it doesn't, by master_service_disable.
-    `lookups` says what names and tables in it stand for.
+    `lookups` says what names and tables in it stand for. `usual` says whether Postfix's commands mean this one where
+    no folder is named, and `front_elsewhere` that strangers talk to another of this host's Postfixes, and not to this.
     """
 
     directory: Path
@@ -59,6 +61,21 @@ class Postfix:
     services: tuple[Service, ...]
     disabled: tuple[str, ...] = ()
     lookups: Lookups = field(default_factory=Known)
+    usual: bool = True
+    front_elsewhere: bool = False
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.value("multi_instance_name") or str(self.directory)
+
+    def placed(self, text: str) -> str:
+        """Have the commands in a text name the folder, where they would mean another Postfix without it."""
+        if self.usual:
+            return text
+        folder = quote(str(self.directory))
+        text = re.sub(r"\b(postconf|postmap|postfix(?= reload))(?= )", lambda found: f"{found[1]} -c {folder}", text)
+        return re.sub(r"\bmilter64 postfix\b", lambda found: f"{found[0]} --config-directory {folder}", text)
 
     def value(self, name: str, service: Service | None = None) -> str:
         """Return what a parameter is, for one service where that is given; empty if this Postfix doesn't know it."""
@@ -118,6 +135,7 @@ def read(directory: Path | None = None) -> Postfix:
         services=tuple(each for each in services if each.key not in off),
         disabled=tuple(each.key for each in services if each.key in off),
         lookups=Asked(directory),
+        usual=directory is None,
     )
 
 

@@ -18,6 +18,7 @@ _ANY = {"*": (IPV4, IPV6), "0.0.0.0": (IPV4,), "::": (IPV6,)}  # noqa: S104  the
 
 def inbound(facts: Facts, found: Published) -> Iterator[Line]:
     """Yield the lines on what is published, each published address, the routes, and what listens."""
+    yield from _instances(facts)
     yield from found.lines
     for name, address in found.ours():
         yield (owned := _owner(facts, name, address))
@@ -28,6 +29,18 @@ def inbound(facts: Facts, found: Published) -> Iterator[Line]:
     for each in (IPV4, IPV6):
         yield _route(facts, each, [address for _, address in found.ours() if family(address) == each])
     yield _exposed(facts)
+
+
+def _instances(facts: Facts) -> Iterator[Line]:
+    """Tell which Postfixes of this host are looked at, where there are several, and which services don't run."""
+    if facts.more or facts.idle:
+        judged = ", ".join(each.name for each in (facts.postfix, *facts.more))
+        yield ok("Postfix instances", f"looked at: {judged}", *facts.idle, see="postmulti -l")
+    for each in (facts.postfix, *facts.more):
+        if each.disabled:
+            off = f"master_service_disable = {each.value('master_service_disable')}"
+            reason = f"not started, and not judged: {', '.join(each.disabled)}"
+            yield ok(f"services of {each.name}", reason, off, see="postconf master_service_disable")
 
 
 def _owner(facts: Facts, name: str, address: str) -> Line:
@@ -99,7 +112,7 @@ def _port_25(facts: Facts, name: str, address: str) -> Iterator[Line]:
         return
     yield ok(subject, f"answers {said}", see=see)
     greeted = (greeting[1] or "").lower()
-    if greeted not in (name, facts.name.lower()):
+    if greeted not in (name, *map(str.lower, facts.names)):
         yield warning(
             f"name on port 25 of {address}",
             f"it calls itself {greeted or 'nothing'}, and the MX is {name}",

@@ -74,7 +74,7 @@ def check(postfix: Postfix, settings: Settings) -> tuple[Trouble, ...]:
 
 def _plan(case: Case) -> Iterator[Setting]:
     counting = [each for each in case.fronts if case.counts(each)]
-    main = (None,) if counting or not case.fronts else ()
+    main = (None,) if counting or not (case.fronts or case.postfix.front_elsewhere) else ()
     for service in (*main, *(each for each in counting if MILTERS in each.overrides)):
         chroot = service.chroot if service else any(front.chroot for front in case.fronts)
         listed = case.listed(service)
@@ -89,7 +89,8 @@ def _plan(case: Case) -> Iterator[Setting]:
         if kind in _SPARED and not without_milters(case.postfix, service):
             kept = [each.text for each in case.listed(service) if not case.mine(each)]
             # Without a list of its own it has main.cf's, in which we are, or will be.
-            if MILTERS not in service.overrides or len(kept) != len(case.listed(service)):
+            inherits = MILTERS not in service.overrides and not case.postfix.front_elsewhere
+            if inherits or len(kept) != len(case.listed(service)):
                 yield Setting(service=service.key, name=MILTERS, value=", ".join(kept))
 
 
@@ -112,7 +113,7 @@ def _check(case: Case) -> Iterator[Trouble]:
     if not case.fronts and any(each.name in ("smtp", "25") for each, _ in case.smtpds):
         remedy = "write the addresses that it is to listen on, or all; then stop Postfix, and start it"
         yield Trouble(where="inet_interfaces", what="only this host reaches smtpd", remedy=remedy, breaks=False)
-    elif not case.fronts:
+    elif not case.fronts and not case.postfix.front_elsewhere:
         yield Trouble(where="master.cf", what="there is no smtpd on port 25", remedy="begin one with smtp or 25")
     for service in case.fronts:
         yield from _front(case, service)

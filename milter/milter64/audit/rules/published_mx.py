@@ -92,7 +92,7 @@ def _addresses(facts: Facts, name: str, exchangers: list[Exchanger]) -> Iterator
             see=f"dig +short CNAME {quote(name)}",
             remedy=f"let the MX name {alias}, or give {name} its own A and AAAA",
         )
-    own = name == facts.name.lower() or any(facts.place(address) for address in addresses)
+    own = name in map(str.lower, facts.names) or any(facts.place(address) for address in addresses)
     exchangers.append(Exchanger(name=name, addresses=tuple(addresses), ours=own, known=known))
     if not addresses and known:
         yield problem(
