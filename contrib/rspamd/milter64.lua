@@ -155,11 +155,9 @@ rspamd_config:register_symbol({
     if not address then
       return
     end
-    local name = confirmed_name(task, wire, address)
+    local name = confirmed_name(task, wire, address) or "[" .. address:to_string() .. "]" -- in brackets it is none
     task:set_from_ip(address)
-    if name or task:get_hostname() then
-      task:set_hostname(name or string.format("[%s]", address)) -- in brackets it is none
-    end
+    task:set_hostname(name)
     local first = received[1]
     if first and first.flags.artificial then -- that is how rspamd tells of the client where another relay stands first
       first.real_hostname, first.from_hostname = name, name

@@ -21,6 +21,20 @@ from rig.world import HONEST, STRANGER, behind
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
+RELAYS = """
+rspamd_config:register_symbol({
+  name = "RELAYS",
+  type = "callback",
+  callback = function(task)
+    local relays = {}
+    for _, each in ipairs(task:get_received_headers()) do
+      relays[#relays + 1] = tostring(each.real_ip) .. " " .. each.from_ip .. " " .. each.real_hostname
+    end
+    task:insert_result("RELAYS", 0, relays)
+  end,
+})
+"""
+"""A rule that shows what rules know of relays, the client first."""
 WRITING = 'use = ["authentication-results"];\n'
 
 
@@ -62,7 +76,7 @@ def _world(rules: str, milter_headers: str) -> Iterator[World]:
 def told() -> Iterator[World]:
     """One that has been told of the real client, and to leave our field."""
     (leaving,) = (block for block in blocks(page("neighbours"), "text") if "remove" in block)
-    yield from _world(written("rspamd", parse(SETTINGS)[0]), WRITING + leaving)
+    yield from _world(written("rspamd", parse(SETTINGS)[0]) + RELAYS, WRITING + leaving)
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +92,8 @@ def test_a_translated_client_is_to_rspamd_what_the_plain_one_is(told: World, for
     assert translated[0].code == plain[0].code
     reply, found, questions, keys = translated
     assert (f"{'.'.join(reversed(client.split('.')))}.zen.spamhaus.org", "A") in questions
+    name = CLIENTS[client][0].replace("[UNAVAILABLE]", f"[{client}]")
+    assert f"RELAYS(0.00){{{client} {client} {name};198.51.100.7 198.51.100.7 b.example;}}" in found["symbols"]
     assert (reply.code, bool(keys)) == ((451, True) if client != HONEST else (250, False)), found
 
 
