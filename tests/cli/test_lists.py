@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from milter64.cli import terminal_layout
 from milter64.cli.main import main
 from milter64.lists import commanded
 
@@ -72,24 +71,6 @@ def test_all_that_is_in_force_is_listed_with_where_it_is(run: Run, config: Path)
         ),
         "",
     )
-
-
-def test_of_very_many_the_first_are_aligned_without_the_last(
-    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(terminal_layout, "_ALIGNED", 3)
-    names = ["a.example.org", "bcd.example.org", "e.example.org", "long.example.org", "f.example.org"]
-    config.write_text(f'greylist.store = "sqlite:{config.parent}/rows"')
-    (config.parent / "rows.block").write_text("\n".join(names))
-    assert main(["list", "--config", str(config)]) == os.EX_OK
-    assert capsys.readouterr().out.splitlines() == [
-        "LIST   WHO              SPARES  UNTIL  BECAUSE  WHERE",
-        "block  a.example.org    -       -      -        by command",
-        "block  bcd.example.org  -       -      -        by command",
-        "block  e.example.org     -       -      -        by command",
-        "block  long.example.org  -       -      -        by command",
-        "block  f.example.org     -       -      -        by command",
-    ]
 
 
 def test_programs_get_json(run: Run) -> None:
