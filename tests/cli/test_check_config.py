@@ -114,6 +114,26 @@ def test_a_socket_that_others_can_reach_is_minded_and_no_error(
     assert capsys.readouterr().out.splitlines() == [f"{path} is valid", *warnings]
 
 
+@pytest.mark.parametrize(
+    ("zone", "mode", "minded"),
+    [
+        ("s3cr3tk3ys3cr3tk3y.zen.dq.spamhaus.net", 0o644, True),
+        ("s3cr3tk3ys3cr3tk3y.zen.dq.spamhaus.net", 0o640, False),
+        ("zen.spamhaus.org", 0o644, False),
+    ],
+)
+def test_keys_that_all_users_of_the_host_can_read_are_minded_and_no_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], zone: str, mode: int, *, minded: bool
+) -> None:
+    path = tmp_path / "some.toml"
+    path.write_text(f'{MEMORY}[[dnslist]]\nzone = "{zone}"\n')
+    path.chmod(mode)
+    assert main(["check-config", str(path)]) == os.EX_OK
+    _, *warnings = capsys.readouterr().out.splitlines()
+    what = "each user of this host can read the keys in the zones"
+    assert warnings == [f"warning: dnslist: {what}; chgrp milter64 {path} && chmod 640 {path}"] * minded
+
+
 def test_without_any_file_the_defaults_are_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

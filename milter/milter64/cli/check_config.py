@@ -9,7 +9,7 @@ from pathlib import Path
 
 from milter64.cli.service_user import its_rights
 from milter64.cli.terminal_layout import Screen
-from milter64.config.contradictions import open_to_others
+from milter64.config.contradictions import keys_for_all, open_to_others
 from milter64.config.list_sources import file_problems
 from milter64.config.load_file import DEFAULT, LARGEST, ConfigError, load
 from milter64.config.on_this_host import host_problems
@@ -91,7 +91,7 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         settings = load(path)
         problems, lacking, minded = _here(settings, path or DEFAULT)
-        warnings = [*open_to_others(settings), *minded]
+        warnings = [*open_to_others(settings), *keys_for_all(settings, path or DEFAULT), *minded]
         if problems or lacking:
             error = ConfigError(path or DEFAULT, [*problems, *lacking])
             code = os.EX_CONFIG if problems else os.EX_UNAVAILABLE

@@ -4,6 +4,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
+from shlex import quote
+from stat import S_IROTH
 from typing import get_args
 
 from milter64.address.networks import Networks, pack, shown
@@ -17,6 +20,7 @@ from milter64.dns.query import nameserver
 from milter64.greylist.wave_through import MOST_RECIPIENTS
 from milter64.lists.entry import read_line
 from milter64.lists.mistakes import Mistake
+from milter64.mail.clean_text import clean
 from milter64.store import store_url
 
 
@@ -38,7 +42,19 @@ def open_to_others(settings: Settings) -> Iterator[Problem]:
             yield Problem(key=key, what=f"open to whoever reaches {end.address[0]}", remedy=remedy)
 
 
+def keys_for_all(settings: Settings, file: Path) -> Iterator[Problem]:
+    """Return that each user can read the keys in a file, if so."""
+    if any(each.zone and each.zone.keys for each in settings.dnslist) and file.stat().st_mode & S_IROTH:
+        path = clean(quote(str(file)), _LONGEST_PATH)
+        yield Problem(
+            key="dnslist",
+            what="each user of this host can read the keys in the zones",
+            remedy=f"chgrp milter64 {path} && chmod 640 {path}",
+        )
+
+
 _LOOPBACK = Networks(("127.0.0.0/8", "::1/128"))
+_LONGEST_PATH = 4096
 
 
 def contradictions(settings: Settings) -> Iterator[Problem]:
