@@ -216,6 +216,12 @@ def listening(*listeners: tuple[str, int]) -> Scene:
     return Scene(host=replace(BEHIND_NAT, listeners=(*LISTENERS, *more)), main={"proxy_interfaces": FOUR})
 
 
+CLAT = replace(SIIT, addresses=(*SIIT.addresses, Address(address="192.0.0.1", length=32, interface="clat")))
+CLAT_AND_MORE = replace(
+    CLAT,
+    addresses=(*CLAT.addresses, Address(address="10.0.0.25", length=24, interface="eth1")),
+    listeners=(Listener(address="*", port=6379),),
+)
 PORTS = "ports open to IPv6 alone"
 
 
@@ -237,7 +243,16 @@ PORTS = "ports open to IPv6 alone"
         (Scene(host=replace(HOST, listeners=(Listener(address="*", port=80),))), "ok", "none", ""),
         (Scene(host=replace(HOST, listeners=(Listener(address="::1", port=80),))), "ok", "none", ""),
         (Scene(host=replace(HOST, listeners=(Listener(address="::", port=25),))), "ok", "none", ""),
-        (listening(("0.0.0.0", 6379), ("::", 6379)), "warning", "22 sshd, 6379 redis: over IPv4", "firewall"),
+        (
+            listening(("0.0.0.0", 6379), ("::", 6379)),
+            "warning",
+            "6379 redis: over IPv6 by everybody, over IPv4 only where a NAT",
+            "for",
+        ),
+        (listening(), "ok", "22 sshd: the NAT before IPv4 may lead to them too", ""),
+        (listening(("*", 443), ("*", 587)), "ok", "22 sshd, 443 redis, 587 redis: the NAT", ""),
+        (Scene(host=CLAT), "ok", "22 sshd: the host has no IPv4", ""),
+        (Scene(host=CLAT_AND_MORE), "warning", "6379: over IPv6 by everybody", "::1"),
         (Scene(host=SIIT), "ok", "22 sshd: the host has no IPv4", ""),
         (Scene(host=WITHOUT_SIX), "ok", "the host has no public IPv6 address", ""),
     ],

@@ -172,3 +172,37 @@ def test_a_wrong_option_and_a_wrong_configuration(tmp_path: Path, capsys: pytest
     file.write_text("nonsense = 1")
     assert main(["audit", "--config", str(file)]) == 78
     assert "nonsense" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "domain"),
+    [
+        ("Example.ORG.", "example.org"),
+        ("m\u00fcller.example", "xn--mller-kva.example"),
+        ("_x.xn--mller-kva.example", "_x.xn--mller-kva.example"),
+    ],
+)
+def test_a_domain_is_taken_as_dns_knows_it(monkeypatch: pytest.MonkeyPatch, play: Play, text: str, domain: str) -> None:
+    given: list[str] = []
+    facts = Scene().facts()
+
+    def gather(_s: Settings, _p: Path | None, domains: Sequence[str], _n: Callable[[str], None]) -> tuple[Facts, str]:
+        given.extend(domains)
+        return facts, ""
+
+    play(Scene())
+    monkeypatch.setattr(audit, "gather", gather)
+    assert main(["audit", "--domain", text]) == os.EX_OK
+    assert given == [domain]
+
+
+@pytest.mark.parametrize(
+    "text", ["exa mple.org", " example.org", "", ".", "a..b", "example.org;id", "x" * 64, "a." * 130, "\x1b[31m"]
+)
+def test_what_is_no_domain_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["audit", "--domain", text])
+    assert ended.value.code == os.EX_USAGE
+    said = capsys.readouterr().err
+    assert "is no domain, such as example.org" in said
+    assert "\x1b" not in said

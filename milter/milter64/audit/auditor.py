@@ -44,7 +44,7 @@ THEMES: Mapping[str, Callable[[Facts, Published], Iterator[Line]]] = {
 }
 
 
-_OF_EACH = ("outbound", "milter64")
+_OF_EACH = ("outbound", "milter64", "clients")
 """Themes that look at each of several Postfixes."""
 
 

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 import os
+import re
 import shutil
 import sys
 from collections import Counter
@@ -19,10 +20,13 @@ from milter64.audit.report_line import Level, Line
 from milter64.cli.terminal_layout import Screen
 from milter64.config.load_file import load
 from milter64.mail.clean_text import clean
+from milter64.mail.idna_domain import ascii_domain
 
 PROBLEMS = 1
 """The exit code where there is a problem; warnings are none."""
 _LONGEST = 1000
+_DOMAIN = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
+_LONGEST_DOMAIN = 253
 _NARROWEST = 30
 _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
 _ERASE = "\r\x1b[K"
@@ -41,6 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--domain",
         action="append",
         default=[],
+        type=_domain,
         dest="domains",
         metavar="DOMAIN",
         help="a domain that is received or sent for here, may be repeated; default: Postfix's mydomain",
@@ -52,6 +57,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="where Postfix's main.cf and master.cf are; default: Postfix's own folder",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+
+
+def _domain(text: str) -> str:
+    """Read a domain, which may have U-labels, as DNS knows it."""
+    domain = ascii_domain(text)
+    if len(domain) > _LONGEST_DOMAIN or not _DOMAIN.fullmatch(domain):
+        raise argparse.ArgumentTypeError(f"{clean(repr(text))} is no domain, such as example.org")
+    return domain
 
 
 def main(arguments: argparse.Namespace) -> int:

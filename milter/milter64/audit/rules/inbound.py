@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from shlex import quote
 
-from milter64.address.networks import PRIVATE, pack
+from milter64.address.networks import PRIVATE, Networks, pack
 from milter64.audit.facts.connection_attempts import Unreached
 from milter64.audit.facts.facts import Facts
 from milter64.audit.facts.host import IPV4, IPV6, SMTP_PORT, Listener, family
@@ -153,8 +153,11 @@ def _exposed(facts: Facts) -> Line:
     if not only:
         return ok(subject, "none" if public[IPV6] else "none: the host has no public IPv6 address", see=see)
     texts = [f"{each.port} {each.program}".strip() for each in only]
-    if not any(family(address.address) == IPV4 and address.scope == "global" for address in facts.host.addresses):
+    four = [each.address for each in facts.host.addresses if family(each.address) == IPV4 and each.scope == "global"]
+    if all(pack(each) in _CLAT for each in four):
         return ok(subject, f"{', '.join(texts)}: the host has no IPv4", see=see)
+    if not public[IPV4]:
+        return _behind_nat(only, subject, see)
     return warning(
         subject,
         f"{', '.join(texts)}: over IPv4 they are not reached, over IPv6 by everybody",
@@ -164,6 +167,25 @@ def _exposed(facts: Facts) -> Line:
     )
 
 
+def _behind_nat(only: list[Listener], subject: str, see: str) -> Line:
+    """Judge ports of a host whose IPv4 comes by a NAT, which may lead to them or not: that can't be seen from here."""
+    inside = [each for each in only if each.port not in _FOR_ALL]
+    texts = [f"{each.port} {each.program}".strip() for each in inside or only]
+    if not inside:
+        return ok(subject, f"{', '.join(texts)}: the NAT before IPv4 may lead to them too", see=see)
+    return warning(
+        subject,
+        f"{', '.join(texts)}: over IPv6 by everybody, over IPv4 only where a NAT leads to them",
+        *(f"{each.address} port {each.port}" for each in inside),
+        see=see,
+        remedy="bind them to ::1, or close them in the firewall for IPv6 too, unless they are for everybody",
+    )
+
+
+_CLAT = Networks(("192.0.0.0/29",))
+"""What a host has on its own side of 464XLAT: nobody calls it by that (RFC 7335)."""
+_FOR_ALL = frozenset({22, 53, 80, 110, 143, 443, 465, 587, 993, 995, 4190})
+"""Ports that mail hosts open to the world on purpose: a shell, DNS, web, submission, mailboxes, and ManageSieve."""
 _ALL = (IPV4, IPV6)
 
 
