@@ -183,3 +183,13 @@ def test_the_name_of_the_front_is_the_hosts_own() -> None:
     found = lines(Scene(services=services, main={"myhostname": "internal.example.org"}))
     assert not any(subject.startswith("name on port 25") for subject in found)
     assert "MX that are this host" not in found
+
+
+def test_a_command_that_names_its_folder_is_left_alone() -> None:
+    text = "postconf -c /x -P a && postconf -n && postfix reload && postfix -c /x reload; milter64 postfix; postconf(5)"
+    here = replace(Scene().facts().postfix, directory=Path("/x"))
+    assert here.placed(text) == text
+    assert replace(here, usual=False).placed(text) == (
+        "postconf -c /x -P a && postconf -c /x -n && postfix -c /x reload && postfix -c /x reload; "
+        "milter64 postfix --config-directory /x; postconf(5)"
+    )

@@ -74,7 +74,9 @@ class Postfix:
         if self.usual:
             return text
         folder = quote(str(self.directory))
-        text = re.sub(r"\b(postconf|postmap|postfix(?= reload))(?= )", lambda found: f"{found[1]} -c {folder}", text)
+        text = re.sub(
+            r"\b(postconf|postmap|postfix(?= reload))(?= (?!-c ))", lambda found: f"{found[1]} -c {folder}", text
+        )
         return re.sub(r"\bmilter64 postfix\b", lambda found: f"{found[0]} --config-directory {folder}", text)
 
     def value(self, name: str, service: Service | None = None) -> str:
