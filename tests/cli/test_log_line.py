@@ -55,7 +55,7 @@ def test_a_line_of_postfix_says_who_sends_what_to_whom(line: str, read: LogLine)
 def test_our_own_line_says_so_in_both_formats(layout: Format, before: str) -> None:
     sent = envelope("64:ff9b::c01f:c40a", "h.example", '"x wire=9.9.9.9 to=<y> \\" "@b.example')
     telemetry_to(stderr := Stream(), layout=layout).refused(
-        sent, ["c@d.example", '"e>,<f"@g.example'], KNOWN, WAIT, REPLY, seconds=0, observe=False
+        sent, ["c@d.example", '"e>,<f"@g.example'], KNOWN, WAIT, REPLY, seconds=0
     )
     read = LogLine(
         client=CLIENT,

@@ -87,10 +87,10 @@ def test_every_field_and_event_of_the_log_is_explained_and_no_other(capsys: pyte
     to = ["b@example.org"]
     for action in (Action.GREYLIST, Action.TEMPFAIL, Action.REJECT):
         verdict = Verdict(action=action, because=tuple(FINDINGS.values()), standing=WAITING)
-        for observe in (True, False):
-            log.refused(ENVELOPE, to, FINDINGS, verdict, NOT_READY, seconds=0.1, observe=observe)
+        log.refused(ENVELOPE, to, FINDINGS, verdict, NOT_READY, seconds=0.1)
+        log.observed(ENVELOPE, to, FINDINGS, verdict, NOT_READY, queue_id="4jWYbR3kztzJ9Qt", seconds=0.1)
     busy = Verdict(action=Action.TEMPFAIL, busy=True)
-    log.refused(ENVELOPE, to, FINDINGS, busy, NOT_READY, seconds=0.1, observe=False)
+    log.refused(ENVELOPE, to, FINDINGS, busy, NOT_READY, seconds=0.1)
     log.accepted(ENVELOPE, to, FINDINGS, None, queue_id="4jWYbR3kztzJ9Qt", seconds=0.1)
     unreadable = paths.sender(replace(ENVELOPE, readable=False), frozenset())
     assert unreadable
@@ -134,6 +134,6 @@ def test_the_lines_of_the_log_are_of_one_refusal(capsys: pytest.CaptureFixture[s
     assert f": {answer.code} {answer.status} {answer.text}; from=" in " ".join(postfix.split())
     to = [fields["to"][1:-1]]
     findings = {each.key: each for each in found}
-    Telemetry(LogSettings()).refused(envelope, to, findings, verdict, answer, seconds=0.0242, observe=False)
+    Telemetry(LogSettings()).refused(envelope, to, findings, verdict, answer, seconds=0.0242)
     said = re.sub("time=[^ ]+", f"time={fields['time']}", capsys.readouterr().err)
     assert said.split() == ours.split()

@@ -210,8 +210,38 @@ def test_while_no_nameserver_answers_nobody_is_greylisted_for_it() -> None:
 def test_observing_refuses_nothing_says_what_would_have_been_and_moves_the_rows() -> None:
     court = Court(f'mode = "observe"\n{AT_ONCE}')
     assert [court.offer("a@honest.example"), court.offer("a@soft.example")] == ["yes", "yes"]
-    assert court.told == ["refused", "refused"]
+    assert court.told == []  # not before it is known what became of them
     assert NETWORK in court.rows("a@soft.example")
+
+
+def test_in_observe_mode_each_recipient_stands_in_one_line_with_all_of_whom_the_same_is_to_be_said() -> None:
+    court = Court(f'mode = "observe"\n{AT_ONCE}')
+    lines: list[tuple[str, list[str], str | None]] = []
+    for event in ("observed", "accepted", "abandoned"):
+        setattr(
+            court.told,
+            event,
+            lambda _envelope, to, *_, event=event, **more: lines.append((event, to, more.get("queue_id"))),
+        )
+    for queue_id in ("QUEUEID", None):
+        transaction = court.begin(STRANGER)
+        for to in ("b@lab.example", "c@lab.example", "postmaster", "b@lab.example"):
+            assert court.judge(transaction, to) == "yes"
+        court.engine.accepted(transaction, queue_id) if queue_id else court.engine.abandoned(transaction)
+        refused = ["b@lab.example", "c@lab.example", "b@lab.example"]
+        event = "accepted" if queue_id else "abandoned"
+        assert lines == [("observed", refused, queue_id), (event, ["postmaster"], queue_id)]
+        lines.clear()
+    transaction = court.begin(STRANGER)
+    court.judge(transaction)
+    court.engine.accepted(transaction, "QUEUEID")
+    assert [event for event, _, _ in lines] == ["observed"]
+    lines.clear()
+    transaction = court.begin(STRANGER, "", "stranger.example")  # the null sender, judged at end of message
+    court.judge(transaction)
+    court.end(transaction)
+    court.engine.accepted(transaction, "QUEUEID")
+    assert len(lines) == 1
 
 
 def test_recipients_that_were_accepted_are_logged_once() -> None:

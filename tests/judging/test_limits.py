@@ -177,8 +177,12 @@ def test_the_null_sender_who_turns_out_to_be_allowed_hears_the_rest_at_end_of_me
 
 def test_in_observe_mode_all_is_counted_and_told_and_nobody_put_off() -> None:
     court = Court('mode = "observe"\n' + AT_ONCE + FIVE)
-    assert flood(court) == ["yes"] * 8
-    assert court.told.count("refused") == 3
+    transactions = [court.begin() for _ in MANY]
+    answers = [court.judge(each, to) for each, to in zip(transactions, MANY, strict=True)]
+    assert answers == ["yes"] * 8
+    for each in transactions:
+        court.engine.abandoned(each)
+    assert court.told == ["abandoned"] * 5 + ["observed"] * 3
 
 
 def test_what_a_limit_decided_is_in_the_numbers_and_how_full_the_table_is() -> None:

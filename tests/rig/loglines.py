@@ -63,5 +63,5 @@ def parsed(line: str) -> dict[str, Any]:
     return dict(word.split("=", 1) for word in shlex.split(line))
 
 
-def refuse(telemetry: Telemetry, verdict: Verdict = WAIT, sent: Envelope = ENVELOPE, *, observe: bool = False) -> None:
-    telemetry.refused(sent, ["b@lab.example"], KNOWN, verdict, REPLY, seconds=0.01234, observe=observe)
+def refuse(telemetry: Telemetry, verdict: Verdict = WAIT, sent: Envelope = ENVELOPE) -> None:
+    telemetry.refused(sent, ["b@lab.example"], KNOWN, verdict, REPLY, seconds=0.01234)

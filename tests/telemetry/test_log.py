@@ -90,31 +90,37 @@ def test_being_too_busy_is_an_event_of_its_own(stderr: Stream) -> None:
     assert parsed(stderr.getvalue())["event"] == "busy"
 
 
-def test_what_was_only_observed_says_so(stderr: Stream) -> None:
-    telemetry = telemetry_to(stderr)
-    refuse(telemetry)
-    refuse(telemetry, observe=True)
-    enforced, observed = map(parsed, stderr.getvalue().splitlines())
-    assert "observe" not in enforced
-    assert observed["observe"] == "nothing was refused"
+@pytest.mark.parametrize(("queue_id", "event"), [("4jWYbR3kztzJ9Qt", "accepted"), (None, "abandoned")])
+@pytest.mark.parametrize(("action", "observe"), [(Action.GREYLIST, "greylisted"), (Action.REJECT, "rejected")])
+def test_what_was_only_observed_says_what_was_and_what_would_have_been(
+    stderr: Stream, queue_id: str | None, event: str, action: Action, observe: str
+) -> None:
+    verdict = Verdict(action=action, because=(SPF,))
+    telemetry_to(stderr).observed(
+        ENVELOPE, ["b@lab.example", "c@lab.example"], KNOWN, verdict, REPLY, queue_id=queue_id, seconds=0
+    )
+    line = parsed(stderr.getvalue())
+    assert (line["event"], line.get("queue"), line["observe"]) == (event, queue_id, observe)
+    assert (line["to"], line["reply"]) == ("<b@lab.example>,<c@lab.example>", "450 4.7.1")
+    assert line["because"].startswith("spf softfail: ")
+    assert "ban" not in line
 
 
 @pytest.mark.parametrize(
-    ("wire", "action", "observe", "ban"),
+    ("wire", "action", "ban"),
     [
-        ("64:ff9b::c01f:c40a", Action.REJECT, False, "64:ff9b::c01f:c40a"),
-        ("2001:db8:6::25", Action.REJECT, False, "2001:db8:6::/64"),
-        ("64:ff9b::c01f:c40a", Action.REJECT, True, None),
-        ("64:ff9b::c01f:c40a", Action.TEMPFAIL, False, None),
-        ("64:ff9b::c01f:c40a", Action.GREYLIST, False, None),
-        ("64:ff9b::7f00:1", Action.REJECT, False, None),
+        ("64:ff9b::c01f:c40a", Action.REJECT, "64:ff9b::c01f:c40a"),
+        ("2001:db8:6::25", Action.REJECT, "2001:db8:6::/64"),
+        ("64:ff9b::c01f:c40a", Action.TEMPFAIL, None),
+        ("64:ff9b::c01f:c40a", Action.GREYLIST, None),
+        ("64:ff9b::7f00:1", Action.REJECT, None),
     ],
 )
 def test_whom_we_have_refused_for_good_a_firewall_may_keep_out(
-    stderr: Stream, wire: str, action: Action, ban: str | None, *, observe: bool
+    stderr: Stream, wire: str, action: Action, ban: str | None
 ) -> None:
     sent = envelope(wire, "mail.honest.example", "joe@honest.example")
-    refuse(telemetry_to(stderr), Verdict(action=action, because=(SPF,)), sent, observe=observe)
+    refuse(telemetry_to(stderr), Verdict(action=action, because=(SPF,)), sent)
     assert parsed(stderr.getvalue()).get("ban") == ban
 
 
@@ -133,7 +139,7 @@ def test_no_line_is_longer_than_a_pipe_takes_whole(stderr: Stream, layout: Forma
     telemetry = telemetry_to(stderr, layout=layout)
     sent = replace(ENVELOPE, sender=text, session=replace(ENVELOPE.session, helo=text))
     verdict = Verdict(action=Action.REJECT, because=(replace(SPF, reason=text), replace(SPF, reason=text)))
-    telemetry.refused(sent, [text] * 100, KNOWN, verdict, REPLY, seconds=0, observe=False)
+    telemetry.refused(sent, [text] * 100, KNOWN, verdict, REPLY, seconds=0)
     telemetry.warning("greylist", trouble=text, remedy=text, what=text, where=text)
     try:
         fail(text)

@@ -60,7 +60,7 @@ def test_no_local_part_gets_into_such_a_log(
     sent = replace(ENVELOPE, sender=sender, session=replace(ENVELOPE.session, helo=helo))
     standing = Standing(state=State.WAITING, seconds=7, group=f"spf:{helo}", rows={})
     verdict = Verdict(action=Action.REJECT, because=(because, IPREV), standing=standing)
-    telemetry.refused(sent, [recipient], KNOWN, verdict, REPLY, seconds=0, observe=False)
+    telemetry.refused(sent, [recipient], KNOWN, verdict, REPLY, seconds=0)
     telemetry.accepted(sent, [recipient], KNOWN, verdict, queue_id="4jX", seconds=0)
     telemetry.abandoned(sent, [recipient], KNOWN, seconds=0)
     assert not re.search("bloggs|sggolb", stderr.getvalue(), re.IGNORECASE)

@@ -17,6 +17,7 @@ from milter64.judging.check_runner import CheckRunner, domains
 from milter64.judging.greylisting import Greylisting
 from milter64.judging.known_clients import KnownClients
 from milter64.judging.limiting import Limiting
+from milter64.judging.outcome import tell_end
 from milter64.judging.recipient_evidence import beyond, recipient_evidence, told
 from milter64.judging.remembered_findings import RememberedFindings
 from milter64.judging.settings import Settings
@@ -133,20 +134,11 @@ class Engine:
         """Log that the mail server has the message."""
         if transaction.passed:
             self._greylist.credit(transaction.envelope, transaction.known, transaction.passed)
-        self._telemetry.accepted(
-            transaction.envelope,
-            transaction.recipients,
-            told(transaction, transaction.acceptance),
-            transaction.acceptance,
-            queue_id=queue_id,
-            seconds=transaction.seconds,
-        )
+        tell_end(self._telemetry, transaction, queue_id)
 
     def abandoned(self, transaction: Transaction) -> None:
         """Log that recipients were accepted, and no message came."""
-        if transaction.recipients:
-            known, took = transaction.known, transaction.seconds
-            self._telemetry.abandoned(transaction.envelope, transaction.recipients, known, seconds=took)
+        tell_end(self._telemetry, transaction)
 
     def remembered(self, transaction: Transaction) -> Mapping[Key, float]:
         """Return for how many seconds the findings of a transaction will be recalled, those alone that will be."""
@@ -197,21 +189,16 @@ class Engine:
 
     def _refuse(self, transaction: Transaction, recipient: str, verdict: Verdict, answer: Reply) -> Reply | None:
         """Log a refusal and return its reply, unless we only observe."""
-        observe = self._settings.observe
         if verdict.blames or verdict.excess:
             self._greylist.discredit(transaction.envelope, transaction.known, verdict.excess)
         if verdict.action is Action.REJECT:
             self._limiting.refused(transaction.envelope.session.client, transaction.evidence.spared)
-        self._telemetry.refused(
-            transaction.envelope,
-            [recipient],
-            told(transaction, verdict),
-            verdict,
-            answer,
-            seconds=transaction.seconds,
-            observe=observe,
-        )
-        return None if observe else answer
+        if self._settings.observe:
+            transaction.observed.append((recipient, verdict, answer))
+            return None
+        known, took = told(transaction, verdict), transaction.seconds
+        self._telemetry.refused(transaction.envelope, [recipient], known, verdict, answer, seconds=took)
+        return answer
 
     def _judge(
         self,

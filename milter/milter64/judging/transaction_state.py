@@ -4,6 +4,10 @@ from milter64.dns.resolver import Lookup  # noqa: TC001  the annotation is withi
 from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.session import Envelope
 from milter64.policy.decision import Evidence, Verdict
+from milter64.policy.smtp_reply import Reply
+
+Refusal = tuple[str, Verdict, Reply]
+"""A recipient, what was decided about him, and what the client would hear."""
 
 
 class Transaction:
@@ -17,6 +21,7 @@ class Transaction:
         "excess",
         "exempt",
         "lookups",
+        "observed",
         "passed",
         "put_off",
         "recipients",
@@ -41,6 +46,8 @@ class Transaction:
         """On the null sender's first recipient, where another one asked for it before end of message."""
         self.recipients: list[str] = []
         """Those that the client was not told to give up."""
+        self.observed: list[Refusal] = []
+        """Those among them who would have been refused, but for observe mode."""
         self.passed: list[str] = []
         """Those whom the greylist let it reach, unless it had done so lately."""
         self.verdicts: list[Verdict] = []

@@ -105,18 +105,32 @@ class Telemetry:
         reply: Reply,
         *,
         seconds: float,
-        observe: bool,
     ) -> None:
         """Log the refusal of recipients, final or for now."""
         first, more = _NOTHING, {"reply": f"{reply.code} {reply.status}"}
-        if observe:
-            more["observe"] = "nothing was refused"
-        elif verdict.action is Action.REJECT and (ban := envelope.session.client.ban):
+        if verdict.action is Action.REJECT and (ban := envelope.session.client.ban):
             first = {"ban": ban}
-        event = "busy" if verdict.busy else _EVENTS[verdict.action]
+        self._outcome(_event(verdict), first, envelope, recipients, known, verdict, seconds, more)
+        if self.tally:
+            self.tally.refused(envelope, recipients, known, verdict, seconds, observe=False)
+
+    def observed(  # noqa: PLR0913  a log line says much
+        self,
+        envelope: Envelope,
+        recipients: Collection[str],
+        known: Findings,
+        verdict: Verdict,
+        reply: Reply,
+        *,
+        queue_id: str | None,
+        seconds: float,
+    ) -> None:
+        """Log what became of recipients who would have been refused, and how; without a queue id no message came."""
+        event, first = ("abandoned", _NOTHING) if queue_id is None else ("accepted", {"queue": queue_id})
+        more = {"reply": f"{reply.code} {reply.status}", "observe": _event(verdict)}
         self._outcome(event, first, envelope, recipients, known, verdict, seconds, more)
         if self.tally:
-            self.tally.refused(envelope, recipients, known, verdict, seconds, observe=observe)
+            self.tally.refused(envelope, recipients, known, verdict, seconds, observe=True)
 
     def accepted(  # noqa: PLR0913  a log line says much
         self,
@@ -213,6 +227,11 @@ class Telemetry:
 
     def _person(self, address: str) -> str:
         return f"<{self._people.of(address) if self._people and address else address}>"
+
+
+def _event(verdict: Verdict) -> str:
+    """Return what the log calls a verdict that isn't yes."""
+    return "busy" if verdict.busy else _EVENTS[verdict.action]
 
 
 def _why(finding: Finding, *, silent: bool) -> str:
