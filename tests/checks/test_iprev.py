@@ -9,7 +9,8 @@ from milter64.address.networks import pack
 from milter64.address.translation_prefix import Prefix
 from milter64.address.translator import Translator
 from milter64.checks.iprev import MOST_NAMES, Settings, iprev, reverse_name
-from milter64.dns.resolver import Lookup, Resolver
+from milter64.dns.lookup import Lookup
+from milter64.dns.resolver import Resolver
 from milter64.dns.resolver import Settings as DnsSettings
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding

@@ -3,8 +3,9 @@
 import pytest
 
 from milter64.checks.spf import mailfrom
-from milter64.checks.spf_check_host import CheckHost, Directive
-from milter64.dns.resolver import Answer
+from milter64.checks.spf_check_host import CheckHost
+from milter64.checks.spf_directive import Directive
+from milter64.dns.lookup import Answer
 from milter64.mail.finding import Finding
 from rig.envelopes import envelope
 from rig.records import Records, zone

@@ -6,13 +6,23 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from queue import Queue
 
-import dns.name
 import pytest
 
 from milter64.dns import nameservers
 from milter64.dns.nameservers import Nameservers, Unanswered
 from milter64.dns.query import nameserver
-from rig.asking import GOOD, PATIENCE, RECORDS, SLOW, TIMEOUT, Asked, join_probes, probes, time_out_beside_an_answer
+from rig.asking import (
+    GOOD,
+    PATIENCE,
+    RECORDS,
+    SLOW,
+    TIMEOUT,
+    Asked,
+    exchange,
+    join_probes,
+    probes,
+    time_out_beside_an_answer,
+)
 from rig.clock import Clock
 from rig.dnsserver import ALL, DnsServer, Fault
 
@@ -169,9 +179,9 @@ def test_a_line_that_cannot_be_logged_does_not_keep_the_breaker_open(server: Dns
     server.silence()
     for _ in range(2):
         with suppress(Unanswered):
-            servers.exchange(dns.name.from_text(GOOD), "A", clock() + PATIENCE)
+            exchange(servers, GOOD, clock() + PATIENCE)
         clock.advance(nameservers.SILENCE)
     told.get(timeout=PATIENCE)
     server.revive()
     told.get(timeout=PATIENCE)
-    assert servers.exchange(dns.name.from_text(GOOD), "A", clock() + PATIENCE).answer
+    assert exchange(servers, GOOD, clock() + PATIENCE).answer

@@ -10,7 +10,7 @@ from milter64.dns import edns_support
 from milter64.dns.message import Response
 from milter64.dns.nameservers import SILENCE, Nameservers, TimedOut
 from milter64.dns.query import Nameserver, nameserver
-from rig.asking import GOOD, PATIENCE, RECORDS, SLOW, TIMEOUT, join_probes
+from rig.asking import GOOD, PATIENCE, RECORDS, SLOW, TIMEOUT, exchange, join_probes
 from rig.clock import Clock
 from rig.dnsserver import ALL, Fault
 from rig.plaindns import PlainDns, Way
@@ -25,12 +25,12 @@ class Asked:
         self.found = Queue[Nameserver]()
         self.breaker = Queue[bool]()
         self._clock = clock
-        self._servers = Nameservers(
+        self.servers = Nameservers(
             [nameserver(server.address)], TIMEOUT, on_breaker=self.breaker.put, on_plain=self.found.put, clock=clock
         )
 
     def exchange(self, name: str = GOOD, seconds: float = PATIENCE) -> Response:
-        return self._servers.exchange(dns.name.from_text(name), "A", self._clock() + seconds)
+        return exchange(self.servers, name, self._clock() + seconds)
 
 
 @pytest.fixture
@@ -126,3 +126,14 @@ def test_the_breaker_closes_although_probes_with_edns_get_no_answer(
     plain.revive()
     assert asked.breaker.get(timeout=PATIENCE) is False
     assert asked.exchange().answer
+
+
+@pytest.mark.parametrize("way", [Way.NOTIMP, Way.FORMERR])
+def test_of_questions_asked_at_once_all_are_asked_without(
+    plain: PlainDns, asked: Asked, clock: Clock, way: Way
+) -> None:
+    plain.way = way
+    questions = {(dns.name.from_text(name).to_digestable(), "A"): clock() + PATIENCE for name in (GOOD, SLOW)}
+    outcomes = [outcome for _, outcome in asked.servers.exchange(questions)]
+    assert all(isinstance(outcome, Response) and outcome.answer for outcome in outcomes)
+    assert [plain.count(name) for name in (GOOD, SLOW)] == [2, 2]

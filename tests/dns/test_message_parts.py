@@ -15,7 +15,7 @@ LARGEST = 65_535
 
 def read(wire: bytes, rdtype: str = "A") -> Response | None:
     assert len(wire) <= LARGEST
-    return Query(dns.name.from_text(NAME), rdtype).read(IDENT, wire)
+    return Query(dns.name.from_text(NAME).to_digestable(), rdtype).read(IDENT, wire)
 
 
 def message(rdtype: str, records: list[bytes], extra: bytes = b"") -> bytes:
@@ -76,7 +76,9 @@ def test_a_name_is_read_once_however_many_pointers_lead_to_it() -> None:
     wire = message("A", [first, *[record(16, b"\1x", b"\xc0" + bytes([34 + 2 * step])) for step in range(100)] * 2])
     assert wire[34:38] == labels[:4]
     found = read(wire)
-    assert found == Response(rcode=0, name=dns.name.from_text(NAME)), "201 records, 200 pointers, 100 labels"
+    assert found == Response(rcode=0, name=dns.name.from_text(NAME).to_digestable()), (
+        "201 records, 200 pointers, 100 labels"
+    )
 
 
 @pytest.mark.parametrize(("hops", "followed"), [(100, True), (300, False)])

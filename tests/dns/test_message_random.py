@@ -1,5 +1,7 @@
 """Random responses, whole and spoilt, against dnspython's own reading of the whole message."""
 
+from dataclasses import replace
+
 import dns.exception
 import dns.flags
 import dns.message
@@ -73,7 +75,7 @@ VALUES = {
 def by_dnspython(message: dns.message.Message, rdtype: str) -> Response:
     """Return what a message says, as dnspython reads it."""
     assert isinstance(message, dns.message.QueryMessage)
-    nowhere, rcode = dns.name.from_text("nowhere."), message.rcode()
+    nowhere, rcode = b"", message.rcode()
     if message.flags & dns.flags.TC or rcode not in USABLE:
         return Response(rcode=rcode, name=nowhere, truncated=bool(message.flags & dns.flags.TC))
     try:
@@ -86,28 +88,33 @@ def by_dnspython(message: dns.message.Message, rdtype: str) -> Response:
     if chain.answer is not None:
         shown = VALUES.get(rdtype, lambda record: record.target.to_text(omit_final_dot=True))
         return Response(
-            rcode=rcode, name=name, links=links, ttl=chain.minimum_ttl, answer=tuple(map(shown, chain.answer))
+            rcode=rcode,
+            name=name.to_digestable(),
+            links=links,
+            ttl=chain.minimum_ttl,
+            answer=tuple(map(shown, chain.answer)),
         )
     ttl = min([LARGEST_TTL, *(rrset.ttl for rrset in chain.cnames)])
     internet, soa = dns.rdataclass.IN, dns.rdatatype.SOA
     zones = {rrset.name for rrset in message.authority if (rrset.rdclass, rrset.rdtype) == (internet, soa)}
     if zones:
         ttl = chain.minimum_ttl if any(name.is_subdomain(zone) for zone in zones) else 0
-    return Response(rcode=rcode, name=name, links=links, ttl=ttl, denied=bool(zones))
+    return Response(rcode=rcode, name=name.to_digestable(), links=links, ttl=ttl, denied=bool(zones))
 
 
 def assert_agree(ours: Response | None, theirs: Response) -> None:
     assert ours
     assert (ours.rcode, ours.truncated, ours.contradiction) == (theirs.rcode, theirs.truncated, theirs.contradiction)
     if ours.rcode in USABLE and not ours.truncated and not ours.contradiction:
-        assert ours == theirs
+        assert replace(ours, name=ours.name.lower()) == theirs
 
 
 @given(exchanges())
 def test_a_response_is_read_as_dnspython_reads_it(exchange: tuple[str, str, bytes]) -> None:
     name, rdtype, wire = exchange
     assert_agree(
-        Query(dns.name.from_text(name), rdtype).read(IDENT, wire), by_dnspython(dns.message.from_wire(wire), rdtype)
+        Query(dns.name.from_text(name).to_digestable(), rdtype).read(IDENT, wire),
+        by_dnspython(dns.message.from_wire(wire), rdtype),
     )
 
 
@@ -120,7 +127,7 @@ def test_no_octets_whatever_raise_anything_and_where_dnspython_reads_them_we_agr
     for at, octet in spoilt:
         wire[at % len(wire)] = octet
     octets = bytes(wire[: max(end, 2)])
-    found = Query(dns.name.from_text(name), rdtype).read(IDENT, octets)
+    found = Query(dns.name.from_text(name).to_digestable(), rdtype).read(IDENT, octets)
     try:
         message = dns.message.from_wire(octets, question_only=bool(octets[2:3] and octets[2] & 2))
     except (dns.exception.DNSException, ValueError):  # ValueError: dnspython 2.3 at an opcode that is not assigned
@@ -134,4 +141,4 @@ def test_no_octets_whatever_raise_anything_and_where_dnspython_reads_them_we_agr
 
 @given(st.binary(max_size=60))
 def test_noise_is_no_response(octets: bytes) -> None:
-    assert Query(dns.name.root, "A").read(IDENT, IDENT + octets) is None
+    assert Query(b"\0", "A").read(IDENT, IDENT + octets) is None

@@ -28,7 +28,7 @@ Ask = Callable[[Query, Nameserver, float], Response]
 
 
 def query() -> Query:
-    return Query(dns.name.from_text(NAME), "A")
+    return Query(dns.name.from_text(NAME).to_digestable(), "A")
 
 
 def closed_port() -> Nameserver:

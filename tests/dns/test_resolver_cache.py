@@ -1,15 +1,16 @@
 """What a resolver remembers, and whom it lets wait together."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 
 import pytest
 
 from milter64.address.translator import Translator
-from milter64.dns.nameservers import OutOfMeans, Unanswered
-from milter64.dns.resolver import Answer, Lookup, Resolver, Settings, _Flight
+from milter64.dns.lookup import Answer, Lookup
+from milter64.dns.nameservers import OutOfMeans, Question, Unanswered
+from milter64.dns.resolver import Resolver, Settings, _Flight
 from milter64.numbers.counting_resolver import CountingResolver
 from milter64.telemetry.metrics import Tally
 from rig.clock import Clock
@@ -190,12 +191,12 @@ def test_those_who_wait_for_the_same_are_told_of_the_same_trouble(monkeypatch: p
     asked, joined = Event(), Event()
     join = resolver._join  # noqa: SLF001  to know when it is called
 
-    def no_sockets(*_: object) -> None:
+    def no_sockets(questions: Mapping[Question, float]) -> Iterator[tuple[Question, Unanswered]]:
         asked.set()
         assert joined.wait(PATIENCE)
-        raise OutOfMeans("too many open files")
+        return ((question, OutOfMeans("too many open files")) for question in questions)
 
-    def joins(flight: _Flight, deadline: float) -> Answer | None:
+    def joins(flight: _Flight, deadline: float) -> Answer | Unanswered | None:
         joined.set()
         return join(flight, deadline)
 

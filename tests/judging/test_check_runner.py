@@ -6,8 +6,9 @@ from threading import Barrier, Event
 
 import pytest
 
+from milter64.checks import spf
 from milter64.checks.all_checks import REMOTE
-from milter64.dns.resolver import Answer
+from milter64.dns.lookup import Answer, Lookup
 from milter64.judging import check_runner
 from milter64.judging.check_runner import CheckRunner
 from milter64.judging.remembered_findings import RememberedFindings
@@ -28,7 +29,7 @@ ZONE = f"""
 
 
 class Slow(Records):
-    """Answers when its gate is open, whatever the deadline."""
+    """Answers when its gate is open."""
 
     def __init__(self, text: str, slow: str = "") -> None:
         super().__init__(zone(text))
@@ -74,7 +75,8 @@ def test_questions_are_asked_side_by_side(make: Make, faults: list[str], monkeyp
     together = Barrier(3, timeout=10)
     for key in (SPF_HELO, SPF, IPREV):
 
-        def meet(*_: object, key: Key = key) -> Finding:
+        def meet(_: Envelope, lookup: Lookup, key: Key = key) -> Finding:
+            lookup.about_to_wait()
             together.wait()
             return Finding(check=key[0], property=key[1], result="pass")
 
@@ -148,16 +150,30 @@ def test_who_waits_for_the_address_alone_waits_for_no_domain(make: Make) -> None
         assert [results(dict(task.result()[0])) for task in waiting] == [{SPF: "fail", IPREV: "permerror"}] * 20
 
 
-def test_a_check_that_overruns_the_deadline_has_no_finding_keeps_its_place_and_the_others_count(make: Make) -> None:
-    records = Slow(ZONE, slow="PTR")
-    asked = make(records)
+def test_a_check_that_overruns_the_deadline_has_no_finding_keeps_its_place_and_the_others_count(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Event()
+
+    def overrun(_: Envelope, lookup: Lookup) -> Finding:
+        lookup.about_to_wait()
+        assert gate.wait(10)
+        return Finding(check=IPREV[0], property=IPREV[1], result="pass")
+
+    def wait(envelope: Envelope, lookup: Lookup) -> Finding:
+        lookup.about_to_wait()
+        return spf.helo(envelope, lookup)
+
+    asked = make(Records(zone(ZONE)))
+    monkeypatch.setitem(REMOTE, IPREV, overrun)
+    monkeypatch.setitem(REMOTE, SPF_HELO, wait)
     began = time.monotonic()
-    findings, lookups = asked.ask(ENVELOPE, [SPF, IPREV], began + 0.1)
+    findings, lookups = asked.ask(ENVELOPE, [SPF_HELO, SPF, IPREV], began + 0.1)
     assert time.monotonic() - began < 5
-    assert results(dict(findings)) == {SPF: "pass"}
-    assert lookups.keys() == {SPF}
+    assert results(dict(findings)) == {SPF_HELO: "none", SPF: "pass"}
+    assert lookups.keys() == {SPF_HELO, SPF}
     assert asked.bounds()["waiting_verdicts"] == (1, 32)
-    records.gate.set()
+    gate.set()
     until(lambda: asked.bounds()["waiting_verdicts"] == (0, 32), "the place to be given back")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from milter64.dns.resolver import Answer
+from milter64.dns.lookup import Answer
 from milter64.greylist.attempt import State
 from milter64.judging import row_clock
 from milter64.judging.transaction_state import Transaction

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from milter64.dns.resolver import Answer
+from milter64.dns.lookup import Answer
 from rig.court import AT_ONCE, HONEST, PATIENT, STRANGER, ZONE, Court
 from rig.process import until
 from rig.records import Records, zone

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from milter64.dns.resolver import Answer
+from milter64.dns.lookup import Answer
 from milter64.judging.check_runner import CheckRunner
 from milter64.judging.remembered_findings import RememberedFindings
 from milter64.mail.finding import Finding, Key

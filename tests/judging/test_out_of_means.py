@@ -7,11 +7,13 @@ from functools import partial
 
 import pytest
 
+from milter64.checks.all_checks import REMOTE, Check
+from milter64.dns.lookup import Answer, Lookup
 from milter64.dns.nameservers import OutOfMeans
-from milter64.dns.resolver import Answer
 from milter64.judging.check_runner import CheckRunner
 from milter64.judging.remembered_findings import RememberedFindings
-from milter64.mail.finding import Key
+from milter64.mail.finding import Finding, Key
+from milter64.mail.session import Envelope
 from rig.envelopes import envelope
 from rig.records import Records, zone
 
@@ -29,6 +31,19 @@ def soon() -> float:
     return time.monotonic() + 10
 
 
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have two checks wait for something else than an answer."""
+    for key in (SPF, IPREV):
+
+        def wait(envelope: Envelope, lookup: Lookup, check: Check = REMOTE[key]) -> Finding:
+            lookup.about_to_wait()
+            return check(envelope, lookup)
+
+        monkeypatch.setitem(REMOTE, key, wait)
+
+
+@pytest.mark.usefixtures("waiting")
 def test_where_no_thread_is_to_be_had_the_place_is_given_back() -> None:
     asked = runner(Records(zone(ZONE)))
     asked.close()
@@ -38,6 +53,7 @@ def test_where_no_thread_is_to_be_had_the_place_is_given_back() -> None:
     assert asked.ask(ENVELOPE, [SPF], soon())[0][SPF].result == "pass"
 
 
+@pytest.mark.usefixtures("waiting")
 def test_a_place_is_given_back_once_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     left: list[Callable[[], object]] = []
 

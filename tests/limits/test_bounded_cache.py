@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milter64.dns import resolver
-from milter64.dns.resolver import Answer
+from milter64.dns.lookup import Answer
 from milter64.limits.bounded_cache import Cache, octets
 
 CAPACITY = 10_000

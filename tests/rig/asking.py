@@ -22,6 +22,14 @@ TIMEOUT = 0.25
 PATIENCE = 5.0
 
 
+def exchange(nameservers: Nameservers, name: str, deadline: float, rdtype: str = "A") -> Response:
+    """Return what comes of one question."""
+    ((_, outcome),) = nameservers.exchange({(dns.name.from_text(name).to_digestable(), rdtype): deadline})
+    if isinstance(outcome, Unanswered):
+        raise outcome
+    return outcome
+
+
 class Asked:
     """Nameservers to ask by text, and the breaker's news."""
 
@@ -33,7 +41,7 @@ class Asked:
         )
 
     def exchange(self, name: str, seconds: float = PATIENCE, rdtype: str = "A") -> Response:
-        return self.nameservers.exchange(dns.name.from_text(name), rdtype, self._clock() + seconds)
+        return exchange(self.nameservers, name, self._clock() + seconds, rdtype)
 
     def fails(self, name: str, seconds: float = PATIENCE) -> str:
         """Say why there is no answer."""

@@ -1,12 +1,12 @@
 """A DNS of one dictionary, in the place of `dns.Resolver`."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any
 
+from milter64.dns.lookup import Answer, Lookup
 from milter64.dns.nameservers import Unanswered
-from milter64.dns.resolver import Answer, Lookup
 
 LONGEST_CHAIN = 10
 
@@ -51,6 +51,18 @@ class Records:
     def alive(self, deadline: float = math.inf) -> bool:  # noqa: ARG002  known at once
         """Answer as `Resolver.alive` does."""
         return not self.down
+
+    def ask_all(
+        self, questions: Mapping[tuple[str, str], float]
+    ) -> Iterator[tuple[tuple[str, str], Answer | Unanswered | None]]:
+        """Answer as `Resolver.ask_all` does."""
+        return ((question, self._outcome(*question, deadline)) for question, deadline in questions.items())
+
+    def _outcome(self, name: str, rdtype: str, deadline: float) -> Answer | Unanswered:
+        try:
+            return self.ask(name, rdtype, deadline)
+        except Unanswered as error:
+            return error
 
     def ask(
         self,

@@ -27,7 +27,8 @@ from milter64.config.settings import Settings
 from milter64.discover import dns64_prefix, recorded_prefixes
 from milter64.discover.learned_by_service import teach
 from milter64.discover.recorded_prefixes import Sighting
-from milter64.dns.resolver import Answer, Asker, Resolver
+from milter64.dns.lookup import Answer, Asker
+from milter64.dns.resolver import Resolver
 from milter64.mail.idna_domain import ascii_domain
 
 LONGEST = 60.0

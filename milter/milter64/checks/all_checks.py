@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from milter64.checks import dmarc_policy, helo_name, iprev, spf, unreadable_mailbox
-from milter64.dns.resolver import Lookup
+from milter64.dns.lookup import Lookup
 from milter64.mail.finding import Finding, Key
 from milter64.mail.session import Envelope
 

@@ -13,8 +13,8 @@ from milter64.checks.dns_list_health import PROBE_EVERY, Health, Nameservice, Tr
 from milter64.checks.dns_list_kinds import IPV4, IPV6, NAMES, Kind
 from milter64.checks.dns_list_settings import About, Settings, wrong_answer
 from milter64.checks.iprev import iprev, reversed_text
+from milter64.dns.lookup import Lookup
 from milter64.dns.nameservers import Unanswered
-from milter64.dns.resolver import Lookup
 from milter64.mail.clean_text import clean
 from milter64.mail.finding import Finding, Key
 from milter64.mail.frozen_dataclass import frozen
@@ -102,7 +102,7 @@ class _Check:
             _, _, label = label[excess - 1 :].partition(".")  # the domain above it that there is room for
         if subject.kind is NAMES and not _DOMAIN.fullmatch(label):
             return ()
-        if trouble := health.admit(min(until, lookup.deadline)):
+        if trouble := health.admit(min(until, lookup.deadline), lookup.about_to_wait):
             return trouble
         try:
             values = lookup.ask(f"{label}.{self._zone}", "A", until, f"{label}.{self._shown}").values
@@ -112,7 +112,7 @@ class _Check:
         if why := wrong_answer(values):
             return health.doubt(why) if subject.kind is NAMES else health.condemn(why)
         counting = self._settings.counting(values)
-        return (counting and health.confirm(min(until, lookup.deadline))) or counting
+        return (counting and health.confirm(min(until, lookup.deadline), lookup.about_to_wait)) or counting
 
     def _subject(self, envelope: Envelope, lookup: Lookup) -> _Subject | Trouble:
         client = envelope.session.client

@@ -19,8 +19,8 @@ import dns.rcode
 
 from milter64.checks.dns_list_kinds import Kind
 from milter64.checks.dns_list_settings import wrong_answer
+from milter64.dns.lookup import Answer
 from milter64.dns.nameservers import OutOfMeans, TimedOut, Unanswered
-from milter64.dns.resolver import Answer
 from milter64.mail.frozen_dataclass import frozen
 
 LOOK_EVERY = 3600.0
@@ -150,17 +150,20 @@ class Health:
         self._clean = -inf
         """When the last probe that found nothing listed was begun."""
 
-    def admit(self, until: float) -> Trouble | None:
+    def admit(self, until: float, on_wait: Callable[[], None] = lambda: None) -> Trouble | None:
         """Return why the list is not to be asked now, if so.
 
         A look that tells is waited for, `until` then: by names about which a list fails nobody gets around it.
+        `on_wait` is called before.
         """
         if self._trouble is None and self._clock() < self._look_at:  # nearly always, and it takes no lock
             return None
         with self._changed:
             if self._clock() >= self._look_at:
                 self._look()
-            self._changed.wait_for(self._seen, until - time.monotonic())
+            if not self._seen():
+                on_wait()
+                self._changed.wait_for(self._seen, until - time.monotonic())
             return self._trouble
 
     def answered(self) -> None:
@@ -199,11 +202,12 @@ class Health:
         self._tell(trouble)
         return trouble
 
-    def confirm(self, until: float) -> Trouble | None:
+    def confirm(self, until: float, on_wait: Callable[[], None] = lambda: None) -> Trouble | None:
         """Return why an answer that has just come, and by which the list has somebody, doesn't count, if so.
 
-        Whoever comes while a probe is under way shares the next one with all others who do.
+        Whoever comes while a probe is under way shares the next one with all others who do. `on_wait` is called first.
         """
+        on_wait()
         came = time.monotonic()
         with self._changed:
             while self._trouble is None and self._clean < came and self._probing:

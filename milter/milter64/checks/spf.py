@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from milter64.checks.spf_check_host import CheckHost, Directive
-from milter64.dns.resolver import Lookup
+from milter64.checks.spf_check_host import CheckHost
+from milter64.dns.lookup import Lookup
 from milter64.mail.action import Action
 from milter64.mail.clean_text import clean
 from milter64.mail.finding import Finding
@@ -83,6 +83,7 @@ def _judge(identity: str, local: str, domain: str, envelope: Envelope, lookup: L
             reason = "the sender has no domain" if of_sender else "no HELO or EHLO was given"
         return Finding(check=NAME, property=identity, result="none", reason=reason)
     facts = [("domain", name)]
+    lookup.expect(name, "TXT")
     try:
         query = CheckHost(session, local, name, lookup)
         result, _, text = query.check()
@@ -131,7 +132,7 @@ def _circumstances(result: str, text: str, query: CheckHost) -> list[tuple[str, 
     facts = []
     if query.matched and result not in {"temperror", "permerror"}:
         facts += [("mechanism", clean(query.matched.term)), ("record", clean(query.matched.owner))]
-        if result == "pass" and (why := _broad(query.matched, _WIDEST[query.v])):
+        if result == "pass" and (why := query.matched.broad(query.v)):
             facts.append(("broad", why))
         if result == "pass" and query.is_tailored(query.matched.argument, query.matched.owner):
             facts.append(("tailored", "yes"))
@@ -142,23 +143,3 @@ def _circumstances(result: str, text: str, query: CheckHost) -> list[tuple[str, 
     if query.local_part:
         facts.append(("local-part", "yes"))
     return facts
-
-
-_WIDEST = {"in-addr": 16, "ip6": 32}
-"""The shortest prefix that a domain may call its own hosts' by, for each family."""
-_OF_CLIENT = re.compile(r"%\{[ipc]", re.IGNORECASE)
-"""A macro that tells one client from another (RFC 7208 7.2)."""
-
-
-def _broad(directive: Directive, widest: int) -> str:
-    """Return why those whom a directive lets pass need have nothing in common, or "" if they have.
-
-    "all" is whatever lets nearly all the world pass, such as ip4:0.0.0.0/0, or exists:example.org.
-    """
-    if directive.mechanism == "exists" and not _OF_CLIENT.search(directive.argument):
-        return "all"
-    if directive.mechanism in {"all", "exists", "ptr"}:
-        return directive.mechanism
-    if 2 * directive.prefix < widest:
-        return "all"
-    return f"wider than /{widest}" if directive.prefix < widest else ""

@@ -15,14 +15,15 @@ The numbers in parentheses are RFC 7208's sections.
 import re
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import spf
 
 from milter64.address.networks import pack
+from milter64.checks.spf_directive import Directive
 from milter64.checks.spf_macros import DOMAIN_SPEC, EXPLAIN_STRING, MACRO_STRING, Macros
+from milter64.dns.lookup import Lookup
 from milter64.dns.nameservers import Unanswered
-from milter64.dns.resolver import Lookup
 from milter64.mail.session import Session
 
 _VERSION = re.compile(rb"v=spf1(?: |\Z)", re.IGNORECASE)
@@ -38,17 +39,6 @@ _FAMILIES = {"ip4": "in-addr", "ip6": "ip6"}
 
 _Answer = tuple[str, int, str]
 """pyspf's: the result, an SMTP code, and the explanation of a fail or the description of an error."""
-
-
-class Directive(NamedTuple):
-    """A directive in the record of `owner`; `prefix` is for the client's family, `result` what the qualifier means."""
-
-    term: str
-    mechanism: str
-    argument: str
-    prefix: int
-    result: str
-    owner: str
 
 
 class CheckHost(Macros, spf.query):  # type: ignore[misc]  # pyspf ships no types
@@ -69,15 +59,14 @@ class CheckHost(Macros, spf.query):  # type: ignore[misc]  # pyspf ships no type
     def __init__(self, session: Session, local: str, domain: str, lookup: Lookup) -> None:
         """Take the client, and <sender> as its local part and its domain, a well-formed one (4.1, 4.3)."""
         local = local or "postmaster"
+        self._packed = session.client.packed
         super().__init__(i=session.client.address, s=f"{local}@{domain}", h=session.helo or "unknown")
         self.l, self.o, self.d = local, domain, domain  # pyspf cuts at the first @, which may be a quoted one
         self.r = session.mta or "unknown"
-        self.i = self.i.lower()  # 7.4
         self.lookup = lookup
         self.matched: Directive | None = None
         self.used, self.tailored = set(), set()
-        self._address = session.client.address
-        self._number = int.from_bytes(session.client.packed)
+        self._number = int.from_bytes(self._packed)
         self.place, self.nameserver = ("", ""), ""
         self._void_terms: set[int] = set()
         self._octets = self._values = 0
@@ -85,6 +74,12 @@ class CheckHost(Macros, spf.query):  # type: ignore[misc]  # pyspf ships no type
         self._answers: dict[tuple[str, str], tuple[Any, ...]] = {}
         self._p: dict[tuple[int, str], str] = {}
         self._spared = 0.0
+
+    def set_ip(self, i: str) -> None:
+        """Take the client's address, which need not be read again."""
+        ipv4 = len(self._packed) == 4  # noqa: PLR2004  an IPv4 address's length
+        self.A, self.v, self.cidrmax = ("A", "in-addr", 32) if ipv4 else ("AAAA", "ip6", 128)
+        self.c, self.i = i, i if ipv4 else ".".join(self._packed.hex())  # 7.4
 
     # Records (sections 4.3 to 4.7)
 
@@ -245,7 +240,7 @@ class CheckHost(Macros, spf.query):  # type: ignore[misc]  # pyspf ships no type
 
     def _validated(self, name: str) -> bool:
         """Whether a PTR name leads back to the client; one about which DNS doesn't answer is skipped (5.5)."""
-        return self._address in self._unless_unanswered(name, self.A)
+        return self.c in self._unless_unanswered(name, self.A)
 
     def _unless_unanswered(self, name: str, qtype: str) -> tuple[Any, ...]:
         try:

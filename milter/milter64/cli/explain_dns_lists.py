@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from milter64.checks.dns_list_settings import ACCEPTING, Settings
 from milter64.cli.explain_layout import Report
-from milter64.dns.resolver import Question
+from milter64.dns.lookup import Question
 from milter64.judging.transaction_state import Transaction
 from milter64.mail.finding import Finding, Key
 from milter64.policy.action_table import Rules

@@ -12,7 +12,7 @@ from milter64.cli.explain_dns_lists import dns_lists
 from milter64.cli.explain_layout import Report
 from milter64.cli.explain_limits import limits
 from milter64.config.settings import Settings
-from milter64.dns.resolver import Question
+from milter64.dns.lookup import Question
 from milter64.greylist.row import Record
 from milter64.greylist.settings import Settings as GreylistSettings
 from milter64.greylist.wave_through import Rows, counted, earned

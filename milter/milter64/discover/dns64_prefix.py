@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-import dns.name
 import dns.rcode
 
 from milter64.address.networks import pack, unpack
@@ -19,6 +18,7 @@ from milter64.dns.query import Nameserver, over_tcp, over_udp
 
 NAME = "ipv4only.arpa"
 """It has A records alone (RFC 7050 8.2), the two below: whoever gives it an AAAA has made that up."""
+_IN_WIRE = b"\x08ipv4only\4arpa\0"
 _WELL_KNOWN = frozenset({"192.0.0.170", "192.0.0.171"})
 _MOST = 16
 """Nameservers that are asked side by side."""
@@ -104,7 +104,7 @@ class _NoAnswer(Exception):  # noqa: N818  it says what came of a question; nobo
 
 
 def _answer(server: Nameserver, rdtype: str, timeout: float) -> tuple[str, ...]:
-    query = Query(dns.name.from_text(NAME), rdtype)  # with CD=0, or it would not synthesise (RFC 7050 3)
+    query = Query(_IN_WIRE, rdtype)  # with CD=0, or it would not synthesise (RFC 7050 3)
     try:
         # What is asked takes no EDNS, which not every nameserver understands.
         response = over_udp(query, server, timeout, edns=False)

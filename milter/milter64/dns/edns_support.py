@@ -8,11 +8,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock, Thread
 
-import dns.name
 import dns.rcode
 
 from milter64.dns.message import Query, Response
 from milter64.dns.query import Nameserver, over_udp
+from milter64.dns.wire_name import ROOT
 
 LASTS = 3600.0
 """Seconds for which a nameserver is asked without EDNS; it may be another one by then."""
@@ -62,6 +62,6 @@ class Plain:
 
 def _answers(server: Nameserver, *, edns: bool) -> bool:
     try:
-        return understood(over_udp(Query(dns.name.root, "NS"), server, _PATIENCE, edns=edns))
+        return understood(over_udp(Query(ROOT, "NS"), server, _PATIENCE, edns=edns))
     except OSError:
         return False

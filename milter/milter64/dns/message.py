@@ -1,8 +1,8 @@
 """A question and its response as DNS messages (RFC 1035 4): what is sent, and as much as matters of what comes back.
 
 dnspython makes objects of every record, those of the authority and additional sections too, and that took longer than
-all else about a question. Here only the text of names is its work. Behind an answer nothing is read; a void response is
-read to its end, for the SOA record (RFC 2308) and the upper bits of the RCODE (RFC 6891 6.1.3).
+all else about a question. Behind an answer nothing is read; a void response is read to its end, for the SOA record
+(RFC 2308) and the upper bits of the RCODE (RFC 6891 6.1.3).
 """
 
 import struct
@@ -12,11 +12,11 @@ from functools import partial
 from typing import Any
 
 import dns.exception
-import dns.name
 import dns.rcode
 
 from milter64.address.networks import unpack
 from milter64.dns.name_compression import Message, TooMuch
+from milter64.dns.wire_name import to_text
 from milter64.mail.frozen_dataclass import frozen
 
 PAYLOAD = 1232
@@ -49,7 +49,7 @@ _SHORTEST_SOA = 22
 class Response:
     """What a nameserver says to a question.
 
-    `answer` has the values, as `dns.Answer` describes them. `name` is where the `links` CNAME
+    `answer` has the values, as `dns.Answer` describes them. `name`, uncompressed octets, is where the `links` CNAME
     records end; a chain may go on in another response. `ttl` is the shortest of the chain and the answer or the SOA
     record, in seconds. `denied` is whether there is an SOA record, without which a void response says nothing for sure.
     `contradiction` is what is wrong if the response can't be true. Only `rcode` counts if `truncated`, or if `rcode`
@@ -57,7 +57,7 @@ class Response:
     """
 
     rcode: int
-    name: dns.name.Name
+    name: bytes
     truncated: bool = False
     answer: tuple[Any, ...] = ()
     ttl: int = LARGEST_TTL
@@ -67,13 +67,12 @@ class Response:
 
 
 class Query:
-    """A question about an absolute name: A, AAAA, CNAME, MX, NS, PTR, SPF or TXT records of the class IN."""
+    """A question about a name: A, AAAA, CNAME, MX, NS, PTR, SPF or TXT records of the class IN."""
 
-    def __init__(self, name: dns.name.Name, rdtype: str) -> None:
-        """Write the message but for its id."""
-        self._name = name
-        self._rdtype, self._read_value, self._show = _TYPES[rdtype]
-        self._owner = name.to_digestable()  # in lower case
+    def __init__(self, name: bytes, rdtype: str) -> None:
+        """Write the message but for its id; the name is in octets, and in lower case."""
+        self._owner = name
+        self._rdtype, self._read_value, self._show, self._alike = _TYPES[rdtype]
         self._kind = struct.pack("!HH", self._rdtype, _IN)
 
     def message(self, ident: bytes, *, edns: bool = True) -> bytes:
@@ -91,7 +90,7 @@ class Query:
         except (struct.error, dns.exception.DNSException, IndexError):
             return None
         except TooMuch:
-            return Response(rcode=dns.rcode.NOERROR, name=self._name, contradiction=_TOO_MUCH)
+            return Response(rcode=dns.rcode.NOERROR, name=self._owner, contradiction=_TOO_MUCH)
 
     def _read(self, ident: bytes, wire: bytes) -> Response | None:
         flags, more_flags, questions, answers, authorities, additionals = _HEADER.unpack_from(wire)
@@ -99,13 +98,13 @@ class Query:
         if wire[:2] != ident or flags & _QR_AND_OPCODE != _RESPONSE:
             return None
         if questions == 0 and rcode in _WITHOUT_QUESTION:
-            return Response(rcode=rcode, name=self._name)
+            return Response(rcode=rcode, name=self._owner)
         name_end = _QUESTION_AT + len(self._owner)
         end = name_end + len(self._kind)
         if questions != 1 or wire[_QUESTION_AT:name_end].lower() != self._owner or wire[name_end:end] != self._kind:
             return None
         if flags & _TC or rcode not in _USABLE:
-            return Response(rcode=rcode, name=self._name, truncated=bool(flags & _TC))
+            return Response(rcode=rcode, name=self._owner, truncated=bool(flags & _TC))
         message = Message(wire)
         few = min(answers, _MOST_NAMES) if self._read_value in (_name, _mx) else answers
         records, end = self._section(message, end, few)
@@ -139,12 +138,13 @@ class Query:
         rrsets: dict[tuple[bytes, int], _RRset] = {}
         for owner, rdtype, rdclass, ttl, start, end in records:
             if rdclass == _IN and rdtype in (self._rdtype, _CNAME):
-                value = (self._read_value if rdtype == self._rdtype else _uncompressed)(message, start, end)
+                read, alike = (self._read_value, self._alike) if rdtype == self._rdtype else (_name, bytes.lower)
+                value = read(message, start, end)
                 shortest, values = rrsets.get((owner, rdtype), (LARGEST_TTL, {}))
                 rrsets[owner, rdtype] = min(shortest, _valid(ttl)), values
                 if rdtype == _CNAME:
                     values.clear()  # there can be one alone; of several the last counts, as with dnspython
-                values.setdefault(value)
+                values.setdefault(alike(value), value)
         return rrsets
 
     def _follow(self, rcode: int, rrsets: dict[tuple[bytes, int], "_RRset"]) -> Response:
@@ -153,24 +153,23 @@ class Query:
             if owner in passed:
                 # To be signalled as an error (RFC 1034 3.6.2), as unbound does: it is neither NXDOMAIN nor NODATA, and
                 # so no void answer (RFC 7208 4.6.4).
-                return Response(rcode=rcode, name=_from_octets(target), contradiction="a CNAME loop")
+                return Response(rcode=rcode, name=target, contradiction="a CNAME loop")
             passed.add(owner)
             ttl = min(ttl, alias[0])
-            (target,) = alias[1]
+            (target,) = alias[1].values()
             owner = target.lower()
-        name = _from_octets(target) if passed else self._name
         if not found:
-            return Response(rcode=rcode, name=name, ttl=ttl, links=len(passed))
+            return Response(rcode=rcode, name=target, ttl=ttl, links=len(passed))
         if rcode == dns.rcode.NXDOMAIN:
-            return Response(rcode=rcode, name=name, contradiction="a contradictory answer")
-        values = tuple(map(self._show, found[1]))
-        return Response(rcode=rcode, name=name, answer=values, ttl=min(ttl, found[0]), links=len(passed))
+            return Response(rcode=rcode, name=target, contradiction="a contradictory answer")
+        values = tuple(map(self._show, found[1].values()))
+        return Response(rcode=rcode, name=target, answer=values, ttl=min(ttl, found[0]), links=len(passed))
 
 
 _Record = tuple[bytes, int, int, int, int, int]
 """Owner, type, class, TTL as it stands there, and where the data begin and end."""
-_RRset = tuple[int, dict[Any, None]]
-"""The shortest TTL, and the values without duplicates."""
+_RRset = tuple[int, dict[Any, Any]]
+"""The shortest TTL, and the values without duplicates, by what makes them alike."""
 
 
 def _void(response: Response, wire: bytes, authority: list[_Record], additional: list[_Record]) -> Response:
@@ -182,7 +181,7 @@ def _void(response: Response, wire: bytes, authority: list[_Record], additional:
         if (rdtype, rdclass) == (_SOA, _IN)
     }
     if negative:
-        zone = response.name.to_digestable()
+        zone = response.name.lower()
         while zone and zone not in negative:
             zone = zone[1 + zone[0] :]
         ttl = negative.get(zone, 0)  # another zone's SOA record says nothing about how long
@@ -206,23 +205,14 @@ def _octets(length: int, message: Message, start: int, end: int) -> bytes:
     return message.wire[start:end]
 
 
-def _uncompressed(message: Message, start: int, end: int) -> bytes:
+def _name(message: Message, start: int, end: int) -> bytes:
     octets, after = message.name(start)
     if after != end:
         raise dns.exception.FormError
     return octets
 
 
-def _from_octets(octets: bytes) -> dns.name.Name:
-    name, _ = dns.name.from_wire(octets, 0)
-    return name
-
-
-def _name(message: Message, start: int, end: int) -> dns.name.Name:
-    return _from_octets(_uncompressed(message, start, end))
-
-
-def _mx(message: Message, start: int, end: int) -> tuple[int, dns.name.Name]:
+def _mx(message: Message, start: int, end: int) -> tuple[int, bytes]:
     return int.from_bytes(message.wire[start : start + 2]), _name(message, start + 2, end)
 
 
@@ -238,18 +228,15 @@ def _strings(message: Message, start: int, end: int) -> tuple[bytes, ...]:
     return tuple(strings)
 
 
-def _text(name: dns.name.Name) -> str:
-    return name.to_text(omit_final_dot=True)
-
-
-_TYPES: dict[str, tuple[int, Callable[[Message, int, int], Any], Callable[[Any], Any]]] = {
-    "A": (1, partial(_octets, 4), unpack),
-    "AAAA": (28, partial(_octets, 16), unpack),
-    "CNAME": (_CNAME, _name, _text),
-    "MX": (15, _mx, lambda value: (value[0], _text(value[1]))),
-    "NS": (2, _name, _text),
-    "PTR": (12, _name, _text),
-    "SPF": (99, _strings, b"".join),
-    "TXT": (16, _strings, b"".join),
+_Type = tuple[int, Callable[[Message, int, int], Any], Callable[[Any], Any], Callable[[Any], Any]]
+_TYPES: dict[str, _Type] = {
+    "A": (1, partial(_octets, 4), unpack, bytes),
+    "AAAA": (28, partial(_octets, 16), unpack, bytes),
+    "CNAME": (_CNAME, _name, to_text, bytes.lower),
+    "MX": (15, _mx, lambda value: (value[0], to_text(value[1])), lambda value: (value[0], value[1].lower())),
+    "NS": (2, _name, to_text, bytes.lower),
+    "PTR": (12, _name, to_text, bytes.lower),
+    "SPF": (99, _strings, b"".join, tuple),
+    "TXT": (16, _strings, b"".join, tuple),
 }
-"""Number, how to read a record's data between two offsets, and what an answer's value is; equal data count once."""
+"""Number; how to read a record's data between two offsets, what an answer's value is, and by what data are alike."""

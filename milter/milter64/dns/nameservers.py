@@ -9,16 +9,18 @@ asked every second, finds out when the silence ends.
 
 import errno
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
 from threading import Event, Lock, Thread
 
-import dns.name
 import dns.rcode
 
 from milter64.dns.edns_support import Plain, understood
 from milter64.dns.message import Query, Response
-from milter64.dns.query import Nameserver, over_tcp, over_udp
+from milter64.dns.query import Nameserver, all_over_udp, over_tcp, over_udp
+from milter64.dns.wire_name import ROOT
 from milter64.limits.bounded_cache import Cache
 
 SILENCE = 5.0
@@ -60,8 +62,23 @@ class TimedOut(Unanswered):
     """No nameserver answered in time."""
 
 
-_Question = tuple[dns.name.Name, str]
-"""A name, and a type."""
+Question = tuple[bytes, str]
+"""A name as `Query` takes it, and a type."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Asked:
+    """A question under way: who was silent about it, and what went wrong last."""
+
+    question: Question
+    query: Query
+    deadline: float
+    silent: list[Nameserver] = field(default_factory=list)
+    failure: Unanswered = field(default_factory=partial(TimedOut, "no time left"))
+
+
+_Outcome = tuple[_Asked, Response | Unanswered]
+_OVER_TCP = " over TCP"
 
 
 class Nameservers:
@@ -93,7 +110,7 @@ class Nameservers:
         self._answered = Event()
         self._silent_since: float | None = None
         """When the first question after the last answer was asked."""
-        self._marks: Cache[_Question, float] = Cache(_CAPACITY, _LARGEST)
+        self._marks: Cache[Question, float] = Cache(_CAPACITY, _LARGEST)
 
     @property
     def down(self) -> bool:
@@ -109,80 +126,100 @@ class Nameservers:
         """Whether a nameserver says anything now, if only to a probe, which takes no longer than till `deadline`."""
         return not self._open and self._probe(min(PROBE_EVERY, deadline - self._clock()))
 
-    def exchange(self, name: dns.name.Name, rdtype: str, deadline: float) -> Response:
-        """Return what a nameserver says about a name: a response of NOERROR or NXDOMAIN.
+    def exchange(self, questions: Mapping[Question, float]) -> Iterator[tuple[Question, Response | Unanswered]]:
+        """Ask all at once, each until its deadline, and yield what comes of each as soon as it does.
 
-        Raises:
-            Unanswered: nobody said anything usable before `deadline`, or the question was not asked at all.
+        That is a response of NOERROR or NXDOMAIN or, if nobody said anything usable in time or the question was not
+        asked at all, the reason.
         """
-        question = name, rdtype
-        asked, answers = self._admit(question)
-        try:
-            return self._ask_in_turn(Query(name, rdtype), deadline)
-        except TimedOut:
-            with self._lock:
-                if self._answers != answers and self._clock() - asked >= self._timeout:
-                    self._marks.put(question, self._clock())
-            raise
-
-    def _admit(self, question: _Question) -> tuple[float, int]:
-        """Return the time and how many answers there have been, unless the question has timed out lately."""
         with self._lock:
-            now = self._clock()
-            marked = self._marks.get(question)
-            if marked is not None and now - marked < MARK_LASTS:
-                raise Unanswered("timed out a moment ago")
-            if self._silent_since is None:
-                self._silent_since = now
-            return now, self._answers
+            began, answers = self._clock(), self._answers
+            marks = {question: self._marks.get(question) for question in questions}
+            marked = {each for each, mark in marks.items() if mark is not None and began - mark < MARK_LASTS}
+            if self._silent_since is None and len(marked) < len(questions):
+                self._silent_since = began
+        for question in marked:
+            yield question, Unanswered("timed out a moment ago")
+        asked = [
+            _Asked(question=question, query=Query(*question), deadline=deadline)
+            for question, deadline in questions.items()
+            if question not in marked
+        ]
+        for each, outcome in self._ask_in_turn(asked):
+            if isinstance(outcome, TimedOut):
+                with self._lock:
+                    if self._answers != answers and self._clock() - began >= self._timeout:
+                        self._marks.put(each.question, self._clock())
+            yield each.question, outcome
 
-    def _ask_in_turn(self, query: Query, deadline: float) -> Response:
+    def _ask_in_turn(self, asked: "list[_Asked]") -> "Iterator[_Outcome]":
         """Ask one nameserver after the other, and those that kept silent once more: a datagram may have been lost."""
-        failure: Unanswered = TimedOut("no time left")
-        silent: list[Nameserver] = []
-        for servers in (self._servers, silent):
-            for server in tuple(servers):
-                wait = min(self._timeout, deadline - self._clock())
-                if wait <= 0:
-                    raise TimedOut(str(failure), failure.server)
-                if self._open:
-                    raise Unanswered("no nameserver answers")
-                try:
-                    return self._try(query, server, wait, again=servers is silent)
-                except TimedOut as error:
-                    failure = error
-                    silent.append(server)
-                except Unanswered as error:
-                    failure = error
-        raise failure
+        for again in (False, True):
+            for server in self._servers:
+                now, in_time = self._clock(), list[_Asked]()
+                for each in [each for each in asked if not again or server in each.silent]:
+                    if each.deadline <= now or self._open:
+                        asked.remove(each)
+                        late = TimedOut(str(each.failure), each.failure.server)
+                        yield each, late if each.deadline <= now else Unanswered("no nameserver answers")
+                    else:
+                        in_time.append(each)
+                for each, outcome in self._try(in_time, server, now, again=again) if in_time else ():
+                    if isinstance(outcome, Response):
+                        asked.remove(each)
+                        yield each, outcome
+                    else:
+                        each.failure = outcome
+                        if isinstance(outcome, TimedOut):
+                            each.silent.append(server)
+        for each in asked:
+            yield each, each.failure
 
-    def _try(self, query: Query, server: Nameserver, seconds: float, *, again: bool) -> Response:
-        """Ask one nameserver, over TCP if its answer over UDP is truncated (RFC 7766 5).
+    def _try(self, asked: "list[_Asked]", server: Nameserver, now: float, *, again: bool) -> "Iterator[_Outcome]":
+        """Ask one nameserver, over TCP where its answer over UDP is truncated (RFC 7766 5).
 
         One that was silent, or says that it doesn't understand, is asked without EDNS (RFC 6891 7).
         """
-        end, way, edns = time.monotonic() + seconds, "", not again and server not in self._plain
+        end = time.monotonic() + min(self._timeout, max(each.deadline for each in asked) - now)
+        edns = not again and server not in self._plain
+        waiting = {each.query: each for each in asked}
+        truncated = list[tuple[Query, bool]]()
+        failure: Unanswered = TimedOut("no answer in time", server)
         try:
-            reply = over_udp(query, server, seconds, edns=edns)
+            for query, reply, with_edns in self._datagrams(tuple(waiting), server, end, edns=edns):
+                if reply.truncated:
+                    truncated.append((query, with_edns))
+                else:
+                    yield waiting.pop(query), _usable(reply, server)
+        except OSError as error:
+            failure = _failure(error, server)
+        if len(waiting) > len(truncated) and not isinstance(failure, OutOfMeans):
+            self._note_silence()
+        for query, with_edns in truncated:
+            try:
+                reply = over_tcp(query, server, end - time.monotonic(), edns=with_edns)
+            except OSError as error:
+                yield waiting.pop(query), _failure(error, server, _OVER_TCP)
+            else:
+                yield waiting.pop(query), _usable(reply, server, _OVER_TCP)
+        for each in waiting.values():
+            yield each, failure
+
+    def _datagrams(
+        self, queries: Iterable[Query], server: Nameserver, end: float, *, edns: bool
+    ) -> Iterator[tuple[Query, Response, bool]]:
+        """Yield what comes over UDP, and whether it is of a question with EDNS."""
+        misunderstood = []
+        for query, reply in all_over_udp(queries, server, end - time.monotonic(), edns=edns):
             self._note_answer(server)
             if edns and not understood(reply):
-                reply, edns = over_udp(query, server, end - time.monotonic(), edns=False), False
+                misunderstood.append(query)
+                continue
             if not edns and understood(reply):
                 self._plain.suspect(server)
-            if reply.truncated:
-                way = " over TCP"
-                reply = over_tcp(query, server, end - time.monotonic(), edns=edns)
-        except OSError as error:
-            if error.errno in _OURS:
-                raise OutOfMeans((error.strerror or str(error)).lower()) from error
-            if not way:
-                self._note_silence()
-            if isinstance(error, TimeoutError):
-                raise TimedOut(f"no answer{way} in time", server) from error
-            raise Unanswered(f"{(error.strerror or str(error)).lower()}{way}", server) from error
-        if reply.rcode in _USABLE:
-            return reply
-        raise Unanswered(f"{dns.rcode.to_text(dns.rcode.Rcode.make(reply.rcode))}{way}", server)
+            yield query, reply, edns
+        if misunderstood:
+            yield from self._datagrams(misunderstood, server, end, edns=False)
 
     def _note_answer(self, server: Nameserver) -> None:
         """Note that the nameserver is alive, whatever it said; it is asked first from now on."""
@@ -217,7 +254,7 @@ class Nameservers:
         for server in self._servers:
             with suppress(OSError):
                 with_edns = edns and server not in self._plain
-                over_udp(Query(dns.name.root, "NS"), server, seconds / len(self._servers), edns=with_edns)
+                over_udp(Query(ROOT, "NS"), server, seconds / len(self._servers), edns=with_edns)
                 self._note_answer(server)
                 return True
         self._answered.wait(max(0.0, end - time.monotonic()))
@@ -232,3 +269,18 @@ class Nameservers:
         if changed:
             with suppress(Exception):  # a line that can't be logged must not keep the breaker open
                 self._on_breaker(now_open)
+
+
+def _usable(reply: Response, server: Nameserver, way: str = "") -> Response | Unanswered:
+    if reply.rcode in _USABLE:
+        return reply
+    return Unanswered(f"{dns.rcode.to_text(dns.rcode.Rcode.make(reply.rcode))}{way}", server)
+
+
+def _failure(error: OSError, server: Nameserver, way: str = "") -> Unanswered:
+    text = (error.strerror or str(error)).lower()
+    if error.errno in _OURS:
+        return OutOfMeans(text)
+    if isinstance(error, TimeoutError):
+        return TimedOut(f"no answer{way} in time", server)
+    return Unanswered(f"{text}{way}", server)

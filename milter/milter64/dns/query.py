@@ -1,12 +1,14 @@
-"""One question to one nameserver, over UDP or TCP.
+"""Questions to one nameserver, over UDP or TCP.
 
 The datagram socket is connected, so that the kernel drops what comes from elsewhere and reports a closed port at once.
-What arrives and is no answer to this question (garbage, a wrong id, a wrong question) is as good as nothing: a stranger
+What arrives and is no answer to one of them (garbage, a wrong id, a wrong question) is as good as nothing: a stranger
 who guesses must not be able to end the wait for the real answer.
 """
 
+import math
 import os
 import re
+import select
 import socket
 import time
 from collections.abc import Iterable, Iterator
@@ -80,6 +82,36 @@ def _listed(path: Path) -> Iterator[Nameserver]:
                     yield nameserver(words[1])
 
 
+def all_over_udp(
+    queries: Iterable[Query], server: Nameserver, seconds: float, *, edns: bool = True
+) -> Iterator[tuple[Query, Response]]:
+    """Ask all at once, and yield each query with its response as it comes; what has none after `seconds` is left out.
+
+    They share a socket, and so a port that must be guessed too; each has an id of its own.
+
+    Raises:
+        OSError: the server can't be reached.
+    """
+    end = time.monotonic() + seconds
+    waiting = dict[bytes, Query]()
+    with socket.socket(server.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
+        sock.connect(server.address)
+        for query in queries:
+            while (ident := os.urandom(_ID_OCTETS)) in waiting:
+                pass
+            sock.send(query.message(ident, edns=edns))
+            waiting[ident] = query
+        arrival = select.poll()
+        arrival.register(sock, select.POLLIN)
+        while waiting and (left := end - time.monotonic()) > 0 and arrival.poll(math.ceil(1000 * left)):
+            with suppress(BlockingIOError):  # no more have come so far
+                for _ in tuple(waiting):
+                    wire = sock.recv(_LARGEST_DATAGRAM)
+                    answered = waiting.get(ident := wire[:_ID_OCTETS])
+                    if answered and (response := answered.read(ident, wire)):
+                        yield waiting.pop(ident), response
+
+
 def over_udp(query: Query, server: Nameserver, seconds: float, *, edns: bool = True) -> Response:
     """Return the response to a query.
 
@@ -87,15 +119,9 @@ def over_udp(query: Query, server: Nameserver, seconds: float, *, edns: bool = T
         TimeoutError: none came within `seconds`.
         OSError: the server can't be reached.
     """
-    end = time.monotonic() + seconds
-    ident = os.urandom(_ID_OCTETS)
-    with socket.socket(server.family, socket.SOCK_DGRAM) as sock:
-        sock.connect(server.address)
-        sock.send(query.message(ident, edns=edns))
-        while True:
-            _wait_until(end, sock)
-            if response := query.read(ident, sock.recv(_LARGEST_DATAGRAM)):
-                return response
+    for _, response in all_over_udp((query,), server, seconds, edns=edns):
+        return response
+    raise TimeoutError
 
 
 def over_tcp(query: Query, server: Nameserver, seconds: float, *, edns: bool = True) -> Response:

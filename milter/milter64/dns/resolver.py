@@ -5,23 +5,20 @@ TTL allows, the negative ones too (RFC 2308); failures are not. AAAA records ins
 invention (RFC 6147) and are dropped, so that no check takes a translator for a host. No search list is ever applied.
 """
 
-import re
-import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import Any, Protocol
 
-import dns.exception
-import dns.name
 import dns.rcode
 
 from milter64.address.translator import Translator
-from milter64.dns.nameservers import Nameservers, OutOfMeans, Unanswered
+from milter64.dns.lookup import Answer
+from milter64.dns.message import Response
+from milter64.dns.nameservers import Nameservers, Question, Unanswered
 from milter64.dns.query import Nameserver, nameservers
+from milter64.dns.wire_name import to_text, to_wire
 from milter64.limits.bounded_cache import Cache, octets
-from milter64.mail.frozen_dataclass import frozen
 from milter64.mail.idna_domain import ascii_domain
 
 LONGEST_TTL = 3600
@@ -33,8 +30,7 @@ _CAPACITY = 12 * 2**20
 _LARGEST = 16_384
 """Octets that the cache may take, and an answer in it: strangers' zones fill it."""
 _ANSWER = 400  # octets of an answer in the cache without its values and names
-_MOST_TOLD, _OTHER = 16_384, 64
-"""Octets of answers that are kept with the questions, as long as the transaction lasts; what a value has but a text."""
+_BROKE_DOWN = Unanswered("broke down")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,104 +46,46 @@ class Settings:
     deadline: float = 8.0
 
 
-@frozen
-class Answer:
-    """What DNS says about a name.
-
-    `values` by type: A and AAAA, addresses in canonical text; PTR, NS and CNAME, names without final dot; MX,
-    (preference, name); TXT and SPF, bytes, a record's strings joined. It is empty for NXDOMAIN, when `exists` is false,
-    and for NODATA. `ttl` is in seconds from now. `name` is the owner of the values, after CNAMEs. Names are in DNS's
-    presentation format, whose escapes keep them printable ASCII.
-    """
-
-    exists: bool
-    values: tuple[Any, ...]
-    ttl: int
-    name: str
+_Key = tuple[str, str]
+"""A name and a type."""
 
 
-class Asker(Protocol):
-    """Who answers questions: a `Resolver`, or what a test puts in its place."""
-
-    def ask(self, name: str, rdtype: str, deadline: float, lasting: float = 0.0) -> Answer:
-        """Return the answer, or raise Unanswered before `deadline`, a time.monotonic() value.
-
-        None that is remembered and has no more than `lasting` seconds to live will do.
-        """
-
-
-@frozen
-class Question:
-    """A question as it went: with its answer or, if there is none, the error; in `seconds`."""
-
-    name: str
-    rdtype: str
-    answer: Answer | None
-    error: str
-    seconds: float
-
-
-class Lookup:
-    """One check's door to DNS within one verdict; for one thread.
-
-    `deadline` is a time.monotonic() value. `ttl` is the shortest TTL of all answers, None before the first. `questions`
-    are all that were asked, in order; what answers hold beyond `_MOST_TOLD` in all is left out of them. `out_of_means`
-    says that one could not be, for want of a socket, say.
-    """
-
-    def __init__(self, resolver: Asker, deadline: float, lasting: float = 0.0) -> None:
-        """Ask `resolver`, for answers that are `lasting` seconds longer than now."""
-        self._resolver = resolver
-        self._lasting = lasting
-        self.deadline = deadline
-        self.ttl: int | None = None
-        self.questions: list[Question] = []
-        self._told = 0
-        self.out_of_means = False
-
-    def ask(self, name: str, rdtype: str, until: float | None = None, shown: str = "") -> Answer:
-        """Return what DNS says about a name; in `questions` it is called `shown`, if there is a secret in it.
-
-        Raises:
-            Unanswered: there is no usable answer before the deadline, or before `until` if that is earlier.
-        """
-        began = time.monotonic()
-        answer, error = None, ""
-        try:
-            answer = self._resolver.ask(name, rdtype, min(self.deadline, until or self.deadline), self._lasting)
-        except Unanswered as unanswered:
-            self.out_of_means = self.out_of_means or isinstance(unanswered, OutOfMeans)
-            error = unanswered.in_full
-            raise
-        finally:
-            seconds = time.monotonic() - began
-            told = self._cut(answer, shown) if answer else None
-            called = shown or name
-            self.questions.append(Question(name=called, rdtype=rdtype, answer=told, error=error, seconds=seconds))
-        self.ttl = answer.ttl if self.ttl is None else min(self.ttl, answer.ttl)
-        return answer
-
-    def _cut(self, answer: Answer, shown: str) -> Answer:
-        """Return an answer as it is told of, to a question that is `shown` as another."""
-        self._told += sum([len(value) if isinstance(value, bytes) else _OTHER for value in answer.values])
-        values = answer.values if self._told <= _MOST_TOLD else ()
-        return replace(answer, name=shown or answer.name, values=values)
-
-
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, eq=False, kw_only=True)
 class _Flight:
     """A question that somebody waits for; whoever asks the same waits with them."""
 
+    key: _Key
+    began: float
+    deadline: float
     under_way: Lock = field(default_factory=Lock)
     """Held until it has landed: made for every question, of which few are joined, it is cheaper than an event."""
-    answer: Answer | None = None
-    failure: Unanswered | None = None
+    outcome: Answer | Unanswered = _BROKE_DOWN
     cut_short: bool = False
     """The asker had no more time: one who has may ask again."""
 
 
-_PLAIN = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")  # a name without escapes
-_Key = tuple[str, str]
+@dataclass(slots=True, kw_only=True)
+class _Chain:
+    """Where the CNAME records that lead from a name have led so far."""
+
+    owner: bytes
+    links: int = 0
+    ttl: int = LONGEST_TTL
+
+    def follow(self, response: Response) -> Answer | Unanswered | None:
+        """Go where a response leads; return what it ends in, None where it says that there is more to ask."""
+        self.links += response.links
+        if response.contradiction or self.links > LONGEST_CHAIN:
+            return Unanswered(response.contradiction or "too many CNAME records")
+        self.owner, exists = response.name.lower(), response.rcode == dns.rcode.NOERROR
+        settled = bool(response.answer) or response.denied
+        finished = settled or not exists or not response.links
+        self.ttl = min(self.ttl, response.ttl) if settled or not finished else SHORTEST_TTL  # RFC 2308 5
+        if not finished:
+            return None
+        return Answer(
+            exists=exists, values=response.answer, ttl=max(self.ttl, SHORTEST_TTL), name=to_text(response.name)
+        )
 
 
 class Resolver:
@@ -208,19 +146,45 @@ class Resolver:
         Raises:
             Unanswered: there is no usable answer before `deadline`, a value of the clock.
         """
-        key = ascii_domain(name), rdtype
-        while True:
-            with self._lock:
+        known, ours, others = self._begin({(name, rdtype): deadline}, lasting)
+        outcome: Answer | Unanswered | None = next(iter(known.values()), None)
+        for flight in self._fly(ours):
+            outcome = flight.outcome
+        for flight in others:
+            outcome = self._join(flight, deadline)
+        if isinstance(outcome, Unanswered):
+            raise outcome
+        return outcome or self.ask(name, rdtype, deadline, lasting)
+
+    def ask_all(self, questions: Mapping[_Key, float]) -> Iterator[tuple[_Key, Answer | Unanswered | None]]:
+        """Ask questions at once, each until its deadline; yield what `ask` returns or raises, as it comes.
+
+        None says that somebody else waits for the answer already, who may be joined.
+        """
+        known, ours, others = self._begin(questions, 0.0)
+        yield from known.items()
+        yield from ((question, None) for question in others.values())
+        for flight in self._fly(ours):
+            yield ours[flight], flight.outcome
+
+    def _begin(
+        self, questions: Mapping[_Key, float], lasting: float
+    ) -> tuple[dict[_Key, Answer], dict[_Flight, _Key], dict[_Flight, _Key]]:
+        """Return the answers that are there, the flights that are to be flown, and those that are under way."""
+        known, ours, others = dict[_Key, Answer](), dict[_Flight, _Key](), dict[_Flight, _Key]()
+        began = self._clock()
+        with self._lock:
+            for question, deadline in questions.items():
+                key = ascii_domain(question[0]), question[1]
                 if (answer := self._cached(key, lasting)) is not None:
-                    return answer
-                if leads := (flight := self._flights.get(key)) is None:
-                    flight = self._flights[key] = _Flight()
+                    known[question] = answer
+                elif flight := self._flights.get(key):
+                    others[flight] = question
+                else:
+                    flight = self._flights[key] = _Flight(key=key, began=began, deadline=deadline)
                     flight.under_way.acquire()
-            assert flight is not None
-            if leads:
-                return self._fly(flight, key, deadline)
-            if (answer := self._join(flight, deadline)) is not None:
-                return answer
+                    ours[flight] = question
+        return known, ours, others
 
     def _cached(self, key: _Key, lasting: float) -> Answer | None:
         if (entry := self._cache.get(key)) is None:
@@ -232,69 +196,70 @@ class Resolver:
             return None
         return Answer(exists=answer.exists, values=answer.values, ttl=int(left), name=answer.name)
 
-    def _fly(self, flight: _Flight, key: _Key, deadline: float) -> Answer:
-        """Ask for oneself and for all who join."""
+    def _fly(self, flights: Iterable[_Flight]) -> Iterator[_Flight]:
+        """Ask for oneself and for all who join; yield each that has landed."""
+        under_way = set(flights)
         try:
-            flight.answer = self._resolve(*key, deadline)
-        except Unanswered as error:
-            flight.failure, flight.cut_short = error, self._clock() >= deadline
-            raise
+            for flight, outcome in self._resolve(tuple(under_way)):
+                under_way.remove(flight)
+                self._land(flight, outcome)
+                yield flight
         finally:
-            with self._lock:
-                if self._flights.get(key) is flight:
-                    del self._flights[key]
-                    if flight.answer is not None:
-                        self._cache.put(key, (self._clock() + flight.answer.ttl, flight.answer))
-            flight.under_way.release()
-        return flight.answer
+            for flight in under_way:
+                self._land(flight, _BROKE_DOWN)
 
-    def _join(self, flight: _Flight, deadline: float) -> Answer | None:
-        """Return the answer that another waits for, None if they gave up for lack of time and there is some left."""
+    def _land(self, flight: _Flight, outcome: Answer | Unanswered) -> None:
+        """Have a flight's answer in the cache, and let go on who waits for it."""
+        now, flight.outcome = self._clock(), outcome
+        flight.cut_short = now >= flight.deadline
+        with self._lock:
+            if self._flights.get(flight.key) is flight:
+                del self._flights[flight.key]
+                if isinstance(outcome, Answer):
+                    self._cache.put(flight.key, (now + outcome.ttl, outcome))
+        flight.under_way.release()
+
+    def _join(self, flight: _Flight, deadline: float) -> Answer | Unanswered | None:
+        """Return what another waits for, None if they gave up for lack of time and there is some left."""
         if not flight.under_way.acquire(timeout=max(0.0, deadline - self._clock())):
-            raise Unanswered("no answer in time")
+            return Unanswered("no answer in time")
         flight.under_way.release()  # to the next who has joined
-        if flight.answer is None and not (flight.cut_short and self._clock() < deadline):
-            failure = flight.failure or Unanswered("broke down")
-            raise type(failure)(str(failure), failure.server)  # an exception is its raiser's own
-        return flight.answer
+        if isinstance(failure := flight.outcome, Answer):
+            return failure
+        if flight.cut_short and self._clock() < deadline:
+            return None
+        return type(failure)(str(failure), failure.server)  # an exception is its raiser's own
 
-    def _resolve(self, name: str, rdtype: str, deadline: float) -> Answer:
+    def _resolve(self, flights: Iterable[_Flight]) -> Iterator[tuple[_Flight, Answer | Unanswered]]:
         """Ask the nameservers, and ask on where a response ends in the middle of a CNAME chain."""
-        if (owner := _parsed(name)) is None:
-            return Answer(exists=False, values=(), ttl=LONGEST_TTL, name=name)
-        links, ttl, finished = 0, LONGEST_TTL, False
-        while not finished:
-            response = self._nameservers.exchange(owner, rdtype, deadline)
-            links += response.links
-            if response.contradiction or links > LONGEST_CHAIN:
-                raise Unanswered(response.contradiction or "too many CNAME records")
-            owner, exists = response.name, response.rcode == dns.rcode.NOERROR
-            settled = bool(response.answer) or response.denied
-            finished = settled or not exists or not response.links
-            ttl = min(ttl, response.ttl) if settled or not finished else SHORTEST_TTL  # RFC 2308 5
-        values = response.answer
-        if rdtype == "AAAA":
-            values = tuple(address for address in values if not self._synthesised(address))
-        return Answer(exists=exists, values=values, ttl=max(ttl, SHORTEST_TTL), name=_text(owner))
+        chains = dict[_Flight, _Chain]()
+        for flight in flights:
+            if owner := to_wire(flight.key[0]):
+                chains[flight] = _Chain(owner=owner)
+            else:
+                yield flight, Answer(exists=False, values=(), ttl=LONGEST_TTL, name=flight.key[0])
+        while chains:
+            asked: dict[Question, list[_Flight]] = {}
+            for flight, chain in chains.items():
+                asked.setdefault((chain.owner, flight.key[1]), []).append(flight)
+            deadlines = {question: max(each.deadline for each in those) for question, those in asked.items()}
+            for question, response in self._nameservers.exchange(deadlines):
+                for flight in asked[question]:
+                    chain = chains[flight]
+                    outcome = response if isinstance(response, Unanswered) else chain.follow(response)
+                    if outcome:
+                        del chains[flight]
+                        yield flight, self._believed(outcome, question[1])
+
+    def _believed(self, outcome: Answer | Unanswered, rdtype: str) -> Answer | Unanswered:
+        """Return what comes of a question without what DNS64 has invented."""
+        if rdtype != "AAAA" or isinstance(outcome, Unanswered):
+            return outcome
+        values = tuple(address for address in outcome.values if not self._synthesised(address))
+        return replace(outcome, values=values)
 
 
 def _weight(key: _Key, entry: tuple[float, Answer]) -> int:
     """Return about what `octets` would, in less time."""
     _, answer = entry
     return _ANSWER + len(key[0]) + len(answer.name) + octets(answer.values)
-
-
-def _parsed(name: str) -> dns.name.Name | None:
-    """Return a name, whose final dot is gone, for DNS; None if it can't be one."""
-    if name in ("", "@") or name.endswith("."):  # dnspython's words for the root; an empty label
-        return None
-    try:
-        if _PLAIN.fullmatch(name):
-            return dns.name.Name([*name.encode().split(b"."), b""])  # in half the time
-        return dns.name.from_text(name)
-    except (dns.exception.DNSException, struct.error):  # struct.error: dnspython 2.3 at an escape beyond \255
-        return None
-
-
-def _text(name: dns.name.Name) -> str:
-    return name.to_text(omit_final_dot=True)

@@ -13,8 +13,9 @@ from dataclasses import replace
 from threading import Event, Lock
 
 from milter64.checks.all_checks import REMOTE, Check
+from milter64.dns.lookup import Asker, InRounds, Lacking, Lookup
 from milter64.dns.public_suffixes import registered_domain
-from milter64.dns.resolver import Lookup, Resolver
+from milter64.dns.resolver import Resolver
 from milter64.judging.remembered_findings import RememberedFindings
 from milter64.limits.fair_shares import Claim, Turns
 from milter64.mail.finding import Finding, Findings, Key
@@ -28,6 +29,8 @@ _PATIENCE = 2.0
 """Seconds that one waits for its turn: if DNS answers, a burst is judged; if it is silent, put off."""
 _MOMENT = 0.3
 """Seconds that DNS is given where a late answer would do."""
+_MOST_ROUNDS = 2
+"""How often all that is lacking is asked at once; a check that lacks more by then waits in a thread of its own."""
 _GRACE = 0.5
 """Seconds beyond the deadline for a check to put its answer together."""
 
@@ -99,24 +102,62 @@ class CheckRunner:
         in neither was not asked for want of a place or of a socket, or was not answered in time though DNS did: we are
         too busy. Who is not `patient` has a place at once or none.
         """
-        claim = _Verdict(envelope, keys)
+        verdict = _Verdict(envelope, keys, deadline, self._resolver)
         self._on_wait()
-        if not self._gets_turn(claim, min(_PATIENCE if patient else 0.0, deadline - time.monotonic())):
+        if not self._gets_turn(verdict, min(_PATIENCE if patient else 0.0, deadline - time.monotonic())):
             return {}, {}
-        lookups = {key: Lookup(self._resolver, deadline) for key in keys}
-        here, *elsewhere = keys
-        tasks: dict[Key, Future[Finding | None]] = {}
+        answers = dict[Key, Finding | None]()
+        tasks = dict[Key, Future[Finding | None]]()
+
+        def wait_for(keys: Iterable[Key]) -> None:
+            for key in keys:
+                tasks[key] = self._pool.submit(self._answer_for, verdict, key)
+
         try:
-            for key in elsewhere:
-                tasks[key] = self._pool.submit(self._check_for, claim, envelope, key, lookups[key])
-            answers = {here: self._check(envelope, here, lookups[here])}
+            left = self._in_rounds(verdict, keys, answers, wait_for) if len(keys) > 1 else keys
+            wait_for(left[1:])
+            answers |= {key: self._answer(verdict, key, verdict.rounds.patient()) for key in left[:1]}
         finally:
-            self._done(claim, [key for key in keys if key not in tasks])
+            self._done(verdict, [key for key in keys if key not in tasks])
         for key, task in tasks.items():
             with suppress(TookTooLong):  # it keeps its place until it is over
                 answers[key] = task.result(max(0.0, deadline - time.monotonic()) + _GRACE)
-        findings = {key: finding for key, finding in answers.items() if finding}
-        return findings, {key: lookups[key] for key in findings}
+        findings = {key: finding for key in keys if (finding := answers.get(key))}
+        return findings, {key: verdict.lookups[key] for key in findings}
+
+    def _in_rounds(
+        self,
+        verdict: "_Verdict",
+        keys: Sequence[Key],
+        answers: dict[Key, Finding | None],
+        wait_for: Callable[[Iterable[Key]], None],
+    ) -> list[Key]:
+        """Have those questions answered that take few answers of DNS, and return the others.
+
+        `wait_for` is told at once of those whose checks wait for what others wait for, too.
+        """
+        lacking = dict[tuple[str, str], tuple[float, list[Key]]]()
+
+        def begin(keys: Iterable[Key]) -> None:
+            for key in keys:
+                try:
+                    answers[key] = self._answer(verdict, key, verdict.rounds)
+                except Lacking as lacks:
+                    if lacks.question is None:
+                        wait_for([key])
+                    else:
+                        lacking.setdefault(lacks.question, (lacks.deadline, []))[1].append(key)
+                else:
+                    self._done(verdict, [key])
+
+        begin(keys)
+        for _ in range(_MOST_ROUNDS):
+            if sum(len(those) for _, those in lacking.values()) <= 1:
+                break  # who is alone need not begin again each time
+            asked, lacking = lacking, {}
+            for question, is_there in verdict.rounds.fetch({each: until for each, (until, _) in asked.items()}):
+                (begin if is_there else wait_for)(asked[question][1])
+        return [key for _, those in lacking.values() for key in those]
 
     def _gets_turn(self, claim: "_Verdict", seconds: float) -> bool:
         """Wait for a place, so many seconds at most."""
@@ -130,11 +171,16 @@ class CheckRunner:
         with self._lock:
             return not self._turns.give_up(claim)
 
-    def _check_for(self, claim: "_Verdict", envelope: Envelope, key: Key, lookup: Lookup) -> Finding | None:
+    def _answer_for(self, verdict: "_Verdict", key: Key) -> Finding | None:
         try:
-            return self._check(envelope, key, lookup)
+            return self._answer(verdict, key, verdict.rounds.patient())
         finally:
-            self._done(claim, [key])
+            self._done(verdict, [key])
+
+    def _answer(self, verdict: "_Verdict", key: Key, asker: Asker) -> Finding | None:
+        """Run a check for the first time or, after all that it lacked was asked, from the start again."""
+        lookup = verdict.lookups[key] = Lookup(asker, verdict.deadline)
+        return self._check(verdict.envelope, key, lookup, verdict.generation)
 
     def _done(self, claim: "_Verdict", keys: Iterable[Key]) -> None:
         """Free what a verdict has held for some questions: the place, with the last of them."""
@@ -164,7 +210,8 @@ class CheckRunner:
         """
         findings = {}
         for key in keys:
-            if finding := self._check(envelope, key, Lookup(self._resolver, deadline, lasting)):
+            lookup = Lookup(self._resolver, deadline, lasting)
+            if finding := self._check(envelope, key, lookup, self._resolver.generation):
                 findings[key] = finding
             if domain := _domain(envelope, key):
                 answered(domain)
@@ -174,9 +221,8 @@ class CheckRunner:
         """Ask nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _check(self, envelope: Envelope, key: Key, lookup: Lookup) -> Finding | None:
+    def _check(self, envelope: Envelope, key: Key, lookup: Lookup, generation: int) -> Finding | None:
         """Return a check's answer, None if it could not ask what it had to for want of our own means."""
-        generation = self._resolver.generation
         try:
             finding = self._remote[key](envelope, lookup)
         except Exception as error:  # noqa: BLE001  our own fault is a temperror, whatever it is
@@ -184,9 +230,11 @@ class CheckRunner:
             finding = self._temperror(key, f"our own fault ({type(error).__name__})")
         if lookup.out_of_means and finding.result != "pass":
             return None
-        if finding.result == "fail" and _missed(lookup) and not self._resolver.alive(lookup.deadline):
+        if finding.result == "fail" and _missed(lookup):
             # SPF takes some questions without answer for no match (RFC 7208 5.5), but no fail may come of our outage.
-            finding = self._temperror(key, "no nameserver answers")
+            lookup.about_to_wait()
+            if not self._resolver.alive(lookup.deadline):
+                finding = self._temperror(key, "no nameserver answers")
         if finding.result == "temperror" and self._resolver.down:
             return replace(finding, facts=(*finding.facts, ("resolver", "down")))
         if finding.result == "pass" or not _missed(lookup):  # an answer might have made it another
@@ -211,7 +259,12 @@ class _Verdict(Claim):
     called: Event
     left = False
 
-    def __init__(self, envelope: Envelope, keys: Iterable[Key]) -> None:
+    def __init__(self, envelope: Envelope, keys: Iterable[Key], deadline: float, resolver: Resolver) -> None:
+        self.envelope = envelope
+        self.deadline = deadline
+        self.generation = resolver.generation
+        self.rounds = InRounds(resolver)
+        self.lookups: dict[Key, Lookup] = {}
         self.open = {key: _domain(envelope, key) for key in keys}
         super().__init__(envelope.session.client, filter(None, self.open.values()))
 

@@ -1,6 +1,6 @@
 """What is known of one transaction so far: it belongs to one session, and two threads never use it at once."""
 
-from milter64.dns.resolver import Lookup  # noqa: TC001  the annotation is within a function
+from milter64.dns.lookup import Lookup  # noqa: TC001  the annotation is within a function
 from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.session import Envelope
 from milter64.policy.decision import Evidence, Verdict

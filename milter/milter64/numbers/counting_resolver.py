@@ -3,13 +3,13 @@
 Where nobody wants the numbers, `dns.Resolver` itself serves, and knows nothing of this.
 """
 
-import time
 from collections.abc import Callable, Mapping
 
 from milter64.address.translator import Translator
-from milter64.dns.nameservers import TimedOut
+from milter64.dns.lookup import Answer
+from milter64.dns.nameservers import TimedOut, Unanswered
 from milter64.dns.query import Nameserver
-from milter64.dns.resolver import Answer, Resolver, Settings, _Flight, _Key
+from milter64.dns.resolver import Resolver, Settings, _Flight, _Key
 from milter64.telemetry.metrics import Tally
 
 OUTCOMES = ("cached", "joined", "answer", "nodata", "nxdomain", "timeout", "failure")
@@ -46,18 +46,14 @@ class CountingResolver(Resolver):
             self._asked("cached", None)
         return answer
 
-    def _join(self, flight: _Flight, deadline: float) -> Answer | None:
+    def _join(self, flight: _Flight, deadline: float) -> Answer | Unanswered | None:
         self._asked("joined", None)
         return super()._join(flight, deadline)
 
-    def _fly(self, flight: _Flight, key: _Key, deadline: float) -> Answer:
-        began, outcome = time.monotonic(), "failure"
-        try:
-            answer = super()._fly(flight, key, deadline)
-            outcome = "answer" if answer.values else "nodata" if answer.exists else "nxdomain"
-        except TimedOut:
-            outcome = "timeout"
-            raise
-        finally:
-            self._asked(outcome, time.monotonic() - began)
-        return answer
+    def _land(self, flight: _Flight, outcome: Answer | Unanswered) -> None:
+        super()._land(flight, outcome)
+        if isinstance(outcome, Answer):
+            word = "answer" if outcome.values else "nodata" if outcome.exists else "nxdomain"
+        else:
+            word = "timeout" if isinstance(outcome, TimedOut) else "failure"
+        self._asked(word, self._clock() - flight.began)

@@ -17,7 +17,7 @@ from milter64.audit.facts.smtpd_kinds import Kind, kinds
 from milter64.config.listen_address import Endpoint
 from milter64.config.settings import Settings, Translation
 from milter64.discover.recorded_prefixes import Sighting
-from milter64.dns.resolver import Asker, Lookup
+from milter64.dns.lookup import Asker, Lookup
 from milter64.mail.session import Envelope, Session
 
 _TOKEN = "audit"  # noqa: S105  a session's name, and no secret

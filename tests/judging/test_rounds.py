@@ -1,0 +1,124 @@
+"""The checks of a verdict are run in rounds: what all of them lack is asked in one go, and by no thread of its own."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from threading import current_thread
+
+import pytest
+
+from milter64.checks import iprev, spf
+from milter64.checks.all_checks import REMOTE
+from milter64.dns.lookup import Answer, Lookup
+from milter64.dns.nameservers import OutOfMeans, Unanswered
+from milter64.judging.check_runner import CheckRunner
+from milter64.judging.remembered_findings import RememberedFindings
+from milter64.mail.finding import Finding, Findings, Key
+from milter64.mail.session import Envelope
+from rig.envelopes import envelope
+from rig.records import Records, zone
+
+HELO, SPF, IPREV = ("spf", "smtp.helo"), ("spf", "smtp.mailfrom"), ("iprev", "policy.iprev")
+CLIENT, REVERSE = "192.31.196.10", "10.196.31.192.in-addr.arpa"
+ENVELOPE = envelope(CLIENT, "mail.honest.example", "a@honest.example")
+ZONE = f"""
+    honest.example TXT v=spf1 include:one.example -all
+    one.example TXT v=spf1 include:two.example -all
+    two.example TXT v=spf1 include:three.example -all
+    three.example TXT v=spf1 a:mail.honest.example -all
+    mail.honest.example A {CLIENT}
+    {REVERSE} PTR mail.honest.example
+"""
+Question = tuple[str, str]
+
+
+class Batches(Records):
+    """Keeps what is asked in one go; what is `joined` somebody else waits for already."""
+
+    def __init__(self, text: str, *failing: str) -> None:
+        super().__init__(zone(text), failing)
+        self.batches: list[set[str]] = []
+        self.joined = set[Question]()
+
+    def ask_all(self, questions: Mapping[Question, float]) -> Iterator[tuple[Question, Answer | Unanswered | None]]:
+        self.batches.append({f"{rdtype} {name}" for name, rdtype in questions})
+        yield from ((each, None) for each in self.joined & questions.keys())
+        yield from super().ask_all({each: until for each, until in questions.items() if each not in self.joined})
+
+
+def asked(records: Records, *keys: Key) -> Findings:
+    """Return what is found; in all of it are the questions that led to it."""
+    with closing(CheckRunner(records, RememberedFindings(records), print, lambda: None)) as runner:  # type: ignore[arg-type]  # a fake
+        findings, lookups = runner.ask(ENVELOPE, keys, time.monotonic() + 10)
+    assert findings.keys() == lookups.keys()
+    assert all(lookup.questions for lookup in lookups.values())
+    return findings
+
+
+def test_what_all_lack_is_asked_in_one_go_and_nothing_twice() -> None:
+    records = Batches(ZONE)
+    findings = asked(records, HELO, SPF, IPREV)
+    assert {key: finding.result for key, finding in findings.items()} == {HELO: "none", SPF: "pass", IPREV: "pass"}
+    assert records.batches == [
+        {"TXT mail.honest.example", "TXT honest.example", f"PTR {REVERSE}"},
+        {"TXT one.example", "A mail.honest.example"},
+    ]
+    assert sorted(records.questions) == sorted(set(records.questions))
+    assert records.questions[-2:] == ["TXT two.example", "TXT three.example"], "the rest one after the other"
+
+
+def test_findings_are_in_the_order_of_the_questions() -> None:
+    records = Batches(ZONE)
+    records.joined = {("honest.example", "TXT")}
+    for keys in ((IPREV, SPF, HELO), (SPF, HELO, IPREV)):
+        assert tuple(asked(records, *keys)) == keys
+
+
+def test_no_check_has_a_thread_of_its_own_but_one_that_waits_for_what_another_verdict_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads: dict[str, set[str]] = {}
+
+    def noted(check: str, envelope: Envelope, lookup: Lookup) -> Finding:
+        threads.setdefault(check, set()).add(current_thread().name.partition("_")[0])
+        return {"spf": spf.mailfrom, "iprev": iprev.iprev}[check](envelope, lookup)
+
+    monkeypatch.setitem(REMOTE, SPF, lambda *asked: noted("spf", *asked))
+    monkeypatch.setitem(REMOTE, IPREV, lambda *asked: noted("iprev", *asked))
+    records = Batches(ZONE)
+    asked(records, SPF, IPREV)
+    assert threads == {"spf": {"MainThread"}, "iprev": {"MainThread"}}
+    records.joined = {(REVERSE, "PTR")}
+    assert asked(records, SPF, IPREV)[IPREV].result == "pass"
+    assert threads == {"spf": {"MainThread"}, "iprev": {"MainThread", "dns"}}
+
+
+def test_an_error_is_that_of_all_who_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(REMOTE, HELO, spf.mailfrom)
+    records = Batches(ZONE, "honest.example")
+    findings = asked(records, HELO, SPF, IPREV)
+    assert {finding.result for key, finding in findings.items() if key != IPREV} == {"temperror"}
+    assert records.questions.count("TXT honest.example") == 1
+
+
+def test_want_of_means_is_nobodys_opinion_in_rounds_too() -> None:
+    class OutOfSockets(Batches):
+        def ask(self, name: str, rdtype: str, deadline: float = 0.0, lasting: float = 0.0) -> Answer:
+            if rdtype == "PTR":
+                raise OutOfMeans("too many open files")
+            return super().ask(name, rdtype, deadline, lasting)
+
+    assert asked(OutOfSockets(ZONE), SPF, IPREV).keys() == {SPF}
+
+
+def test_what_was_made_of_answers_that_were_to_be_forgotten_is_not_remembered() -> None:
+    class Forgotten(Batches):
+        def ask_all(self, questions: Mapping[Question, float]) -> Iterator[tuple[Question, Answer | Unanswered | None]]:
+            yield from super().ask_all(questions)
+            self.generation += 1  # between the answers and what is made of them
+
+    records = Forgotten(ZONE)
+    memory = RememberedFindings(records)
+    with closing(CheckRunner(records, memory, print, lambda: None)) as runner:  # type: ignore[arg-type]  # a fake
+        assert runner.ask(ENVELOPE, [SPF, IPREV], time.monotonic() + 10)[0].keys() == {SPF, IPREV}
+    assert memory.recall(ENVELOPE, [SPF, IPREV])[0] == {}
