@@ -25,7 +25,7 @@ _IPREV: Key = ("iprev", "policy.iprev")
 _SPF: Key = ("spf", "smtp.mailfrom")
 _LOOK_EVERY = 0.1
 """Seconds between two looks at a file: it counts when two have found it the same."""
-_STRETCH, _BREATH = 0.0005, 0.0002
+_STRETCH, _BREATH = 0.001, 0.0002
 """Seconds in which a list is read, and in which sessions have the GIL then."""
 _KEPT = 1024
 """Recipients, and clients, of whom it is kept ready what the lists say: mail comes from and to the same ones."""
