@@ -38,7 +38,7 @@ def test_entries_are_in_the_configuration_in_files_and_by_command(tmp_path: Path
         files = ["{tmp_path}/mine"]
     """)
     assert said(admin_lists(settings, pytest.fail)) == [
-        ("block", "network", "listed", f"{tmp_path}/store.block:1"),
+        ("block", "network", "listed", "by command"),
         ("allow", "network", "spf", "ticket, allow.entries"),
         ("allow", "network", "all", f"ours, {tmp_path}/mine:2"),
     ]

@@ -3,9 +3,10 @@
 import argparse
 import os
 
-from milter64.cli.listing import COMMAND, Row, change, complain, naming, show, who_argument
+from milter64.cli.listing import Row, change, complain, naming, show, who_argument
 from milter64.cli.terminal_layout import Screen
 from milter64.config.load_file import load
+from milter64.lists.list_file import BY_COMMAND
 from milter64.lists.listed import ALLOW, BLOCK
 from milter64.lists.mistakes import Mistake, NoMistakes
 from milter64.lists.who import parse
@@ -32,7 +33,7 @@ def main(arguments: argparse.Namespace) -> int:
     gone, failure = list[Row](), ""
     try:
         for check in (BLOCK, ALLOW):
-            gone += [Row(check=check, entry=each, place=COMMAND) for each in change(settings, check, who)]
+            gone += [Row(check=check, entry=each, place=BY_COMMAND) for each in change(settings, check, who)]
     except OSError as error:
         failure = str(error.strerror)
     screen = Screen()

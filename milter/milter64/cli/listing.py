@@ -16,12 +16,10 @@ from milter64.config.toml_reader import Wrong, seconds
 from milter64.lists import commanded, keys
 from milter64.lists.entry import USUAL, Entry, made, moment, read_line, shown_time
 from milter64.lists.index import lines
-from milter64.lists.list_file import read_list
+from milter64.lists.list_file import BY_COMMAND, read_list
 from milter64.lists.listed import ALLOW, BLOCK
 from milter64.lists.mistakes import Mistake
 from milter64.lists.who import Who, may_be
-
-COMMAND = "by command"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +81,7 @@ def rows(
                     warn(f"{path}:{number}: {mistake}; {mistake.remedy}")
                 else:
                     if entry:
-                        place = COMMAND if ours else f"{path}:{number}"
+                        place = BY_COMMAND if ours else f"{path}:{number}"
                         found[entry.who.key] = Row(check=check, entry=entry, place=place)
             yield from (row for row in found.values() if row.entry.counts(now))
 
@@ -162,10 +160,10 @@ def put(check: str, arguments: argparse.Namespace, spares: str | None = None) ->
         return complain(check, str(error.strerror), os.EX_UNAVAILABLE)
     screen = Screen()
     screen.title("Counts within a second")
-    show(screen, [Row(check=check, entry=entry, place=COMMAND)])
+    show(screen, [Row(check=check, entry=entry, place=BY_COMMAND)])
     if replaced:
         screen.title("In the place of")
-        show(screen, [Row(check=check, entry=each, place=COMMAND) for each in replaced])
+        show(screen, [Row(check=check, entry=each, place=BY_COMMAND) for each in replaced])
     if keys.on_the_wire_alone(entry.who.key):
         screen.line(f"{entry.written} is looked for on the wire alone: behind a translator it may be anybody's")
     if check == BLOCK and settings.mode == "observe":

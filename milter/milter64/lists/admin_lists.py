@@ -42,8 +42,12 @@ class Written:
 
     def __init__(self, place: str, index: Index) -> None:
         """Take an index of them."""
-        self.place = place
+        self._place = place
         self.in_force = index
+
+    def place_of(self, _line: int) -> str:
+        """Return where an entry is, for people."""
+        return self._place
 
 
 Source = Written | ListFile
@@ -225,7 +229,7 @@ def _may_pass(check: str, spf: Finding | None) -> bool:
 
 
 def _finding(check: str, kind: str, entry: Entry, line: int, source: Source) -> Finding:
-    place = f"{source.place}:{line}" if isinstance(source, ListFile) else source.place
+    place = source.place_of(line)
     aside = f"{clean(entry.because, _LONGEST)}, {place}" if entry.because else place
     return Finding(
         check=check,

@@ -11,6 +11,8 @@ from milter64.limits import regular_file
 from milter64.lists.index import Index, Read, Rest
 from milter64.mail.clean_text import clean
 
+BY_COMMAND = "by command"
+"""Where entries are for people that a command has written."""
 OCTETS, LINES = 1 << 24, 400_000
 """Of a file at most."""
 _TOLD = 10
@@ -32,7 +34,7 @@ class ListFile:
     def __init__(self, path: Path, read: Read, warn: Warn, *, ours: bool = False) -> None:
         """Read it. One that is `ours`, which commands write, may be absent, and is no symbolic link."""
         self.path = path
-        self.place = clean(str(path))
+        self._place = clean(str(path))
         self._read = read
         self._warn = warn
         self._ours = ours
@@ -41,6 +43,10 @@ class ListFile:
         self._stamp: Stamp = ()
         self._seen: Stamp = self._look()
         self._renew(self._seen, _go_on)
+
+    def place_of(self, line: int) -> str:
+        """Return where an entry is, for people."""
+        return BY_COMMAND if self._ours else f"{self._place}:{line}"
 
     def look(self, rest: Rest) -> bool:
         """Have the file's entries count as they are now, and return whether anything has changed.
@@ -73,7 +79,7 @@ class ListFile:
             text = read_list(self.path, ours=self._ours)
         except OSError as error:
             counts = "what counted before counts on" if before.text else "nothing in it counts"
-            trouble, failure = [f"{self.place}: {error.strerror}: {counts}"], error.errno or 0
+            trouble, failure = [f"{self._place}: {error.strerror}: {counts}"], error.errno or 0
         else:
             if text != before.text:
                 with _one_at_a_time:
@@ -98,9 +104,9 @@ class ListFile:
         """Yield what is wrong with lines that don't count."""
         index = self.in_force
         for wrong in index.wrong[:_TOLD]:
-            yield f"{self.place}:{wrong.number}: {clean(wrong.what)}; {clean(wrong.remedy)}"
+            yield f"{self._place}:{wrong.number}: {clean(wrong.what)}; {clean(wrong.remedy)}"
         if (more := index.wrong_lines - _TOLD) > 0:
-            yield f"{self.place}: {more} more such lines; milter64 check-config tells them"
+            yield f"{self._place}: {more} more such lines; milter64 check-config tells them"
 
 
 def read_list(path: Path, *, ours: bool = False) -> bytes:
