@@ -1,6 +1,6 @@
 """milter64 as Debian installs it judges mail from Debian's Postfix, chrooted as Debian has it.
 
-    mail.py [STORY...]      all of them, or some: inet, unix, greylist, again
+    mail.py [STORY...]      all of them, or some: inet, unix, greylist, again, lists, listed
 
 It changes the configuration of milter64 and of Postfix, and needs root. Where systemd runs, it runs both; elsewhere the
 lines of milter64's unit are run as its user, and READY=1 is waited for. DNS is a server of this script's.
@@ -26,6 +26,8 @@ import dns.rrset
 
 SETTINGS = Path("/etc/milter64/milter64.toml")
 UNIT = Path("/usr/lib/systemd/system/milter64.service")
+STATE = Path("/var/lib/milter64")
+LIST = SETTINGS.with_name("block")
 QUEUE = Path("/var/spool/postfix")
 SYSTEMD = Path("/run/systemd/system").exists()
 
@@ -35,7 +37,7 @@ UNIX = (f"unix:{QUEUE}/milter64/milter64.sock", "unix:milter64/milter64.sock")
 
 POSTFIX = (
     *("myhostname=mx.example.org", "mydestination=example.org", "local_recipient_maps=", "alias_maps="),
-    *("inet_interfaces=loopback-only", "inet_protocols=all", "smtpd_authorized_xclient_hosts=127.0.0.1, [::1]"),
+    *("inet_interfaces=all", "inet_protocols=all", "smtpd_authorized_xclient_hosts=127.0.0.1, [::1]"),
     *("smtpd_peername_lookup=no", "milter_default_action=tempfail", "maillog_file=/var/log/postfix.log"),
 )
 """Mail for example.org is root's; clients of this host are who they say they are (XCLIENT)."""
@@ -46,12 +48,12 @@ mail.honest.example. 60 IN A 192.31.196.10
 10.196.31.192.in-addr.arpa. 60 IN PTR mail.honest.example.
 """
 
-HONEST, STRANGER = "64:ff9b::c01f:c40a", "64:ff9b::c01f:c428"
-"""192.31.196.10, and 192.31.196.40, as the translator shows them."""
+HONEST, STRANGER, FORWARDER = "64:ff9b::c01f:c40a", "64:ff9b::c01f:c428", "64:ff9b::c01f:c429"
+"""192.31.196.10, 192.31.196.40 and 192.31.196.41, as the translator shows them."""
 
 
 def main() -> None:
-    known = {"inet": inet, "unix": unix, "greylist": greylist, "again": again}
+    known = {"inet": inet, "unix": unix, "greylist": greylist, "again": again, "lists": lists, "listed": listed}
     with nameserver(), postfix():
         for name in sys.argv[1:] or known:
             known[name]()
@@ -88,6 +90,38 @@ def again() -> None:
             assert "greylist" in answer[1].lower(), answer
             time.sleep(0.2)
         assert answer[0] == 250, answer
+
+
+def lists() -> None:
+    """Who is kept out by a file, let in by root and kept out by the service's user; nobody else changes that."""
+    LIST.write_text("192.31.196.10 # a flood\nno entry, which keeps nobody from a reload\n")
+    with milter64(INET, f"block.files = ['{LIST}']"):
+        code, text = send(HONEST, "joe@honest.example")
+        assert (code, text.partition(" (")[0]) == (550, "5.7.1 Blocked here: network 192.31.196.10")
+        LIST.write_text("")
+        wait(lambda: send(HONEST, "joe@honest.example")[0] == 250, "the file to count as it is now")
+        assert send(FORWARDER, "joe@honest.example")[0] == 550
+        run("milter64", "allow", "192.31.196.41", "--spares", "all", "--because", "ticket 12")
+        wait(lambda: send(FORWARDER, "joe@honest.example")[0] == 250, "who is let in")
+        run("runuser", "-u", "milter64", "--", "milter64", "block", "192.31.196.10", "--for", "7d")
+        wait(lambda: send(HONEST, "joe@honest.example")[0] == 550, "who is kept out")
+        forget = ("runuser", "-u", "nobody", "--", "milter64", "forget", "192.31.196.10")
+        assert subprocess.run(forget, check=False).returncode == os.EX_UNAVAILABLE
+        assert {(path.owner(), path.stat().st_mode & 0o777) for path in STATE.glob("greylist.sqlite.[ab]*")} == {
+            ("milter64", 0o640)
+        }
+
+
+def listed() -> None:
+    """Both are so still in another process, after an upgrade perhaps, until that is taken back."""
+    with milter64(INET):
+        assert send(FORWARDER, "joe@honest.example")[0] == 250
+        assert send(HONEST, "joe@honest.example")[0] == 550
+        run("milter64", "forget", "192.31.196.41")
+        run("milter64", "forget", "192.31.196.10")
+        wait(lambda: send(HONEST, "joe@honest.example")[0] == 250, "who is kept out no more")
+        assert send(FORWARDER, "joe@honest.example")[0] == 550
+    LIST.unlink()
 
 
 def judge(names: tuple[str, str], *settings: str) -> None:
