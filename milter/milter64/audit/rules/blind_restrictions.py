@@ -15,7 +15,6 @@ from milter64.audit.facts.restrictions import CLIENT, Reached, Restriction, elem
 from milter64.audit.facts.smtpd_kinds import Kind
 from milter64.audit.facts.smtpd_services import Case
 from milter64.audit.rules.lists_moved_here import Site, asked_by_postscreen, moved
-from milter64.audit.rules.postconf_commands import reloaded
 from milter64.audit.rules.postfix_settings import Setting, Trouble
 from milter64.mail.clean_text import clean
 
@@ -65,12 +64,12 @@ def blind_restrictions(case: Case, *, dns64: bool = False) -> Iterator[Trouble]:
                 values[place] = case.postfix.value(each.parameter, service)
                 faults.setdefault(place, {})[each.restriction] = fault
     for place, found in faults.items():
-        yield from _told(case, place, values[place], found)
+        yield from _told(place, values[place], found)
     yield from _postscreen(case)
     yield from _limits(case)
 
 
-def _told(case: Case, place: tuple[str, str], value: str, found: Mapping[Restriction, _Fault]) -> Iterator[Trouble]:
+def _told(place: tuple[str, str], value: str, found: Mapping[Restriction, _Fault]) -> Iterator[Trouble]:
     service, parameter = place
     # One line for all of a list, or each would bring back what the one before has taken out.
     changes = {each.text: _instead(each, fault) for each, fault in found.items()}
@@ -82,7 +81,7 @@ def _told(case: Case, place: tuple[str, str], value: str, found: Mapping[Restric
             for fault in found.values()
             if fault.text
         ]
-        line = f": {''.join(tables)}{reloaded(case.postfix, Setting(service=service, name=parameter, value=left))}"
+        line = f": {''.join(tables)}{Setting(service=service, name=parameter, value=left).at_once}"
     for restriction, fault in found.items():
         change = f"have a table in wire form beside it{line}" if fault.text else f"take it out of {parameter}{line}"
         remedies = [fault.remedy, "" if changes[restriction.text] == (restriction.text,) else change]
@@ -178,7 +177,7 @@ def _rows(table: str, value: str) -> _Fault | None:
 
 def _postscreen(case: Case) -> Iterator[Trouble]:
     if sites := asked_by_postscreen(case.postfix):
-        empty = reloaded(case.postfix, Setting(name="postscreen_dnsbl_sites", value=""))
+        empty = Setting(name="postscreen_dnsbl_sites", value="").at_once
         yield Trouble(
             where="postscreen_dnsbl_sites",
             what="it asks about the IPv6 form of IPv4 clients, of whom no list has any: "
@@ -212,6 +211,6 @@ def _limits(case: Case) -> Iterator[Trouble]:
             yield Trouble(
                 where=f"{own} {_LENGTH}".strip(),
                 what=f"with {length}, all of {wide[0].text} is one client to {', '.join(used)}",
-                remedy=f"count each address: {reloaded(case.postfix, Setting(service=own, name=_LENGTH, value='128'))}",
+                remedy=f"count each address: {Setting(service=own, name=_LENGTH, value='128').at_once}",
                 breaks=used != [_COUNT],
             )

@@ -22,7 +22,6 @@ from milter64.audit.facts.restrictions import (
 )
 from milter64.audit.facts.smtpd_kinds import LOOPBACK, Kind, listens
 from milter64.audit.facts.smtpd_services import MILTERS, Case, without_milters
-from milter64.audit.rules.postconf_commands import reloaded
 from milter64.audit.rules.postfix_settings import Setting, Trouble
 from milter64.config.toml_reader import show
 from milter64.mail.clean_text import clean
@@ -67,7 +66,7 @@ def _client_rights(case: Case, *, ipv4: bool) -> Iterator[Trouble]:
     for service, kind in case.smtpds:
         if kind is Kind.OTHER and not _for_itself(case, service) and any(map(case.mine, case.listed(service))):
             others = ", ".join(each.text for each in case.listed(service) if not case.mine(each))
-            off = reloaded(case.postfix, Setting(service=service.key, name=MILTERS, value=others))
+            off = Setting(service=service.key, name=MILTERS, value=others).at_once
             yield Trouble(
                 where=service.key,
                 what="it asks milter64 too, which takes who sends here for a stranger",
@@ -115,7 +114,7 @@ def _permitted_by_table(case: Case, service: Service) -> Iterator[Trouble]:
                 where=f"{own} {each.parameter}".strip(),
                 what=clean(f"{each.restriction.text} has all of IPv4 relay: a translator's prefix is OK there"),
                 remedy="take it out of that table, or until then the table out: "
-                f"{reloaded(case.postfix, Setting(service=own, name=each.parameter, value=left))}",
+                f"{Setting(service=own, name=each.parameter, value=left).at_once}",
             )
 
 
@@ -137,7 +136,7 @@ def _held(case: Case, name: str, service: Service, texts: Sequence[str], what: s
         where=f"{own} {name}".strip(),
         what=clean(f"{', '.join(texts)} is or holds a translator's prefix: {what}"),
         remedy=f"take it out, and name hosts of yours one by one: "
-        f"{reloaded(case.postfix, Setting(service=own, name=name, value=left))}",
+        f"{Setting(service=own, name=name, value=left).at_once}",
     )
 
 
@@ -150,7 +149,7 @@ def _postscreen(case: Case) -> Iterator[Trouble]:
         yield Trouble(
             where="postscreen_access_list",
             what=clean(f"permit_mynetworks lets all of IPv4 by, for {', '.join(texts)} in mynetworks"),
-            remedy=f"take it out of mynetworks: {reloaded(case.postfix, Setting(name=_MYNETWORKS, value=left))}",
+            remedy=f"take it out of mynetworks: {Setting(name=_MYNETWORKS, value=left).at_once}",
             breaks=False,
         )
 

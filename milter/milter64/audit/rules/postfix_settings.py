@@ -51,6 +51,11 @@ class Setting:
             words = ["-e", f"{self.name} = {self.value}"]
         return shlex.join(["postconf", *(["-c", str(directory)] if directory else []), *words])
 
+    @property
+    def at_once(self) -> str:
+        """The line for a shell that sets it, and has Postfix read that."""
+        return f"{self.command()} && postfix reload"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
