@@ -73,6 +73,7 @@ def test_a_translators_prefix_in_mynetworks_lets_all_of_ipv4_relay(value: str, l
         f"{ITSELF} 192.168.0.0/16 [fd00::]/8 [fe80::]/64",
         f"{ITSELF} ![64:ff9b::]/96 [::]/0",
         f"{ITSELF} ![::]/0 [64:ff9b::]/96",
+        f"{ITSELF} ![64:ff9b::]/97 [64:ff9b::]/98",
         f"{ITSELF} !cidr:/all cidr:/all",
         f"{ITSELF} hash:/one hash:/gone",
         f"{ITSELF} example.com /no/such/file",
@@ -106,6 +107,8 @@ WIDE = f"{ITSELF} [64:ff9b::]/96"
     [
         ({RELAY: "", RECIPIENT: "permit_mynetworks, reject_unauth_destination"}, "may relay"),
         ({RELAY: USUAL, RECIPIENT: "reject_unknown_sender_domain"}, "may relay"),
+        ({RELAY: "ours, reject_unauth_destination", "ours": "permit_mynetworks"}, "may relay"),
+        ({RELAY: "ours, reject_unauth_destination", "ours": "reject, permit_mynetworks"}, ""),
         ({RELAY: "permit_sasl_authenticated, defer_unauth_destination"}, ""),
         ({RELAY: "permit_sasl_authenticated, reject_unauth_destination, permit_mynetworks"}, "would refuse"),
         ({RELAY: "permit_sasl_authenticated, reject"}, ""),
@@ -117,7 +120,7 @@ WIDE = f"{ITSELF} [64:ff9b::]/96"
     ],
 )
 def test_it_matters_where_mynetworks_is_used(main: dict[str, str], what: str) -> None:
-    found = told(mynetworks=WIDE, more=main)
+    found = told(mynetworks=WIDE, smtpd_restriction_classes="ours", more=main)
     assert [what in each.what for each in found] == [True] * bool(what)
 
 

@@ -81,7 +81,7 @@ _NO_OPINION = "check_client_access static:DUNNO"
 
 def reached(postfix: Postfix, service: Service, *, authenticated: bool = False) -> Iterator[Reached]:
     """Yield all restrictions that somebody may come to who isn't in mynetworks, and has `authenticated` or not."""
-    classes = frozenset(re.findall(r"[^\s,]+", postfix.value("smtpd_restriction_classes", service)))
+    classes = _classes(postfix, service)
     walk = _Walk(postfix, service, classes, (*_ENDS, "permit_sasl_authenticated") if authenticated else _ENDS)
     met = set[str]()
     for name in LISTS:
@@ -92,13 +92,17 @@ def reached(postfix: Postfix, service: Service, *, authenticated: bool = False) 
         yield from walk.through(name, by=name)
 
 
+def _classes(postfix: Postfix, service: Service) -> frozenset[str]:
+    return frozenset(re.findall(r"[^\s,]+", postfix.value("smtpd_restriction_classes", service)))
+
+
 @dataclass(frozen=True, slots=True)
 class _Walk:
     """A way through the lists of an smtpd, with its classes, which comes no further than restrictions named `ends`."""
 
     postfix: Postfix
     service: Service
-    classes: frozenset[str] = frozenset()
+    classes: frozenset[str]
     ends: Sequence[str] = ()
 
     def through(self, parameter: str, *, by: str, depth: int = 0) -> Iterator[Reached]:
@@ -114,9 +118,9 @@ class _Walk:
 
 def relays(postfix: Postfix, service: Service, permits: Callable[[Restriction], bool]) -> bool:
     """Whether somebody may send to everybody by an smtpd whom some restrictions permit, without authenticating."""
-    permitted = False
+    permitted, walk = False, _Walk(postfix, service, _classes(postfix, service))
     for name in LISTS:
-        for each in _Walk(postfix, service).through(name, by=name):
+        for each in walk.through(name, by=name):
             what = each.restriction
             if what.warns:
                 continue
