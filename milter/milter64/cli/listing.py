@@ -5,9 +5,12 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from milter64.address import as_written
+from milter64.address.networks import shown
 from milter64.cli.terminal_layout import Screen
 from milter64.config.list_sources import entries, files, line_reader, mistakes
 from milter64.config.load_file import load
@@ -114,7 +117,7 @@ def put_arguments(parser: argparse.ArgumentParser) -> None:
 def who_argument(parser: argparse.ArgumentParser) -> None:
     """Add whom an entry names."""
     who = "a network, a name, @domain or user@domain of a sender, to:user@domain or to:@domain of a recipient"
-    parser.add_argument("who", metavar="WHO", help=who)
+    parser.add_argument("who", type=_pasted, metavar="WHO", help=who)
     parser.add_argument_group("WHO", _WHO)
 
 
@@ -128,6 +131,14 @@ partner.example      hosts of that name, and all below it; a name proves
 joe@partner.example  one sender, in the same way
 to:you@here.example  a recipient
 to:@here.example     all recipients at a domain"""
+
+
+def _pasted(text: str) -> str:
+    """Return the address alone where a client is written as logs have it, and what else may be meant as it is."""
+    if "[" in text and "@" not in text:
+        with suppress(ValueError):
+            return shown(as_written.network(text)) if "/" in text else as_written.address(text)
+    return text
 
 
 def _length(text: str) -> float:
