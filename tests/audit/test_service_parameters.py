@@ -1,15 +1,18 @@
 """What a service's parameters are, as a real smtpd with those `-o` has them: it says them in its greeting."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from milter64.audit.facts import host
 from milter64.audit.facts.postconf import PostfixUnreadable, read
+from milter64.audit.facts.smtp_clients import senders
 from rig.lab import Lab
 from rig.network import Namespace
 from rig.postfix import Postfix
+from rig.scene import Scene
 from rig.smtp import Smtp
 
 BANNER = "$myhostname $mydomain $myorigin $smtpd_client_restrictions $service_name $process_name"
@@ -82,3 +85,25 @@ def test_a_service_that_cannot_start_makes_the_settings_unreadable(tmp_path: Pat
         os.utime(tmp_path / name, (0, 0))
     with pytest.raises(PostfixUnreadable, match=r"587/inet: .*inet_interfaces: host not found: nowhere\.invalid"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "options", ["", "-o myhostname=sub.other.example", "-o smtp_helo_name=$mydomain -o mydomain=x.example"]
+)
+def test_a_service_that_sends_says_ehlo_as_the_audit_has_it(lab: Lab, options: str) -> None:
+    far = lab.start(Postfix)
+    postfix = lab.start(
+        Postfix,
+        services=[f"smtp unix - - n - - smtp {options}"],
+        virtual_mailbox_domains="",
+        default_transport="smtp",
+        relayhost=f"[127.0.0.1]:{far.port}",
+        smtpd_relay_restrictions="permit_mynetworks, reject",
+    )
+    with Smtp("127.0.0.1", postfix.port) as client:
+        client.ehlo()
+        assert client.transaction("a@lab.example", ["b@lab.example"]).code == 250
+    received = far.delivered()[0].get_all("Received", [])
+    facts = replace(Scene().facts(), postfix=read(postfix.queue.parent / "etc"))
+    (sender,) = senders(facts, [each for each in facts.postfix.services if each.command == "smtp"])
+    assert received[0].split()[:2] == ["from", sender.helo]
