@@ -77,6 +77,7 @@ def test_a_translators_prefix_in_mynetworks_lets_all_of_ipv4_relay(value: str, l
         f"{ITSELF} !cidr:/all cidr:/all",
         f"{ITSELF} hash:/one hash:/gone",
         f"{ITSELF} example.com /no/such/file",
+        f"{ITSELF} [::ffff:192.31.196.1]/200 [::1]/x 192.31.196.0/ []/ / ! ![] 1.2.3.4/99 [::]/129 type: {{}}",
         f"{ITSELF} 192.31.196.25 [2001:db8:25::25]/128",
         "",
     ],

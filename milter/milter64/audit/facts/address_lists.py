@@ -34,7 +34,7 @@ class Pattern:
         try:
             packed = pack(address)
             if packed.startswith(_MAPPED) and int(length or "128") >= 96:  # noqa: PLR2004  the mapped addresses'
-                return f"{unpack(packed[12:])}/{int(length or '128') - 96}"
+                return str(parse_network(f"{unpack(packed[12:])}/{int(length or '128') - 96}").cidr)
             return str(parse_network(f"{unpack(packed)}{slash}{length}").cidr)
         except ValueError:
             return ""
