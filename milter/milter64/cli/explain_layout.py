@@ -74,12 +74,17 @@ def _greylist(report: Report, screen: Screen) -> None:
         kept = [(row["group"], _ago(row["since"]), _ago(row["passed"])) for row in report["rows"]]
         screen.table(kept, ("remembered", "since", "passed last"), indent=2)
     if report["groups"]:
-        earned = [(row["group"], str(row["recipients"]), _ago(row["since"]), _waved(row)) for row in report["groups"]]
+        earned = [(row["group"], _passed(row), _ago(row["since"]), _waved(row)) for row in report["groups"]]
         screen.table(earned, ("passed so far", "recipients", "since", ""), indent=2)
 
 
 def _wait(seconds: int) -> str:
     return f"{seconds} s to wait" if seconds else ""
+
+
+def _passed(row: Report) -> str:
+    # The recipient by whom it has been earned is not among them.
+    return "enough" if row["waved"] else str(row["recipients"])
 
 
 def _waved(row: Report) -> str:
