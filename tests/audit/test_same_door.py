@@ -89,6 +89,7 @@ def test_another_door_is_kept_behind_ours(socket: str, milter: str) -> None:
         ("inet:8864@localhost", "unix:milter64/milter64.sock"),
         ("inet:8864@localhost", "unix:/run/milter64/milter64.sock"),
         ("inet:8864@localhost", "local:/run/milter64/own.sock"),
+        ("inet:8864@localhost", "unix:/run/milter64.sock"),
         (QUEUE, "inet:127.0.0.1:8864"),
         (QUEUE, "inet:localhost:8864"),
         (QUEUE, "inet:mx.example.org:8864"),

@@ -140,16 +140,14 @@ class Case:
     def mapped(self, service: Service) -> dict[str, tuple[str, list[Milter]]]:
         """Return by address the clients for whom smtpd_milter_maps goes before smtpd_milters, what it says, and whom.
 
+        To say DISABLE is to name nobody whom we know.
+
         Raises:
             Untold: it can't be asked.
         """
         tables = self.postfix.value(MILTER_MAPS, service)
         said = {each: self.postfix.lookups.find(tables, each) for each in self.clients(service)} if tables else {}
-        return {
-            each: (text, [] if text.upper() == "DISABLE" else list(elements(text)))
-            for each, text in said.items()
-            if text is not None
-        }
+        return {each: (text, list(elements(text))) for each, text in said.items() if text is not None}
 
     def lacking(self, service: Service | None, own: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
         """Yield what must be otherwise for us alone: a milter's own setting, the value wanted, the one that counts."""
