@@ -287,3 +287,9 @@ def test_what_is_no_smtpd_is_left_alone() -> None:
 
 def test_an_unreadable_timeout_is_left_to_postfix_which_complains() -> None:
     assert troubles(postfix(**RIGHT, milter_command_timeout="soon")) == []
+
+
+def test_a_postfix_for_this_host_alone_is_well_where_another_talks_to_strangers() -> None:
+    inside = postfix(smtpd(), inet_interfaces="loopback-only")
+    assert [where for where, _ in troubles(inside)] == ["inet_interfaces"]
+    assert troubles(replace(inside, front_elsewhere=True)) == []

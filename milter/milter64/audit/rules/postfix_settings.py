@@ -100,8 +100,8 @@ def _plan(case: Case) -> Iterator[Setting]:
 
 
 def _check(case: Case) -> Iterator[Trouble]:
+    ours = case.settings.milter.socket
     if case.hidden:
-        ours = case.settings.milter.socket
         better = f"unix:{case.queue / case.named(None).removeprefix('unix:')}"
         yield Trouble(
             where="milter.socket",
@@ -111,14 +111,13 @@ def _check(case: Case) -> Iterator[Trouble]:
     if case.offered and not all(map(case.reached, case.fronts)):
         yield Trouble(
             where="milter.socket",
-            what=f"Postfix, by its inet_protocols, can't reach {case.settings.milter.socket}",
-            remedy=f'write socket = "inet:{case.settings.milter.socket.address[1]}@{LOCALHOST}" in milter64\'s '
-            "configuration, and restart it",
+            what=f"Postfix, by its inet_protocols, can't reach {ours}",
+            remedy=f'write socket = "inet:{ours.address[1]}@{LOCALHOST}" in milter64\'s configuration, and restart it',
         )
-    if not case.fronts and any(each.name in ("smtp", "25") for each, _ in case.smtpds):
-        remedy = "write the addresses that it is to listen on, or all; then stop Postfix, and start it"
-        yield Trouble(where="inet_interfaces", what="only this host reaches smtpd", remedy=remedy, breaks=False)
-    elif not case.fronts and not case.postfix.front_elsewhere:
+    closed = not case.fronts and not case.postfix.front_elsewhere
+    if closed and any(each.name in ("smtp", "25") for each, _ in case.smtpds):
+        yield Trouble(where="inet_interfaces", what="only this host gets in", remedy="write all", breaks=False)
+    elif closed:
         yield Trouble(where="master.cf", what="there is no smtpd on port 25", remedy="begin one with smtp or 25")
     for service in case.fronts:
         yield from _front(case, service)
