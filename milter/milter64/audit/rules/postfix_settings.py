@@ -157,10 +157,8 @@ def _mapped_to_us(case: Case, service: Service, kind: Kind) -> Iterator[Trouble]
     """Yield that smtpd_milter_maps has an smtpd ask us whose clients are not to be judged."""
     with suppress(Untold):  # what can't be asked is told of at the front
         for client, (text, listed) in case.mapped(service).items():
-            ours = (kind is Kind.SUBMISSION or case.clients(service)[client] == OWN_HOST) and any(
-                map(case.mine, listed)
-            )
-            if ours:
+            counts = kind is Kind.SUBMISSION or case.clients(service)[client] == OWN_HOST
+            if counts and any(map(case.mine, listed)):
                 yield Trouble(
                     where=f"{service.key} {MILTER_MAPS}",
                     what=clean(f"it says {text} for {client}: {_SPARED[kind]}"),
@@ -241,8 +239,7 @@ def _well(case: Case, service: Service, where: str, listed: Sequence[Milter]) ->
 
 def _by_maps(case: Case, service: Service, mapped: Mapping[str, tuple[str, list[Milter]]]) -> Iterator[Trouble]:
     """Yield what smtpd_milter_maps makes of us, for strangers of the kinds that it has something to say about."""
-    where = f"{service.key} {MILTER_MAPS}"
-    kinds = case.clients(service)
+    where, kinds = f"{service.key} {MILTER_MAPS}", case.clients(service)
     for text, listed in dict(mapped.values()).items():
         who = " and ".join(f"{each} ({kinds[each]})" for each, (said, _) in mapped.items() if said == text)
         others = [each.socket for each in case.listed(service) if not case.mine(each)]
