@@ -100,7 +100,7 @@ def test_a_greylist_that_never_lets_known_senders_pass_is_left_out(
     monkeypatch.setattr(bout, "_DELAY", 0.1)
     monkeypatch.setattr(world, "HOT_SESSIONS", 5)
     # milter64 knows them at once: the addresses are trusted.
-    trusting = 'trust.networks = ["0.0.0.0/0", "::/0"]'
+    trusting = 'trust.networks = ["0.0.0.0/0", "::/0"]\ntrust.translators = true'
     of = Load(
         name="a", title="b", workload="hot", hot=True, sessions=5, targets=FRESH.targets[1:2], configuration=trusting
     )

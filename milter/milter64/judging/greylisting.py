@@ -119,6 +119,7 @@ class Greylisting:
                 rows_by_key = written(group, before, news(before, now=self.now(), settings=settings), settings)
                 for key, rows in rows_by_key:
                     self._store.merge(key, rows)
+                    self._registers.pop(key, None)  # there is more in it
 
     def close(self) -> None:
         """Write what is left to write."""
