@@ -125,6 +125,13 @@ INSIDE = service("reinject", smtp_bind_address="127.0.0.1")
         ((SMART,), {}, {"default_transport": f"smart:{RELAY}"}, ""),
         ((SMART,), {}, {"default_transport": f"smart:{RELAY}", "relay_domains": "inside.example"}, "relay"),
         ((SMART,), {"t": {"*": f"smart:{RELAY}"}}, {"transport_maps": "t"}, ""),
+        ((SMART,), {"t": {"*": f"smart:{RELAY}"}}, {"transport_maps": "t", "relay_domains": "inside.example"}, ""),
+        (
+            (SMART,),
+            {"t": {"*": f"smart:{RELAY}", "inside.example": "relay:"}},
+            {"transport_maps": "t", "relay_domains": "inside.example"},
+            "relay",
+        ),
         # But for what has a way of its own.
         ((OTHER,), {}, {"relayhost": RELAY}, ""),
         ((OTHER,), {"t": {"big.example": "other:"}}, {"relayhost": RELAY, "transport_maps": "t"}, "other"),

@@ -44,6 +44,7 @@ def going_out(facts: Facts, found: Mapping[str, Route]) -> Iterator[Service]:
     services = [each for each in postfix.services if each.type == "unix" and each.command == "smtp"]
     direct = {route.transport for route in found.values() if not route.next_hop} & {each.name for each in services}
     inside = {route.transport for route in found.values() if route.next_hop} | _filters(postfix)
+    for_all = all(route.by == "transport_maps" for route in found.values())  # which goes before relay_transport
     for service in services:
         if service.name in direct:
             yield service
@@ -51,7 +52,8 @@ def going_out(facts: Facts, found: Mapping[str, Route]) -> Iterator[Service]:
             if direct:
                 yield service
         elif service.name == "relay":
-            if direct or (postfix.value("relay_domains") and not postfix.value("relayhost")):
+            usual = postfix.value("relay_domains") and not postfix.value("relayhost")
+            if direct or (usual and (not for_all or _by_itself(postfix, service, unnamed=False))):
                 yield service
         elif service.name not in inside and _by_itself(postfix, service, unnamed=bool(direct)):
             yield service
