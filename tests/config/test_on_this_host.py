@@ -62,6 +62,19 @@ def test_a_missing_folder_is_found_and_made_by_its_remedy(folder: Path, key: str
     assert found(**what) == []
 
 
+def test_the_folder_of_a_socket_in_postfixs_queue_is_made_so_that_postfix_can_use_the_socket(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_this_host, "_QUEUE", folder)
+    place, door = folder / "new", folder / "new" / "socket"
+    [problem] = found(f"unix:{door}")
+    run(problem.remedy)
+    assert (place.owner(), place.group(), place.stat().st_mode & 0o7777) == (SERVER, "postfix", 0o2750)
+    assert found(f"unix:{door}") == []
+    subprocess.run(["touch", door], user=SERVER, group="nogroup", extra_groups=(), check=True)
+    assert door.group() == "postfix"
+
+
 @pytest.mark.parametrize(("key", "form"), KEYS)
 def test_a_folder_without_rights_for_the_service_is_found(folder: Path, key: str, form: str) -> None:
     place = folder / "closed"

@@ -193,6 +193,11 @@ except ListenError as error:
         ("unix:/usr/socket", "", "Permission denied; name a folder in which the user nobody may make files"),
         ("unix:/etc/passwd/socket", "", "Not a directory; write a path in a folder"),
         ("unix:/no/such/socket", "", "No such file or directory; run `install -d -o nobody /no/such`"),
+        (
+            "unix:/var/spool/postfix/no/such",
+            "",
+            "No such file or directory; run `install -d -o nobody -g postfix -m 2750 /var/spool/postfix/no`",
+        ),
         ("unix:/tmp/milter64-for-postfix", "postfix", "Operation not permitted; run `usermod -a -G postfix nobody`"),
         ("unix:/tmp/milter64-for-none", "no-such", "there is no group 'no-such'; write one that `getent group` shows"),
     ],

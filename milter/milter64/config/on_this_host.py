@@ -16,6 +16,16 @@ _BY_UNIT = frozenset({"/run/milter64", "/var/lib/milter64", "/var/spool/postfix/
 """What the package's unit makes when it starts."""
 
 
+_QUEUE = Path("/var/spool/postfix")
+"""Debian's, which is the root folder of its chrooted smtpd."""
+
+
+def made(folder: Path, user: str) -> str:
+    """Return the command that makes a folder for the service's user, as the unit does it where Postfix has to enter."""
+    owner = f"-o {user} " if user else ""
+    return f"install -d {owner}{'-g postfix -m 2750 ' if _QUEUE in folder.parents else ''}{folder}"
+
+
 def host_problems(settings: Settings, user: str) -> Iterator[Problem]:
     """Return what would keep the service from listening, or from having a greylist, on this host.
 
@@ -38,8 +48,7 @@ def _folder_problem(key: str, folder: Path, user: str) -> Iterator[Problem]:
     try:
         is_folder = stat.S_ISDIR(folder.stat().st_mode)
     except FileNotFoundError:
-        remedy = f"run `install -d{f' -o {user}' if user else ''} {folder}`"
-        yield Problem(key=key, what=f"there is no folder {folder}", remedy=remedy)
+        yield Problem(key=key, what=f"there is no folder {folder}", remedy=f"run `{made(folder, user)}`")
         return
     except OSError as error:
         is_folder = isinstance(error, PermissionError)

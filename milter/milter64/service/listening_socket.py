@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from milter64.config.listen_address import LOCALHOST, Endpoint
+from milter64.config.on_this_host import made
 from milter64.limits.own_user import own_user
 
 _BACKLOG = 4096
@@ -122,7 +123,7 @@ def _remedy(endpoint: Endpoint, error: OSError) -> str:
     if isinstance(endpoint.address, str):
         folder = Path(endpoint.address).parent
         remedies = {
-            errno.ENOENT: f"run `install -d -o {own_user()} {folder}`",
+            errno.ENOENT: f"run `{made(folder, own_user())}`",
             errno.ENOTDIR: "write a path in a folder",
             errno.EACCES: f"name a folder in which the user {own_user()} may make files",
             errno.EROFS: f"name {folder} in ReadWritePaths= of milter64's unit",
