@@ -1,5 +1,6 @@
 """Attempts at real ports and sockets, and what keeps Postfix's user from a file."""
 
+import os
 import pwd
 import shutil
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from threading import Thread
 
 import pytest
 
-from milter64.audit.facts.connection_attempts import Reach, Unreached
+from milter64.audit.facts.connection_attempts import Barred, Reach, Unreached
 from milter64.config.listen_address import Endpoint
 from rig.network import Namespace
 
@@ -92,6 +93,17 @@ def test_a_socket_of_milter64(folder: Path) -> None:
         server.bind(("127.0.0.1", 0))
         server.listen()
         Reach().milter(Endpoint(family=AF_INET, address=server.getsockname()))
+
+
+def test_a_socket_that_is_for_others_is_not_one_that_is_dead(folder: Path) -> None:
+    endpoint = Endpoint(family=AF_UNIX, address=str(folder / "sock"))
+    folder.chmod(0o700)
+    os.seteuid(pwd.getpwnam(USER).pw_uid)
+    try:
+        with pytest.raises(Barred, match="permission denied"):
+            Reach().milter(endpoint)
+    finally:
+        os.seteuid(0)
 
 
 USER = "postfix"

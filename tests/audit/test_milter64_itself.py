@@ -90,6 +90,7 @@ def test_of_a_postfix_that_is_not_known_nothing_is_said() -> None:
 
 
 REFUSED = Doors(refusal="connection refused")
+FORBIDDEN = Doors(barred=True)
 BARRED = Doors(obstacle="drwx------")
 CROWDED = Scene(host=replace(HOST, backlog=128), main={"default_process_limit": "200"})
 OPEN = 'milter.socket = "inet:8864"'
@@ -98,7 +99,8 @@ OPEN = 'milter.socket = "inet:8864"'
 @pytest.mark.parametrize(
     ("scene", "level", "reason", "remedy"),
     [
-        (Scene(doors=REFUSED), "problem", "nobody answers on inet:8864@127.0.0.1: connection refused", "milter64 run"),
+        (Scene(doors=REFUSED), "problem", "nobody answers on inet:8864@127.0.0.1: connection refused", "restart"),
+        (replace(asked("", INSIDE), doors=FORBIDDEN), "warning", "whether it answers on unix:/var/", "as root"),
         (Scene(doors=BARRED), "ok", "answers", ""),
         (asked("", inet_protocols="ipv6"), "ok", "answers on inet6:8864@[::1]", ""),
         (asked("", inet_protocols="ipv4"), "ok", "answers on inet:8864@127.0.0.1", ""),
@@ -106,6 +108,18 @@ OPEN = 'milter.socket = "inet:8864"'
             replace(asked("", INSIDE), doors=BARRED),
             "problem",
             "postfix may not pass /var/spool/",
+            "chgrp postfix /var/spool/postfix/milter64 && chmod 2750 /var/spool/postfix/milter64 && systemctl",
+        ),
+        (
+            replace(asked("", f"{INSIDE}\nmilter.socket_mode = '0600'"), doors=BARRED),
+            "problem",
+            "postfix may not pass /var/spool/",
+            "milter.socket_mode",
+        ),
+        (
+            replace(asked("", 'milter.socket = "unix:/run/milter64/sock"'), doors=BARRED),
+            "problem",
+            "postfix may not pass /run/milter64/sock",
             "milter.socket_group",
         ),
         (asked("", INSIDE), "ok", "answers on unix:/var/spool/postfix/milter64/milter64.sock", ""),

@@ -9,7 +9,7 @@ from math import inf
 from pathlib import Path
 
 from milter64.audit.auditor import THEMES
-from milter64.audit.facts.connection_attempts import Unreached
+from milter64.audit.facts.connection_attempts import Barred, Unreached
 from milter64.audit.facts.facts import Dns, Facts, Translators
 from milter64.audit.facts.host import Address, Clock, Host, Listener, Route
 from milter64.audit.facts.host_lists import HostList
@@ -103,10 +103,14 @@ SERVICES = (smtpd(), service("cleanup", command="cleanup"), service("smtp"), ser
 
 @dataclass(frozen=True, kw_only=True)
 class Doors:
-    """What answers: `greetings` by address, None for nobody; why milter64 or its socket's file is out of reach."""
+    """What answers: `greetings` by address, None for nobody; why milter64 or its socket's file is out of reach.
+
+    With `barred` it is for others than us to ask milter64.
+    """
 
     greetings: Mapping[str, str | None] = field(default_factory=dict)
     refusal: str = ""
+    barred: bool = False
     obstacle: str = ""
 
     def greeting(self, address: str) -> str:
@@ -117,6 +121,8 @@ class Doors:
 
     def milter(self, _endpoint: Endpoint) -> None:
         """Answer as `Reach.milter` does."""
+        if self.barred:
+            raise Barred("permission denied")
         if self.refusal:
             raise Unreached(self.refusal)
 

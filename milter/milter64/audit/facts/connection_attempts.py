@@ -24,6 +24,10 @@ class Unreached(Exception):  # noqa: N818  it says what came of the attempt; nob
     """Nobody answered; the text says why, in a few clean words."""
 
 
+class Barred(Unreached):
+    """We may not even try; who is root may."""
+
+
 class Reach:
     """Attempts, each within seconds; tests put tables in its place."""
 
@@ -52,11 +56,14 @@ class Reach:
 
         Raises:
             Unreached: nobody listens there.
+            Barred: it is for others than us to connect to.
         """
         try:
             with socket.socket(endpoint.family) as connection:
                 connection.settimeout(_PATIENCE)
                 connection.connect(endpoint.address)
+        except PermissionError as error:
+            raise Barred(_why(error)) from error
         except OSError as error:
             raise Unreached(_why(error)) from error
 

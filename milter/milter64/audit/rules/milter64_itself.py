@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 
 from milter64.address.client import Origin
 from milter64.address.networks import Networks, pack, parse_network
-from milter64.audit.facts.connection_attempts import Unreached
+from milter64.audit.facts.connection_attempts import Barred, Unreached
 from milter64.audit.facts.facts import Facts, shown
 from milter64.audit.facts.host import IPV6, Route, family
 from milter64.audit.facts.smtpd_services import Case
@@ -67,14 +68,14 @@ def _socket(facts: Facts) -> Line:
     user = facts.postfix.value("mail_owner") or "postfix"
     try:
         facts.doors.milter(door)
+    except Barred as error:
+        return warning(subject, f"whether it answers on {door} isn't known: {error}", see=see, remedy="audit as root")
     except Unreached as error:
-        return problem(subject, f"nobody answers on {door}: {error}", see=see, remedy="start milter64 run")
+        remedy = "start it with the settings that it has now: systemctl restart milter64"
+        return problem(subject, f"nobody answers on {door}: {error}", see=see, remedy=remedy)
     if path and (barrier := facts.doors.barrier(Path(path), user)):
         return problem(
-            subject,
-            f"{barrier}: Postfix can't reach it",
-            see=see,
-            remedy=f'set milter.socket_group = "{user}", milter.socket_mode = "0660", and that group on the folder',
+            subject, f"{barrier}: Postfix can't reach it", see=see, remedy=_entry(facts, Path(path).parent, user)
         )
     held = None if path else facts.host.address(str(endpoint.address[0]))
     if not path and (endpoint.address[0] in _EVERY or (held and held.public)):
@@ -93,6 +94,14 @@ def _socket(facts: Facts) -> Line:
             remedy="set net.core.somaxconn to 4096, the kernel's default since Linux 5.4, and restart milter64",
         )
     return ok(subject, f"answers on {door}", see=see)
+
+
+def _entry(facts: Facts, folder: Path, user: str) -> str:
+    """Return what lets Postfix's user in; a folder in its queue hands its group to the socket, as the unit has it."""
+    if Path(facts.postfix.value("queue_directory")) in folder.parents and facts.settings.milter.socket_mode & 0o060:
+        place = quote(str(folder))
+        return f"chgrp {user} {place} && chmod 2750 {place} && systemctl restart milter64"
+    return f'set milter.socket_group = "{user}", milter.socket_mode = "0660", and that group on the folder'
 
 
 def _resolver(facts: Facts) -> Line:
