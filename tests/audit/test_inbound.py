@@ -169,6 +169,13 @@ def test_the_default_route_of_each_family(scene: Scene, level: str, subject: str
     [
         (Scene(doors=Doors(greetings={SIX: None})), "problem", f"port 25 of {SIX}", "nobody answers", "inet_protocols"),
         (
+            Scene(host=replace(HOST, listeners=()), doors=Doors(greetings={SIX: None})),
+            "problem",
+            f"port 25 of {SIX}",
+            "nobody answers",
+            "start Postfix (postfix start)",
+        ),
+        (
             replace(NAT, doors=Doors(greetings={FOUR: None})),
             "warning",
             f"port 25 of {FOUR}",

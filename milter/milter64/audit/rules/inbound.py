@@ -91,12 +91,15 @@ def _port_25(facts: Facts, name: str, address: str) -> Iterator[Line]:
     except Unreached as error:
         if facts.host.address(address):
             settings = ("inet_interfaces", "inet_protocols")
+            listens = any(each.port == SMTP_PORT for each in facts.host.listeners)
             yield problem(
                 subject,
                 f"nobody answers: {error}",
                 *(f"{each} = {facts.postfix.value(each)}" for each in settings),
-                see=see,
-                remedy="let Postfix listen on it (inet_interfaces, inet_protocols, and smtp inet in master.cf)",
+                see=see if listens else "postfix status; ss -tln sport = :25",
+                remedy="let Postfix listen on it (inet_interfaces, inet_protocols, and smtp inet in master.cf)"
+                if listens
+                else "nothing here listens on port 25: start Postfix (postfix start), with smtp inet in master.cf",
             )
         else:
             yield warning(
