@@ -1,6 +1,6 @@
 """Questions that are asked in one go: each gets what is its own, and none waits for another."""
 
-from collections.abc import Iterator
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import Any
@@ -10,10 +10,11 @@ import pytest
 
 from milter64.address.translator import Translator
 from milter64.dns.lookup import Answer
-from milter64.dns.message import Query
+from milter64.dns.message import Query, Response
 from milter64.dns.nameservers import OutOfMeans, Unanswered
-from milter64.dns.query import all_over_udp, nameserver
+from milter64.dns.query import by_datagram, nameserver
 from milter64.dns.resolver import Resolver, Settings
+from milter64.dns.side_by_side import Course, side_by_side
 from rig.dnsserver import DnsServer, Fault
 from rig.process import until
 
@@ -25,8 +26,13 @@ TIMEOUT = 0.3
 PATIENCE = 5.0
 
 
-def query(name: str) -> Query:
-    return Query(dns.name.from_text(name).to_digestable(), "A")
+def datagram(server: DnsServer, name: str, seconds: float = PATIENCE) -> Course[Response | None]:
+    """Ask for a name's addresses over UDP; None if nothing comes."""
+    query = Query(dns.name.from_text(name).to_digestable(), "A")
+    try:
+        return (yield from by_datagram(query, nameserver(server.address), time.monotonic() + seconds))
+    except TimeoutError:
+        return None
 
 
 @pytest.fixture
@@ -44,27 +50,38 @@ def asked(resolver: Resolver, *names: str, seconds: float = PATIENCE, rdtype: st
 
 
 def test_each_question_gets_its_own_answer_whatever_the_order(server: DnsServer) -> None:
-    queries = {query(name): name for name in RECORDS if name[0].isdigit()}
-    replies = dict(all_over_udp(queries, nameserver(server.address), PATIENCE))
-    assert {queries[each]: reply.answer for each, reply in replies.items()} == {
-        name: tuple(RECORDS[name]["A"]) for name in queries.values()
+    names = [name for name in RECORDS if name[0].isdigit()]
+    replies = dict(side_by_side({name: datagram(server, name) for name in names}))
+    assert {name: reply and reply.answer for name, reply in replies.items()} == {
+        name: tuple(RECORDS[name]["A"]) for name in names
     }
 
 
 def test_all_are_asked_before_any_is_answered(server: DnsServer) -> None:
-    gate, queries = server.hold(), [query("1.example"), query("2.example")]
+    gate, names = server.hold(), ["1.example", "2.example"]
     with ThreadPoolExecutor() as pool:
-        replies = pool.submit(lambda: list(all_over_udp(queries, nameserver(server.address), PATIENCE)))
+        replies = pool.submit(lambda: list(side_by_side({name: datagram(server, name) for name in names})))
         until(lambda: len(server.queries) == 2, "both questions")
         gate.set()
         assert len(replies.result(PATIENCE)) == 2
 
 
+def test_one_that_is_added_on_the_way_waits_for_no_other(server: DnsServer) -> None:
+    gate = server.hold("1.example")
+    courses = {name: datagram(server, name) for name in ("1.example", "2.example")}
+    replies = side_by_side(courses)
+    assert next(replies)[0] == "2.example"
+    courses["3.example"] = datagram(server, "3.example")
+    assert next(replies)[0] == "3.example"
+    gate.set()
+    assert [name for name, _ in replies] == ["1.example"]
+
+
 @pytest.mark.parametrize("fault", [Fault.GARBAGE, Fault.WRONG_ID, Fault.WRONG_QUESTION, Fault.SILENT], ids=str)
 def test_one_that_is_not_answered_keeps_no_other_from_its_answer(server: DnsServer, fault: Fault) -> None:
     server.faults["1.example"] = fault
-    queries = {query(f"{n}.example"): n for n in (1, 2, 3)}
-    assert {queries[each] for each, _ in all_over_udp(queries, nameserver(server.address), 0.2)} == {2, 3}
+    courses = {n: datagram(server, f"{n}.example", 0.2) for n in (1, 2, 3)}
+    assert {n for n, reply in side_by_side(courses) if reply} == {2, 3}
 
 
 def test_each_comes_as_soon_as_it_is_there(resolver: Resolver, server: DnsServer) -> None:
@@ -94,6 +111,34 @@ def test_what_becomes_of_a_question_is_its_own(resolver: Resolver, server: DnsSe
 def test_one_that_is_cut_short_goes_over_tcp_alone(resolver: Resolver, server: DnsServer) -> None:
     assert len(str(asked(resolver, "big.example", "1.example", rdtype="TXT")["big.example"])) > 30 * 200
     assert server.tcp_queries == 1
+
+
+@pytest.mark.parametrize("follows_cnames", [False, True])
+def test_one_that_is_cut_short_or_leads_on_has_its_time_beside_one_without_answer(
+    resolver: Resolver, server: DnsServer, *, follows_cnames: bool
+) -> None:
+    server.follows_cnames = follows_cnames
+    server.faults |= {"1.example": Fault.SILENT, "alias.example": Fault.TRUNCATED}
+    answers = asked(resolver, "1.example", "alias.example", seconds=TIMEOUT)
+    assert answers == {"1.example": "no answer in time", "alias.example": ("192.0.2.8",)}
+
+
+def test_where_tcp_hangs_it_hangs_for_one_alone(resolver: Resolver, server: DnsServer) -> None:
+    server.faults |= {"1.example": Fault.TRUNCATED | Fault.TCP_HANGS, "2.example": Fault.TRUNCATED}
+    assert asked(resolver, "1.example", "2.example", "3.example", seconds=TIMEOUT) == {
+        "1.example": "no answer over TCP in time",
+        "2.example": ("192.0.2.2",),
+        "3.example": ("192.0.2.3",),
+    }
+
+
+def test_who_asks_no_more_leaves_nobody_waiting(resolver: Resolver) -> None:
+    deadline = resolver._clock() + PATIENCE  # noqa: SLF001
+    resolver.ask("1.example", "A", deadline)
+    outcomes = resolver.ask_all({("1.example", "A"): deadline, ("2.example", "A"): deadline})
+    assert next(outcomes)[0] == ("1.example", "A"), "it is in the cache"
+    del outcomes
+    assert resolver.ask("2.example", "A", deadline).values == ("192.0.2.2",)
 
 
 def test_each_has_its_own_deadline(resolver: Resolver, server: DnsServer) -> None:
@@ -127,10 +172,10 @@ def test_who_joins_is_not_left_waiting_when_the_asker_breaks_down(
     joined = Event()
     join = resolver._join  # noqa: SLF001  to know when it is called
 
-    def break_down(*_: object) -> Iterator[object]:
+    def break_down(*_: object) -> Course[Response]:
         assert joined.wait(PATIENCE)
         raise ZeroDivisionError
-        yield
+        yield  # it is a course
 
     def joins(*one: Any) -> Answer | Unanswered | None:  # noqa: ANN401  handed on
         joined.set()
@@ -150,7 +195,7 @@ def test_want_of_means_is_that_of_all(resolver: Resolver, monkeypatch: pytest.Mo
     def no_sockets(*_: object, **_more: object) -> None:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr("milter64.dns.nameservers.all_over_udp", no_sockets)
+    monkeypatch.setattr("milter64.dns.nameservers.by_datagram", no_sockets)
     deadline = resolver._clock() + PATIENCE  # noqa: SLF001
     outcomes = dict(resolver.ask_all({("1.example", "A"): deadline, ("2.example", "A"): deadline}))
     assert {type(outcome) for outcome in outcomes.values()} == {OutOfMeans}

@@ -10,6 +10,7 @@ from milter64.dns import edns_support
 from milter64.dns.message import Response
 from milter64.dns.nameservers import SILENCE, Nameservers, TimedOut
 from milter64.dns.query import Nameserver, nameserver
+from milter64.dns.side_by_side import side_by_side
 from rig.asking import GOOD, PATIENCE, RECORDS, SLOW, TIMEOUT, exchange, join_probes
 from rig.clock import Clock
 from rig.dnsserver import ALL, Fault
@@ -133,7 +134,7 @@ def test_of_questions_asked_at_once_all_are_asked_without(
     plain: PlainDns, asked: Asked, clock: Clock, way: Way
 ) -> None:
     plain.way = way
-    questions = {(dns.name.from_text(name).to_digestable(), "A"): clock() + PATIENCE for name in (GOOD, SLOW)}
-    outcomes = [outcome for _, outcome in asked.servers.exchange(questions)]
-    assert all(isinstance(outcome, Response) and outcome.answer for outcome in outcomes)
+    owners = [dns.name.from_text(name).to_digestable() for name in (GOOD, SLOW)]
+    courses = {owner: asked.servers.exchange(owner, "A", clock() + PATIENCE) for owner in owners}
+    assert all(response.answer for _, response in side_by_side(courses))
     assert [plain.count(name) for name in (GOOD, SLOW)] == [2, 2]

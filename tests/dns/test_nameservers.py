@@ -96,7 +96,7 @@ def test_our_own_want_of_means_is_told_from_a_nameservers_silence(
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     with monkeypatch.context() as patch:
-        patch.setattr(nameservers, "all_over_udp", no_sockets)
+        patch.setattr(nameservers, "by_datagram", no_sockets)
         for _ in range(2):
             failure = asked.failure(GOOD)
             assert (type(failure), str(failure)) == (nameservers.OutOfMeans, "too many open files")

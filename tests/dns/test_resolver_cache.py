@@ -1,7 +1,7 @@
 """What a resolver remembers, and whom it lets wait together."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 
@@ -9,8 +9,10 @@ import pytest
 
 from milter64.address.translator import Translator
 from milter64.dns.lookup import Answer, Lookup
-from milter64.dns.nameservers import OutOfMeans, Question, Unanswered
+from milter64.dns.message import Response
+from milter64.dns.nameservers import OutOfMeans, Unanswered
 from milter64.dns.resolver import Resolver, Settings, _Flight
+from milter64.dns.side_by_side import Course
 from milter64.numbers.counting_resolver import CountingResolver
 from milter64.telemetry.metrics import Tally
 from rig.clock import Clock
@@ -191,10 +193,11 @@ def test_those_who_wait_for_the_same_are_told_of_the_same_trouble(monkeypatch: p
     asked, joined = Event(), Event()
     join = resolver._join  # noqa: SLF001  to know when it is called
 
-    def no_sockets(questions: Mapping[Question, float]) -> Iterator[tuple[Question, Unanswered]]:
+    def no_sockets(*_: object) -> Course[Response]:
         asked.set()
         assert joined.wait(PATIENCE)
-        return ((question, OutOfMeans("too many open files")) for question in questions)
+        raise OutOfMeans("too many open files")
+        yield  # it is a course
 
     def joins(flight: _Flight, deadline: float) -> Answer | Unanswered | None:
         joined.set()

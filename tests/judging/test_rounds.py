@@ -1,21 +1,26 @@
 """The checks of a verdict are run in rounds: what all of them lack is asked in one go, and by no thread of its own."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from threading import current_thread
 
 import pytest
 
+from milter64.address.translator import Translator
 from milter64.checks import iprev, spf
 from milter64.checks.all_checks import REMOTE
 from milter64.dns.lookup import Answer, Lookup
 from milter64.dns.nameservers import OutOfMeans, Unanswered
+from milter64.dns.resolver import Resolver, Settings
 from milter64.judging.check_runner import CheckRunner
 from milter64.judging.remembered_findings import RememberedFindings
 from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.session import Envelope
+from rig.dnsserver import DnsServer
 from rig.envelopes import envelope
+from rig.process import until
 from rig.records import Records, zone
 
 HELO, SPF, IPREV = ("spf", "smtp.helo"), ("spf", "smtp.mailfrom"), ("iprev", "policy.iprev")
@@ -40,10 +45,12 @@ class Batches(Records):
         self.batches: list[set[str]] = []
         self.joined = set[Question]()
 
-    def ask_all(self, questions: Mapping[Question, float]) -> Iterator[tuple[Question, Answer | Unanswered | None]]:
-        self.batches.append({f"{rdtype} {name}" for name, rdtype in questions})
-        yield from ((each, None) for each in self.joined & questions.keys())
-        yield from super().ask_all({each: until for each, until in questions.items() if each not in self.joined})
+    def ask_all(self, questions: dict[Question, float]) -> Iterator[tuple[Question, Answer | Unanswered | None]]:
+        while questions:
+            self.batches.append({f"{rdtype} {name}" for name, rdtype in questions})
+            taken = {question: questions.pop(question) for question in tuple(questions)}
+            yield from ((each, None) for each in self.joined & taken.keys())
+            yield from super().ask_all({each: until for each, until in taken.items() if each not in self.joined})
 
 
 def asked(records: Records, *keys: Key) -> Findings:
@@ -101,6 +108,38 @@ def test_an_error_is_that_of_all_who_asked(monkeypatch: pytest.MonkeyPatch) -> N
     assert records.questions.count("TXT honest.example") == 1
 
 
+def test_no_check_waits_for_an_answer_that_another_lacks() -> None:
+    with DnsServer(zone(ZONE)) as server, ThreadPoolExecutor() as pool:
+        gate = server.hold(REVERSE)
+        resolver = Resolver(Settings(nameservers=(server.address,)), Translator())
+        with closing(CheckRunner(resolver, RememberedFindings(resolver), print, lambda: None)) as runner:
+            findings = pool.submit(runner.ask, ENVELOPE, [IPREV, SPF], time.monotonic() + 10)
+            until(lambda: server.count("three.example"), "the last question about SPF")
+            gate.set()
+            assert {finding.result for finding in findings.result(10)[0].values()} == {"pass"}
+
+
+def test_a_fault_in_dns_is_each_checks_own() -> None:
+    class Broken(Batches):
+        def ask_all(self, questions: dict[Question, float]) -> Iterator[tuple[Question, Answer | Unanswered | None]]:
+            for answer in super().ask_all(questions):
+                if answer[0][1] == "PTR":
+                    raise ZeroDivisionError
+                yield answer
+
+        def ask(self, name: str, rdtype: str, deadline: float = 0.0, lasting: float = 0.0) -> Answer:
+            if rdtype == "PTR":
+                raise ZeroDivisionError
+            return super().ask(name, rdtype, deadline, lasting)
+
+    faults = list[str]()
+    records = Broken(ZONE)
+    with closing(CheckRunner(records, RememberedFindings(records), faults.append, lambda: None)) as runner:  # type: ignore[arg-type]  # a fake
+        findings, _ = runner.ask(ENVELOPE, [IPREV, SPF], time.monotonic() + 10)
+    assert {key: finding.result for key, finding in findings.items()} == {SPF: "pass", IPREV: "temperror"}
+    assert faults == ["iprev policy.iprev"]
+
+
 def test_want_of_means_is_nobodys_opinion_in_rounds_too() -> None:
     class OutOfSockets(Batches):
         def ask(self, name: str, rdtype: str, deadline: float = 0.0, lasting: float = 0.0) -> Answer:
@@ -113,9 +152,10 @@ def test_want_of_means_is_nobodys_opinion_in_rounds_too() -> None:
 
 def test_what_was_made_of_answers_that_were_to_be_forgotten_is_not_remembered() -> None:
     class Forgotten(Batches):
-        def ask_all(self, questions: Mapping[Question, float]) -> Iterator[tuple[Question, Answer | Unanswered | None]]:
-            yield from super().ask_all(questions)
-            self.generation += 1  # between the answers and what is made of them
+        def ask_all(self, questions: dict[Question, float]) -> Iterator[tuple[Question, Answer | Unanswered | None]]:
+            for answer in super().ask_all(questions):
+                self.generation += 1  # before anything is made of it
+                yield answer
 
     records = Forgotten(ZONE)
     memory = RememberedFindings(records)

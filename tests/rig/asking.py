@@ -11,6 +11,7 @@ import pytest
 from milter64.dns.message import Response
 from milter64.dns.nameservers import Nameservers, Unanswered
 from milter64.dns.query import nameserver
+from milter64.dns.side_by_side import alone
 from rig.clock import Clock
 from rig.dnsserver import DnsServer, Fault
 
@@ -24,10 +25,7 @@ PATIENCE = 5.0
 
 def exchange(nameservers: Nameservers, name: str, deadline: float, rdtype: str = "A") -> Response:
     """Return what comes of one question."""
-    ((_, outcome),) = nameservers.exchange({(dns.name.from_text(name).to_digestable(), rdtype): deadline})
-    if isinstance(outcome, Unanswered):
-        raise outcome
-    return outcome
+    return alone(nameservers.exchange(dns.name.from_text(name).to_digestable(), rdtype, deadline))
 
 
 class Asked:

@@ -53,10 +53,14 @@ class Records:
         return not self.down
 
     def ask_all(
-        self, questions: Mapping[tuple[str, str], float]
+        self, questions: dict[tuple[str, str], float]
     ) -> Iterator[tuple[tuple[str, str], Answer | Unanswered | None]]:
         """Answer as `Resolver.ask_all` does."""
-        return ((question, self._outcome(*question, deadline)) for question, deadline in questions.items())
+        while questions:
+            taken = dict(questions)
+            questions.clear()
+            for question, deadline in taken.items():
+                yield question, self._outcome(*question, deadline)
 
     def _outcome(self, name: str, rdtype: str, deadline: float) -> Answer | Unanswered:
         try:

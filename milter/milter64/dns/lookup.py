@@ -1,12 +1,12 @@
 """How a check asks DNS: through a door of its own, and side by side with the other checks of a verdict.
 
-A check is a plain function that asks one question after the other. So that many need no thread each, they are run in
-rounds: each until it lacks an answer, then all that is lacking is asked in one go, and each is run again from the
-start. Whoever asks much, or waits for something else, goes on in a thread of its own, with the answers that are there.
+A check is a plain function that asks one question after the other. So that many need no thread each, each is run until
+it lacks an answer; what all lack is asked side by side; and each is run again from the start when its answer is there.
+Whoever asks much, or waits for something else, goes on in a thread of its own, with the answers that are there.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -137,8 +137,8 @@ class Lacking(BaseException):
 class Resolves(Asker, Protocol):
     """Who answers many questions at once: a `Resolver`, or what a test puts in its place."""
 
-    def ask_all(self, questions: Mapping[_Question, float]) -> Iterator[tuple[_Question, Answer | Unanswered | None]]:
-        """Yield what comes of questions, each with its deadline, as soon as it does.
+    def ask_all(self, questions: dict[_Question, float]) -> Iterator[tuple[_Question, Answer | Unanswered | None]]:
+        """Take questions, each with its deadline, those too that are added on the way; yield what comes of each.
 
         None says that somebody else waits for the answer already.
         """
@@ -172,11 +172,13 @@ class Shared:
 
 
 class InRounds(Shared):
-    """The same in rounds: whoever lacks an answer is told so, and none is waited for but in `fetch`."""
+    """The same for one thread alone: whoever lacks an answer is told so, and none is waited for but in `fetch`."""
 
     def __init__(self, resolver: Resolves) -> None:
         """Begin without any answer."""
         super().__init__(resolver, {})
+        self._since: dict[_Question, float] = {}
+        """When somebody lacked an answer first."""
 
     def ask(self, name: str, rdtype: str, deadline: float, lasting: float = 0.0) -> Answer:  # noqa: ARG002  an Asker's
         """Return an answer that is there, or raise Unanswered as it was.
@@ -196,19 +198,19 @@ class InRounds(Shared):
             Lacking: that is so.
         """
         if (name, rdtype) not in self._outcomes:
+            self._since.setdefault((name, rdtype), time.monotonic())
             raise Lacking((name, rdtype), deadline)
 
     def patient(self) -> Shared:
         """Return what shares these answers, for those who wait."""
         return Shared(self._resolver, self._outcomes)
 
-    def fetch(self, questions: Mapping[_Question, float]) -> Iterator[tuple[_Question, bool]]:
-        """Ask questions at once, each with its deadline; yield each when there is its outcome.
+    def fetch(self, questions: dict[_Question, float]) -> Iterator[tuple[_Question, bool]]:
+        """Take questions that somebody lacks the answer to, those too that are added on the way; yield each with it.
 
         False says that there is none: another verdict waits for it already, and `patient` will with it.
         """
-        began = time.monotonic()
         for question, outcome in self._resolver.ask_all(questions):
             if outcome:
-                self._outcomes[question] = outcome, time.monotonic() - began
+                self._outcomes[question] = outcome, time.monotonic() - self._since[question]
             yield question, bool(outcome)

@@ -9,17 +9,16 @@ asked every second, finds out when the silence ends.
 
 import errno
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
 from threading import Event, Lock, Thread
 
 import dns.rcode
 
 from milter64.dns.edns_support import Plain, understood
 from milter64.dns.message import Query, Response
-from milter64.dns.query import Nameserver, all_over_udp, over_tcp, over_udp
+from milter64.dns.query import Nameserver, by_datagram, by_stream, over_udp
+from milter64.dns.side_by_side import Course
 from milter64.dns.wire_name import ROOT
 from milter64.limits.bounded_cache import Cache
 
@@ -62,23 +61,8 @@ class TimedOut(Unanswered):
     """No nameserver answered in time."""
 
 
-Question = tuple[bytes, str]
-"""A name as `Query` takes it, and a type."""
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class _Asked:
-    """A question under way: who was silent about it, and what went wrong last."""
-
-    question: Question
-    query: Query
-    deadline: float
-    silent: list[Nameserver] = field(default_factory=list)
-    failure: Unanswered = field(default_factory=partial(TimedOut, "no time left"))
-
-
-_Outcome = tuple[_Asked, Response | Unanswered]
-_OVER_TCP = " over TCP"
+_Question = tuple[bytes, str]
+"""A name, and a type."""
 
 
 class Nameservers:
@@ -110,7 +94,7 @@ class Nameservers:
         self._answered = Event()
         self._silent_since: float | None = None
         """When the first question after the last answer was asked."""
-        self._marks: Cache[Question, float] = Cache(_CAPACITY, _LARGEST)
+        self._marks: Cache[_Question, float] = Cache(_CAPACITY, _LARGEST)
 
     @property
     def down(self) -> bool:
@@ -126,100 +110,80 @@ class Nameservers:
         """Whether a nameserver says anything now, if only to a probe, which takes no longer than till `deadline`."""
         return not self._open and self._probe(min(PROBE_EVERY, deadline - self._clock()))
 
-    def exchange(self, questions: Mapping[Question, float]) -> Iterator[tuple[Question, Response | Unanswered]]:
-        """Ask all at once, each until its deadline, and yield what comes of each as soon as it does.
+    def exchange(self, owner: bytes, rdtype: str, deadline: float) -> Course[Response]:
+        """Return what a nameserver says about a name, as `Query` takes it: a response of NOERROR or NXDOMAIN.
 
-        That is a response of NOERROR or NXDOMAIN or, if nobody said anything usable in time or the question was not
-        asked at all, the reason.
+        Raises:
+            Unanswered: nobody said anything usable before `deadline`, or the question was not asked at all.
         """
+        question = owner, rdtype
+        began, answers = self._admit(question)
+        try:
+            return (yield from self._ask_in_turn(Query(owner, rdtype), deadline))
+        except TimedOut:
+            with self._lock:
+                if self._answers != answers and self._clock() - began >= self._timeout:
+                    self._marks.put(question, self._clock())
+            raise
+
+    def _admit(self, question: _Question) -> tuple[float, int]:
+        """Return the time and how many answers there have been, unless the question has timed out lately."""
         with self._lock:
-            began, answers = self._clock(), self._answers
-            marks = {question: self._marks.get(question) for question in questions}
-            marked = {each for each, mark in marks.items() if mark is not None and began - mark < MARK_LASTS}
-            if self._silent_since is None and len(marked) < len(questions):
-                self._silent_since = began
-        for question in marked:
-            yield question, Unanswered("timed out a moment ago")
-        asked = [
-            _Asked(question=question, query=Query(*question), deadline=deadline)
-            for question, deadline in questions.items()
-            if question not in marked
-        ]
-        for each, outcome in self._ask_in_turn(asked):
-            if isinstance(outcome, TimedOut):
-                with self._lock:
-                    if self._answers != answers and self._clock() - began >= self._timeout:
-                        self._marks.put(each.question, self._clock())
-            yield each.question, outcome
+            now = self._clock()
+            marked = self._marks.get(question)
+            if marked is not None and now - marked < MARK_LASTS:
+                raise Unanswered("timed out a moment ago")
+            if self._silent_since is None:
+                self._silent_since = now
+            return now, self._answers
 
-    def _ask_in_turn(self, asked: "list[_Asked]") -> "Iterator[_Outcome]":
+    def _ask_in_turn(self, query: Query, deadline: float) -> Course[Response]:
         """Ask one nameserver after the other, and those that kept silent once more: a datagram may have been lost."""
-        for again in (False, True):
-            for server in self._servers:
-                now, in_time = self._clock(), list[_Asked]()
-                for each in [each for each in asked if not again or server in each.silent]:
-                    if each.deadline <= now or self._open:
-                        asked.remove(each)
-                        late = TimedOut(str(each.failure), each.failure.server)
-                        yield each, late if each.deadline <= now else Unanswered("no nameserver answers")
-                    else:
-                        in_time.append(each)
-                for each, outcome in self._try(in_time, server, now, again=again) if in_time else ():
-                    if isinstance(outcome, Response):
-                        asked.remove(each)
-                        yield each, outcome
-                    else:
-                        each.failure = outcome
-                        if isinstance(outcome, TimedOut):
-                            each.silent.append(server)
-        for each in asked:
-            yield each, each.failure
+        failure: Unanswered = TimedOut("no time left")
+        silent: list[Nameserver] = []
+        for servers in (self._servers, silent):
+            for server in tuple(servers):
+                wait = min(self._timeout, deadline - self._clock())
+                if wait <= 0:
+                    raise TimedOut(str(failure), failure.server)
+                if self._open:
+                    raise Unanswered("no nameserver answers")
+                try:
+                    return (yield from self._try(query, server, wait, again=servers is silent))
+                except TimedOut as error:
+                    failure = error
+                    silent.append(server)
+                except Unanswered as error:
+                    failure = error
+        raise failure
 
-    def _try(self, asked: "list[_Asked]", server: Nameserver, now: float, *, again: bool) -> "Iterator[_Outcome]":
-        """Ask one nameserver, over TCP where its answer over UDP is truncated (RFC 7766 5).
+    def _try(self, query: Query, server: Nameserver, seconds: float, *, again: bool) -> Course[Response]:
+        """Ask one nameserver, over TCP if its answer over UDP is truncated (RFC 7766 5).
 
         One that was silent, or says that it doesn't understand, is asked without EDNS (RFC 6891 7).
         """
-        end = time.monotonic() + min(self._timeout, max(each.deadline for each in asked) - now)
-        edns = not again and server not in self._plain
-        waiting = {each.query: each for each in asked}
-        truncated = list[tuple[Query, bool]]()
-        failure: Unanswered = TimedOut("no answer in time", server)
+        end, way, edns = time.monotonic() + seconds, "", not again and server not in self._plain
         try:
-            for query, reply, with_edns in self._datagrams(tuple(waiting), server, end, edns=edns):
-                if reply.truncated:
-                    truncated.append((query, with_edns))
-                else:
-                    yield waiting.pop(query), _usable(reply, server)
-        except OSError as error:
-            failure = _failure(error, server)
-        if len(waiting) > len(truncated) and not isinstance(failure, OutOfMeans):
-            self._note_silence()
-        for query, with_edns in truncated:
-            try:
-                reply = over_tcp(query, server, end - time.monotonic(), edns=with_edns)
-            except OSError as error:
-                yield waiting.pop(query), _failure(error, server, _OVER_TCP)
-            else:
-                yield waiting.pop(query), _usable(reply, server, _OVER_TCP)
-        for each in waiting.values():
-            yield each, failure
-
-    def _datagrams(
-        self, queries: Iterable[Query], server: Nameserver, end: float, *, edns: bool
-    ) -> Iterator[tuple[Query, Response, bool]]:
-        """Yield what comes over UDP, and whether it is of a question with EDNS."""
-        misunderstood = []
-        for query, reply in all_over_udp(queries, server, end - time.monotonic(), edns=edns):
+            reply = yield from by_datagram(query, server, end, edns=edns)
             self._note_answer(server)
             if edns and not understood(reply):
-                misunderstood.append(query)
-                continue
+                reply, edns = (yield from by_datagram(query, server, end, edns=False)), False
             if not edns and understood(reply):
                 self._plain.suspect(server)
-            yield query, reply, edns
-        if misunderstood:
-            yield from self._datagrams(misunderstood, server, end, edns=False)
+            if reply.truncated:
+                way = " over TCP"
+                reply = yield from by_stream(query, server, end, edns=edns)
+        except OSError as error:
+            if error.errno in _OURS:
+                raise OutOfMeans((error.strerror or str(error)).lower()) from error
+            if not way:
+                self._note_silence()
+            if isinstance(error, TimeoutError):
+                raise TimedOut(f"no answer{way} in time", server) from error
+            raise Unanswered(f"{(error.strerror or str(error)).lower()}{way}", server) from error
+        if reply.rcode in _USABLE:
+            return reply
+        raise Unanswered(f"{dns.rcode.to_text(dns.rcode.Rcode.make(reply.rcode))}{way}", server)
 
     def _note_answer(self, server: Nameserver) -> None:
         """Note that the nameserver is alive, whatever it said; it is asked first from now on."""
@@ -269,18 +233,3 @@ class Nameservers:
         if changed:
             with suppress(Exception):  # a line that can't be logged must not keep the breaker open
                 self._on_breaker(now_open)
-
-
-def _usable(reply: Response, server: Nameserver, way: str = "") -> Response | Unanswered:
-    if reply.rcode in _USABLE:
-        return reply
-    return Unanswered(f"{dns.rcode.to_text(dns.rcode.Rcode.make(reply.rcode))}{way}", server)
-
-
-def _failure(error: OSError, server: Nameserver, way: str = "") -> Unanswered:
-    text = (error.strerror or str(error)).lower()
-    if error.errno in _OURS:
-        return OutOfMeans(text)
-    if isinstance(error, TimeoutError):
-        return TimedOut(f"no answer{way} in time", server)
-    return Unanswered(f"{text}{way}", server)

@@ -1,11 +1,10 @@
 """Questions to one nameserver, over UDP or TCP.
 
 The datagram socket is connected, so that the kernel drops what comes from elsewhere and reports a closed port at once.
-What arrives and is no answer to one of them (garbage, a wrong id, a wrong question) is as good as nothing: a stranger
-who guesses must not be able to end the wait for the real answer.
+What arrives and is no answer (garbage, a wrong id, a wrong question) is as good as nothing: a stranger who guesses must
+not be able to end the wait for the real answer.
 """
 
-import math
 import os
 import re
 import select
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from milter64.address.networks import pack
 from milter64.dns.message import Query, Response
+from milter64.dns.side_by_side import Course, Wait, alone
 
 _LARGEST_DATAGRAM = 65535
 _LARGEST_PORT = 65535
@@ -82,82 +82,64 @@ def _listed(path: Path) -> Iterator[Nameserver]:
                     yield nameserver(words[1])
 
 
-def all_over_udp(
-    queries: Iterable[Query], server: Nameserver, seconds: float, *, edns: bool = True
-) -> Iterator[tuple[Query, Response]]:
-    """Ask all at once, and yield each query with its response as it comes; what has none after `seconds` is left out.
-
-    They share a socket, and so a port that must be guessed too; each has an id of its own.
+def by_datagram(query: Query, server: Nameserver, end: float, *, edns: bool = True) -> Course[Response]:
+    """Return the response to a query over UDP.
 
     Raises:
+        TimeoutError: none came before `end`, a time.monotonic() value.
         OSError: the server can't be reached.
     """
-    end = time.monotonic() + seconds
-    waiting = dict[bytes, Query]()
+    ident = os.urandom(_ID_OCTETS)
     with socket.socket(server.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
         sock.connect(server.address)
-        for query in queries:
-            while (ident := os.urandom(_ID_OCTETS)) in waiting:
-                pass
-            sock.send(query.message(ident, edns=edns))
-            waiting[ident] = query
-        arrival = select.poll()
-        arrival.register(sock, select.POLLIN)
-        while waiting and (left := end - time.monotonic()) > 0 and arrival.poll(math.ceil(1000 * left)):
-            with suppress(BlockingIOError):  # no more have come so far
-                for _ in tuple(waiting):
-                    wire = sock.recv(_LARGEST_DATAGRAM)
-                    answered = waiting.get(ident := wire[:_ID_OCTETS])
-                    if answered and (response := answered.read(ident, wire)):
-                        yield waiting.pop(ident), response
-
-
-def over_udp(query: Query, server: Nameserver, seconds: float, *, edns: bool = True) -> Response:
-    """Return the response to a query.
-
-    Raises:
-        TimeoutError: none came within `seconds`.
-        OSError: the server can't be reached.
-    """
-    for _, response in all_over_udp((query,), server, seconds, edns=edns):
-        return response
+        sock.send(query.message(ident, edns=edns))
+        while (yield Wait(sock.fileno(), select.POLLIN, end)):
+            with suppress(BlockingIOError):  # the datagram's checksum was wrong
+                if response := query.read(ident, sock.recv(_LARGEST_DATAGRAM)):
+                    return response
     raise TimeoutError
 
 
-def over_tcp(query: Query, server: Nameserver, seconds: float, *, edns: bool = True) -> Response:
-    """Return the response to a query.
+def by_stream(query: Query, server: Nameserver, end: float, *, edns: bool = True) -> Course[Response]:
+    """Return the response to a query over TCP.
 
     Raises:
-        TimeoutError: no whole response came within `seconds`.
+        TimeoutError: no whole response came before `end`, a time.monotonic() value.
         OSError: the server can't be reached, broke off, or sent something else.
     """
-    end = time.monotonic() + seconds
     ident = os.urandom(_ID_OCTETS)
-    with socket.socket(server.family, socket.SOCK_STREAM) as sock:
-        _wait_until(end, sock)
-        sock.connect(server.address)
+    with socket.socket(server.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as sock:
+        with suppress(BlockingIOError):
+            sock.connect(server.address)
+        if not (yield Wait(sock.fileno(), select.POLLOUT, end)):
+            raise TimeoutError
+        if error := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(error, os.strerror(error))
         wire = query.message(ident, edns=edns)
         sock.sendall(len(wire).to_bytes(2) + wire)
-        length = int.from_bytes(_exactly(2, sock, end))
-        response = query.read(ident, _exactly(length, sock, end))
+        length = int.from_bytes((yield from _exactly(2, sock, end)))
+        response = query.read(ident, (yield from _exactly(length, sock, end)))
     if response is None or response.truncated:
         raise ConnectionError("garbage")
     return response
 
 
-def _wait_until(end: float, sock: socket.socket) -> None:
-    """Let the socket's next call wait till `end`, a time.monotonic() value."""
-    left = end - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    sock.settimeout(left)
-
-
-def _exactly(length: int, sock: socket.socket, end: float) -> bytes:
+def _exactly(length: int, sock: socket.socket, end: float) -> Course[bytes]:
     octets = bytearray()
     while len(octets) < length:
-        _wait_until(end, sock)
+        if not (yield Wait(sock.fileno(), select.POLLIN, end)):
+            raise TimeoutError
         if not (part := sock.recv(length - len(octets))):
             raise ConnectionError("broken off")
         octets += part
     return bytes(octets)
+
+
+def over_udp(query: Query, server: Nameserver, seconds: float, *, edns: bool = True) -> Response:
+    """Wait for what `by_datagram` returns or raises, so many seconds at most."""
+    return alone(by_datagram(query, server, time.monotonic() + seconds, edns=edns))
+
+
+def over_tcp(query: Query, server: Nameserver, seconds: float, *, edns: bool = True) -> Response:
+    """Wait for what `by_stream` returns or raises, so many seconds at most."""
+    return alone(by_stream(query, server, time.monotonic() + seconds, edns=edns))

@@ -6,17 +6,17 @@ invention (RFC 6147) and are dropped, so that no check takes a translator for a 
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from threading import Lock
 
 import dns.rcode
 
 from milter64.address.translator import Translator
 from milter64.dns.lookup import Answer
-from milter64.dns.message import Response
-from milter64.dns.nameservers import Nameservers, Question, Unanswered
+from milter64.dns.nameservers import Nameservers, Unanswered
 from milter64.dns.query import Nameserver, nameservers
+from milter64.dns.side_by_side import Course, side_by_side
 from milter64.dns.wire_name import to_text, to_wire
 from milter64.limits.bounded_cache import Cache, octets
 from milter64.mail.idna_domain import ascii_domain
@@ -62,30 +62,6 @@ class _Flight:
     outcome: Answer | Unanswered = _BROKE_DOWN
     cut_short: bool = False
     """The asker had no more time: one who has may ask again."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Chain:
-    """Where the CNAME records that lead from a name have led so far."""
-
-    owner: bytes
-    links: int = 0
-    ttl: int = LONGEST_TTL
-
-    def follow(self, response: Response) -> Answer | Unanswered | None:
-        """Go where a response leads; return what it ends in, None where it says that there is more to ask."""
-        self.links += response.links
-        if response.contradiction or self.links > LONGEST_CHAIN:
-            return Unanswered(response.contradiction or "too many CNAME records")
-        self.owner, exists = response.name.lower(), response.rcode == dns.rcode.NOERROR
-        settled = bool(response.answer) or response.denied
-        finished = settled or not exists or not response.links
-        self.ttl = min(self.ttl, response.ttl) if settled or not finished else SHORTEST_TTL  # RFC 2308 5
-        if not finished:
-            return None
-        return Answer(
-            exists=exists, values=response.answer, ttl=max(self.ttl, SHORTEST_TTL), name=to_text(response.name)
-        )
 
 
 class Resolver:
@@ -146,45 +122,66 @@ class Resolver:
         Raises:
             Unanswered: there is no usable answer before `deadline`, a value of the clock.
         """
-        known, ours, others = self._begin({(name, rdtype): deadline}, lasting)
-        outcome: Answer | Unanswered | None = next(iter(known.values()), None)
-        for flight in self._fly(ours):
-            outcome = flight.outcome
-        for flight in others:
-            outcome = self._join(flight, deadline)
+        ((_, found),) = self._outcomes({(name, rdtype): deadline}, lasting)
+        outcome = self._join(found, deadline) if isinstance(found, _Flight) else found
         if isinstance(outcome, Unanswered):
             raise outcome
         return outcome or self.ask(name, rdtype, deadline, lasting)
 
-    def ask_all(self, questions: Mapping[_Key, float]) -> Iterator[tuple[_Key, Answer | Unanswered | None]]:
-        """Ask questions at once, each until its deadline; yield what `ask` returns or raises, as it comes.
+    def ask_all(self, questions: dict[_Key, float]) -> Iterator[tuple[_Key, Answer | Unanswered | None]]:
+        """Take questions, those too that are added on the way, and yield what `ask` returns or raises, as it comes.
 
-        None says that somebody else waits for the answer already, who may be joined.
+        They are asked at once, each until its deadline. None says that somebody else waits for the answer already, who
+        may be joined.
         """
-        known, ours, others = self._begin(questions, 0.0)
-        yield from known.items()
-        yield from ((question, None) for question in others.values())
-        for flight in self._fly(ours):
-            yield ours[flight], flight.outcome
+        for question, outcome in self._outcomes(questions):
+            yield question, None if isinstance(outcome, _Flight) else outcome
+
+    def _outcomes(
+        self, questions: dict[_Key, float], lasting: float = 0.0
+    ) -> Iterator[tuple[_Key, Answer | Unanswered | _Flight]]:
+        """Do so; yield a flight where somebody else waits for the answer already."""
+        ours: dict[_Flight, _Key] = {}
+        courses: dict[_Flight, Course[Answer | Unanswered]] = {}
+        try:
+            while questions:
+                yield from self._begin(questions, lasting, ours, courses)
+                for flight, outcome in side_by_side(courses):
+                    self._land(flight, outcome)
+                    yield ours.pop(flight), outcome
+                    yield from self._begin(questions, lasting, ours, courses)
+        finally:
+            for flight in ours:
+                self._land(flight, _BROKE_DOWN)
 
     def _begin(
-        self, questions: Mapping[_Key, float], lasting: float
-    ) -> tuple[dict[_Key, Answer], dict[_Flight, _Key], dict[_Flight, _Key]]:
-        """Return the answers that are there, the flights that are to be flown, and those that are under way."""
-        known, ours, others = dict[_Key, Answer](), dict[_Flight, _Key](), dict[_Flight, _Key]()
-        began = self._clock()
-        with self._lock:
-            for question, deadline in questions.items():
-                key = ascii_domain(question[0]), question[1]
-                if (answer := self._cached(key, lasting)) is not None:
-                    known[question] = answer
-                elif flight := self._flights.get(key):
-                    others[flight] = question
-                else:
-                    flight = self._flights[key] = _Flight(key=key, began=began, deadline=deadline)
-                    flight.under_way.acquire()
-                    ours[flight] = question
-        return known, ours, others
+        self,
+        questions: dict[_Key, float],
+        lasting: float,
+        ours: dict[_Flight, _Key],
+        courses: dict[_Flight, Course[Answer | Unanswered]],
+    ) -> Iterator[tuple[_Key, Answer | _Flight]]:
+        """Take questions; yield the answers that are there, and the flights that are under way. Begin the others."""
+        while questions:
+            began, there = self._clock(), list[tuple[_Key, Answer | _Flight]]()
+            with self._lock:
+                for question, deadline in questions.items():
+                    key = ascii_domain(question[0]), question[1]
+                    if outcome := self._cached(key, lasting) or self._flights.get(key):
+                        there.append((question, outcome))
+                    else:
+                        flight = self._flights[key] = _Flight(key=key, began=began, deadline=deadline)
+                        flight.under_way.acquire()
+                        ours[flight], courses[flight] = question, self._fly(flight)
+            questions.clear()
+            yield from there
+
+    def _fly(self, flight: _Flight) -> Course[Answer | Unanswered]:
+        """Ask for oneself and for all who join."""
+        try:
+            return (yield from self._resolve(*flight.key, flight.deadline))
+        except Unanswered as error:
+            return error
 
     def _cached(self, key: _Key, lasting: float) -> Answer | None:
         if (entry := self._cache.get(key)) is None:
@@ -195,18 +192,6 @@ class Resolver:
                 self._cache.drop(key)
             return None
         return Answer(exists=answer.exists, values=answer.values, ttl=int(left), name=answer.name)
-
-    def _fly(self, flights: Iterable[_Flight]) -> Iterator[_Flight]:
-        """Ask for oneself and for all who join; yield each that has landed."""
-        under_way = set(flights)
-        try:
-            for flight, outcome in self._resolve(tuple(under_way)):
-                under_way.remove(flight)
-                self._land(flight, outcome)
-                yield flight
-        finally:
-            for flight in under_way:
-                self._land(flight, _BROKE_DOWN)
 
     def _land(self, flight: _Flight, outcome: Answer | Unanswered) -> None:
         """Have a flight's answer in the cache, and let go on who waits for it."""
@@ -230,33 +215,24 @@ class Resolver:
             return None
         return type(failure)(str(failure), failure.server)  # an exception is its raiser's own
 
-    def _resolve(self, flights: Iterable[_Flight]) -> Iterator[tuple[_Flight, Answer | Unanswered]]:
+    def _resolve(self, name: str, rdtype: str, deadline: float) -> Course[Answer]:
         """Ask the nameservers, and ask on where a response ends in the middle of a CNAME chain."""
-        chains = dict[_Flight, _Chain]()
-        for flight in flights:
-            if owner := to_wire(flight.key[0]):
-                chains[flight] = _Chain(owner=owner)
-            else:
-                yield flight, Answer(exists=False, values=(), ttl=LONGEST_TTL, name=flight.key[0])
-        while chains:
-            asked: dict[Question, list[_Flight]] = {}
-            for flight, chain in chains.items():
-                asked.setdefault((chain.owner, flight.key[1]), []).append(flight)
-            deadlines = {question: max(each.deadline for each in those) for question, those in asked.items()}
-            for question, response in self._nameservers.exchange(deadlines):
-                for flight in asked[question]:
-                    chain = chains[flight]
-                    outcome = response if isinstance(response, Unanswered) else chain.follow(response)
-                    if outcome:
-                        del chains[flight]
-                        yield flight, self._believed(outcome, question[1])
-
-    def _believed(self, outcome: Answer | Unanswered, rdtype: str) -> Answer | Unanswered:
-        """Return what comes of a question without what DNS64 has invented."""
-        if rdtype != "AAAA" or isinstance(outcome, Unanswered):
-            return outcome
-        values = tuple(address for address in outcome.values if not self._synthesised(address))
-        return replace(outcome, values=values)
+        if (owner := to_wire(name)) is None:
+            return Answer(exists=False, values=(), ttl=LONGEST_TTL, name=name)
+        links, ttl, finished = 0, LONGEST_TTL, False
+        while not finished:
+            response = yield from self._nameservers.exchange(owner, rdtype, deadline)
+            links += response.links
+            if response.contradiction or links > LONGEST_CHAIN:
+                raise Unanswered(response.contradiction or "too many CNAME records")
+            owner, exists = response.name.lower(), response.rcode == dns.rcode.NOERROR
+            settled = bool(response.answer) or response.denied
+            finished = settled or not exists or not response.links
+            ttl = min(ttl, response.ttl) if settled or not finished else SHORTEST_TTL  # RFC 2308 5
+        values = response.answer
+        if rdtype == "AAAA":
+            values = tuple(address for address in values if not self._synthesised(address))
+        return Answer(exists=exists, values=values, ttl=max(ttl, SHORTEST_TTL), name=to_text(response.name))
 
 
 def _weight(key: _Key, entry: tuple[float, Answer]) -> int:

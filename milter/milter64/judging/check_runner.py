@@ -5,6 +5,7 @@ ask is our own trouble: it has no finding, so that nothing can be made of it.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
@@ -29,8 +30,8 @@ _PATIENCE = 2.0
 """Seconds that one waits for its turn: if DNS answers, a burst is judged; if it is silent, put off."""
 _MOMENT = 0.3
 """Seconds that DNS is given where a late answer would do."""
-_MOST_ROUNDS = 2
-"""How often all that is lacking is asked at once; a check that lacks more by then waits in a thread of its own."""
+_MOST_BEGUN = 4
+"""How often a check is begun while others lack answers, too; if it lacks one by then it has a thread of its own."""
 _GRACE = 0.5
 """Seconds beyond the deadline for a check to put its answer together."""
 
@@ -58,8 +59,8 @@ class CheckRunner:
         self._on_wait = on_wait
         self._lock = Lock()
         self._turns: Turns[_Verdict] = Turns(_MOST_WAITING, _MOST_IN_LINE)
-        # A waiting verdict asks one question itself and leaves the others to the pool, whose tasks never submit to it.
-        self._pool = ThreadPoolExecutor(_MOST_WAITING * (len(checks) - 1), "dns")
+        # All the questions of a verdict may wait for what others ask. The pool's tasks never submit to it.
+        self._pool = ThreadPoolExecutor(_MOST_WAITING * len(checks), "dns")
 
     def bounds(self) -> Mapping[str, tuple[int, int]]:
         """Return how many verdicts wait for DNS or for their turn, and how many may."""
@@ -132,32 +133,41 @@ class CheckRunner:
         answers: dict[Key, Finding | None],
         wait_for: Callable[[Iterable[Key]], None],
     ) -> list[Key]:
-        """Have those questions answered that take few answers of DNS, and return the others.
+        """Have those questions answered that take few answers of DNS, and return what is left to be done here.
 
-        `wait_for` is told at once of those whose checks wait for what others wait for, too.
+        `wait_for` is told at once of those that take many, and whose checks wait for what others wait for, too.
         """
-        lacking = dict[tuple[str, str], tuple[float, list[Key]]]()
+        lacking = dict[tuple[str, str], list[Key]]()
+        to_ask = dict[tuple[str, str], float]()
+        begun = Counter[Key]()
 
         def begin(keys: Iterable[Key]) -> None:
             for key in keys:
+                begun[key] += 1
                 try:
                     answers[key] = self._answer(verdict, key, verdict.rounds)
                 except Lacking as lacks:
-                    if lacks.question is None:
+                    if lacks.question is None or (begun[key] >= _MOST_BEGUN and lacking):
                         wait_for([key])
+                    elif lacks.question in lacking:
+                        lacking[lacks.question].append(key)
                     else:
-                        lacking.setdefault(lacks.question, (lacks.deadline, []))[1].append(key)
+                        lacking[lacks.question], to_ask[lacks.question] = [key], lacks.deadline
                 else:
                     self._done(verdict, [key])
 
+        def one_is_left() -> bool:
+            return lacking.keys() == to_ask.keys() and sum(map(len, lacking.values())) <= 1
+
         begin(keys)
-        for _ in range(_MOST_ROUNDS):
-            if sum(len(those) for _, those in lacking.values()) <= 1:
-                break  # who is alone need not begin again each time
-            asked, lacking = lacking, {}
-            for question, is_there in verdict.rounds.fetch({each: until for each, (until, _) in asked.items()}):
-                (begin if is_there else wait_for)(asked[question][1])
-        return [key for _, those in lacking.values() for key in those]
+        outcomes = verdict.rounds.fetch(to_ask)
+        while not one_is_left():  # who is alone need not begin again each time
+            try:
+                question, is_there = next(outcomes)
+            except Exception:  # noqa: BLE001  whoever asks for that again meets it as a fault of one check
+                break
+            (begin if is_there else wait_for)(lacking.pop(question))
+        return [key for those in lacking.values() for key in those]
 
     def _gets_turn(self, claim: "_Verdict", seconds: float) -> bool:
         """Wait for a place, so many seconds at most."""
