@@ -11,7 +11,9 @@ import pytest
 from milter64.address.translator import Translator
 from milter64.checks import iprev, spf
 from milter64.checks.all_checks import REMOTE
-from milter64.dns.lookup import Answer, Lookup
+from milter64.checks.spf_check_host import CheckHost
+from milter64.checks.spf_directive import Directive
+from milter64.dns.lookup import Answer, InRounds, Lookup
 from milter64.dns.nameservers import OutOfMeans, Unanswered
 from milter64.dns.resolver import Resolver, Settings
 from milter64.judging.check_runner import CheckRunner
@@ -138,6 +140,28 @@ def test_a_fault_in_dns_is_each_checks_own() -> None:
         findings, _ = runner.ask(ENVELOPE, [IPREV, SPF], time.monotonic() + 10)
     assert {key: finding.result for key, finding in findings.items()} == {SPF: "pass", IPREV: "temperror"}
     assert faults == ["iprev policy.iprev"]
+
+
+def test_what_one_has_waited_for_is_there_for_all() -> None:
+    records = Batches(ZONE)
+    answers = InRounds(records).patient()
+    assert [answers.ask("one.example", "TXT", 0.0) for _ in range(2)]
+    assert records.questions == ["TXT one.example"]
+
+
+def test_a_long_record_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = list[int]()
+
+    def noted(query: CheckHost, record: str) -> tuple[list[Directive], dict[str, str]]:
+        read.append(len(record))
+        return original(query, record)
+
+    original = CheckHost._read  # noqa: SLF001  to count what it reads
+    monkeypatch.setattr(CheckHost, "_read", noted)
+    filler = " ".join(f"ip4:10.0.{number}.1" for number in range(200))
+    records = Batches(ZONE.replace("include:one", f"{filler} include:one"))
+    assert asked(records, SPF, IPREV)[SPF].result == "pass"
+    assert len([octets for octets in read if octets > 2_048]) == 1
 
 
 def test_want_of_means_is_nobodys_opinion_in_rounds_too() -> None:

@@ -33,6 +33,8 @@ _IMPLIED = " "
 _MOST_OCTETS, _MOST_QUESTIONS, _MOST_VALUES = 16_384, 40, 1_000
 """Of records, of DNS and in its answers, in one evaluation: three times the octets of eleven records of the length that
 3.4 recommends; and the MX hosts of all terms count in an overall limit (4.6.4), which goes without a number."""
+_MANY_OCTETS = 2_048
+"""Of records, which take a millisecond to read."""
 _LABEL = r"[ -\-/-\[\]-~]{1,63}"  # ASCII but for the dot, and the backslash: to a resolver it begins an escape
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _FAMILIES = {"ip4": "in-addr", "ip6": "ip6"}
@@ -95,6 +97,8 @@ class CheckHost(Macros, spf.query):  # type: ignore[misc]  # pyspf ships no type
         self._octets += len(records[0])
         if self._octets > _MOST_OCTETS:
             raise spf.PermError(f"more than {_MOST_OCTETS} octets of SPF records with that of {domain}")
+        if self._octets > _MANY_OCTETS:
+            self.lookup.about_to_wait()
         return str(records[0].decode(errors="replace"))
 
     def check0(self, record: str | None, recursion: int) -> _Answer:

@@ -105,7 +105,7 @@ class Lookup:
             self._resolver.expect(name, rdtype, self.deadline)
 
     def about_to_wait(self) -> None:
-        """Announce a wait for something else than an answer.
+        """Announce a wait for something else than an answer, or much work, which is not to be done over and over.
 
         Raises:
             Lacking: others would be kept waiting.
@@ -162,7 +162,11 @@ class Shared:
 
     def ask(self, name: str, rdtype: str, deadline: float, lasting: float = 0.0) -> Answer:
         """Return an answer, or raise Unanswered."""
-        return self._known(name, rdtype) or self._resolver.ask(name, rdtype, deadline, lasting)
+        if not (answer := self._known(name, rdtype)):
+            began = time.monotonic()
+            answer = self._resolver.ask(name, rdtype, deadline, lasting)
+            self._outcomes[name, rdtype] = answer, time.monotonic() - began
+        return answer
 
     def _known(self, name: str, rdtype: str) -> Answer | None:
         outcome = self._outcomes[name, rdtype][0] if (name, rdtype) in self._outcomes else None
