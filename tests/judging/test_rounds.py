@@ -164,6 +164,19 @@ def test_a_long_record_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len([octets for octets in read if octets > 2_048]) == 1
 
 
+def test_half_of_the_time_is_over_when_it_is_however_often_a_check_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    halves = list[float]()
+
+    def noted(envelope: Envelope, lookup: Lookup) -> Finding:
+        halves.append(lookup.half_time())
+        return iprev.iprev(envelope, lookup)
+
+    monkeypatch.setitem(REMOTE, IPREV, noted)
+    asked(Batches(ZONE), SPF, IPREV)
+    assert len(halves) > 1
+    assert len(set(halves)) == 1
+
+
 def test_want_of_means_is_nobodys_opinion_in_rounds_too() -> None:
     class OutOfSockets(Batches):
         def ask(self, name: str, rdtype: str, deadline: float = 0.0, lasting: float = 0.0) -> Answer:

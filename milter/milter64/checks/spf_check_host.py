@@ -75,7 +75,6 @@ class CheckHost(Macros, spf.query):  # type: ignore[misc]  # pyspf ships no type
         self._questions = set[tuple[str, str]]()
         self._answers: dict[tuple[str, str], tuple[Any, ...]] = {}
         self._p: dict[tuple[int, str], str] = {}
-        self._spared = 0.0
 
     def set_ip(self, i: str) -> None:
         """Take the client's address, which need not be read again."""
@@ -208,7 +207,7 @@ class CheckHost(Macros, spf.query):  # type: ignore[misc]  # pyspf ships no type
         """Return the explanation of a fail, empty if anything is wrong with it (6.2); it counts for nothing (4.6.4)."""
         try:
             self._look_at_the_clock()
-            texts = self._ask(self.name(spec), "TXT", self._in_spare_time())
+            texts = self._ask(self.name(spec), "TXT", self.lookup.half_time())
             if len(texts) != 1 or len(texts[0]) > _MOST_OCTETS:
                 return ""
             text = str(spf.to_ascii(texts[0]))
@@ -248,14 +247,10 @@ class CheckHost(Macros, spf.query):  # type: ignore[misc]  # pyspf ships no type
 
     def _unless_unanswered(self, name: str, qtype: str) -> tuple[Any, ...]:
         try:
-            return self._ask(name, qtype, self._in_spare_time())
+            return self._ask(name, qtype, self.lookup.half_time())
         except spf.TempError:
             self._look_at_the_clock()
             return ()
-
-    def _in_spare_time(self) -> float:
-        self._spared = self._spared or (time.monotonic() + self.lookup.deadline) / 2
-        return self._spared
 
     def _look_at_the_clock(self) -> None:
         if time.monotonic() >= self.lookup.deadline:

@@ -74,7 +74,19 @@ class Lookup:
         self.ttl: int | None = None
         self.questions: list[Question] = []
         self._told = 0
+        self._half_time = 0.0
         self.out_of_means = False
+
+    def anew(self, resolver: Asker) -> "Lookup":
+        """Return a door to `resolver` for the same check, which is begun anew."""
+        lookup = Lookup(resolver, self.deadline, self._lasting)
+        lookup._half_time = self._half_time
+        return lookup
+
+    def half_time(self) -> float:
+        """Return when half of the time is over that was left when a check wanted to know that first."""
+        self._half_time = self._half_time or (time.monotonic() + self.deadline) / 2
+        return self._half_time
 
     def ask(self, name: str, rdtype: str, until: float | None = None, shown: str = "") -> Answer:
         """Return what DNS says about a name; in `questions` it is called `shown`, if there is a secret in it.

@@ -189,7 +189,8 @@ class CheckRunner:
 
     def _answer(self, verdict: "_Verdict", key: Key, asker: Asker) -> Finding | None:
         """Run a check for the first time or, after all that it lacked was asked, from the start again."""
-        lookup = verdict.lookups[key] = Lookup(asker, verdict.deadline)
+        before = verdict.lookups.get(key)
+        lookup = verdict.lookups[key] = before.anew(asker) if before else Lookup(asker, verdict.deadline)
         return self._check(verdict.envelope, key, lookup, verdict.generation)
 
     def _done(self, claim: "_Verdict", keys: Iterable[Key]) -> None:
