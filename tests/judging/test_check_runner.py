@@ -87,6 +87,27 @@ def test_questions_are_asked_side_by_side(make: Make, faults: list[str], monkeyp
     assert faults == []
 
 
+def test_all_questions_of_all_verdicts_may_wait_for_what_others_ask() -> None:
+    keys, verdicts = (SPF_HELO, SPF, IPREV), 32
+    together = Barrier(verdicts * len(keys), timeout=10)
+
+    def meet(key: Key, lookup: Lookup) -> Finding:
+        lookup.about_to_wait()
+        together.wait()
+        return Finding(check=key[0], property=key[1], result="pass")
+
+    checks = {key: lambda _, lookup, key=key: meet(key, lookup) for key in keys}
+    records = Records({})
+    memory = RememberedFindings(records)
+    with (
+        closing(CheckRunner(records, memory, print, lambda: None, checks=checks)) as asked,  # type: ignore[arg-type]  # a fake
+        ThreadPoolExecutor(verdicts) as pool,
+    ):
+        each = [envelope(f"198.{n}.0.1", f"mail.{n}.example", f"a@{n}.example") for n in range(verdicts)]
+        findings = [result for result, _ in pool.map(lambda one: asked.ask(one, keys, soon()), each)]
+    assert [results(dict(found)) for found in findings] == [dict.fromkeys(keys, "pass")] * verdicts
+
+
 def test_the_lookups_tell_how_the_findings_came_about(make: Make) -> None:
     _, lookups = make(Records(zone(ZONE))).ask(ENVELOPE, [SPF, IPREV], soon())
     assert {key: [question.name for question in lookup.questions] for key, lookup in lookups.items()} == {
