@@ -216,6 +216,7 @@ def test_without_its_programs_there_are_no_facts_and_no_error(monkeypatch: pytes
     monkeypatch.setattr(host, "_FOLDERS", str(tmp_path))
     found = host.read()
     assert (found.addresses, found.routes, found.listeners, found.peers, found.bridges) == ((), (), (), (), ())
+    assert found.missing == ("ip", "ss")
 
 
 @pytest.mark.parametrize("output", ["", "not JSON", json.dumps([{}]), "[]"])
@@ -225,4 +226,4 @@ def test_an_ip_that_says_little_is_no_error(monkeypatch: pytest.MonkeyPatch, tmp
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     found = host.read()
-    assert (found.addresses, found.routes, found.bridges) == ((), (), ())
+    assert (found.addresses, found.routes, found.bridges, found.missing) == ((), (), (), ())

@@ -8,6 +8,7 @@ import signal
 import sys
 import termios
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from rig.lab import Lab
 from rig.network import Namespace
 from rig.nsd import Nsd
 from rig.process import Process
-from rig.scene import SIX, ZONE, Doors, Scene, pointer
+from rig.scene import HOST, SIX, ZONE, Doors, Scene, pointer
 
 NO_PTR = Scene(zone=ZONE.replace(f"{pointer(SIX)} PTR mx.example.org", ""))
 WARNED = Scene(main={"milter_default_action": "accept"})
@@ -114,6 +115,14 @@ def test_a_postfix_that_cannot_be_read_is_a_line_of_its_own(play: Play) -> None:
     output = play(Scene(), trouble="postconf is not installed here")[1]
     assert "problem  Postfix " in output
     assert "taken for the defaults: postconf is not installed here" in output
+
+
+def test_a_host_that_does_not_tell_of_itself_is_not_judged(play: Play) -> None:
+    code, output = play(Scene(host=replace(HOST, missing=("ip", "ss"))))
+    assert code == 1
+    assert "can't be read without ip and ss: nothing is judged" in output
+    assert "remedy: apt install iproute2" in output
+    assert output.endswith("\n0 ok, 0 warning, 1 problem\n")
 
 
 def silent_dns(lab: Lab, network: Namespace) -> list[str]:

@@ -51,6 +51,9 @@ _OF_EACH = ("outbound", "milter64", "clients")
 
 def audit(facts: Facts, trouble: str = "") -> Iterator[tuple[str, Line]]:
     """Yield each line with its theme, as it comes; `trouble` is why Postfix's settings are not known."""
+    if facts.host.missing:  # without addresses, routes and sockets all that follows would be made up
+        yield "inbound", _blind(facts.host.missing)
+        return
     found = published(facts)
     said: set[tuple[str, Line]] = set()
     if trouble:
@@ -72,12 +75,21 @@ def _placed(line: Line, postfix: Postfix, *, named: bool) -> Line:
     return replace(line, subject=f"{line.subject} of {postfix.name}" if about else line.subject, see=see, remedy=remedy)
 
 
+def _blind(missing: Sequence[str]) -> Line:
+    return problem(
+        "this host",
+        f"its addresses, routes and sockets can't be read without {' and '.join(missing)}: nothing is judged",
+        see=f"command -v {' '.join(missing)}",
+        remedy="apt install iproute2, and audit again",
+    )
+
+
 def _unreadable(trouble: str) -> Line:
     return problem(
         "Postfix",
         f"its settings can't be read, and are taken for the defaults: {trouble}",
         see="postconf -n",
-        remedy="run the audit where Postfix is, or name its folder with --config-directory",
+        remedy="have `postconf -n` work; a folder of its own is named with --config-directory",
     )
 
 

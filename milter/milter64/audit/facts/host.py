@@ -1,7 +1,7 @@
 """The one door to the facts of this host: addresses, routes, sockets, the clock; looked at, and never changed.
 
 All of it is one frozen value, so that tests make any host from tables. What the system doesn't tell is left out: a
-program that is missing, or a file that only root may read, is no error.
+program that fails, or a file that only root may read, is no error.
 """
 
 import ctypes
@@ -106,7 +106,8 @@ class Host:
     `sources` has, by family, the address that the kernel sends from to the public Internet; none if there is no way.
     `peers` are the other ends of the connections to port 25 here, those that ended a moment ago too. `container` is the
     kind of container that this is, empty if it is none. `nameservers` are those of resolv.conf. `backlog` is how many
-    connections may wait at a socket to be taken, 0 if that isn't known.
+    connections may wait at a socket to be taken, 0 if that isn't known. `missing` are those programs that aren't there
+    that tell the addresses, routes and sockets.
     """
 
     name: str = "localhost"
@@ -120,6 +121,7 @@ class Host:
     container: str = ""
     nameservers: tuple[str, ...] = ("127.0.0.1",)
     backlog: int = 0
+    missing: tuple[str, ...] = ()
     clock: Clock
 
     def address(self, text: str) -> Address | None:
@@ -146,12 +148,17 @@ def read() -> Host:
         container=container_kind(),
         nameservers=tuple(map(str, system_nameservers())),
         backlog=_backlog(),
+        missing=tuple(each for each in ("ip", "ss") if not _program(each)),
         clock=_clock(),
     )
 
 
+def _program(name: str) -> str | None:
+    return shutil.which(name) or shutil.which(name, path=_FOLDERS)
+
+
 def _output(program: str, *words: str) -> str:
-    path = shutil.which(program) or shutil.which(program, path=_FOLDERS)
+    path = _program(program)
     with suppress(OSError, subprocess.TimeoutExpired):
         if path:
             command = [path, *words]

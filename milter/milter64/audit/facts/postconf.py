@@ -195,7 +195,7 @@ def _pairs(output: str) -> Iterator[tuple[str, str]]:
 def _postconf(directory: Path | None, *options: str) -> str:
     program = shutil.which("postconf") or shutil.which("postconf", path=FOLDERS)
     if not program:
-        raise PostfixUnreadable("postconf is not installed here")
+        raise PostfixUnreadable("postconf is not installed here: ask where Postfix is")
     where = ["-c", str(directory)] if directory else []
     try:
         done = subprocess.run(  # noqa: S603  the folder is the administrator's own word, and no shell reads it
