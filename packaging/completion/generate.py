@@ -64,8 +64,8 @@ def bash(main: Sequence[Word], verbs: dict[str, list[Word]]) -> Iterator[str]:
         for word in each:
             if word.names and word.value:
                 yield f"        {'|'.join(f'{verb}:{name}' for name in word.names)}) {offer(word)} ;;"
-        files = [offer(word) for word in each if word.kind and not word.names]
-        unless = f'; [[ "$word" = -* ]] || {{ {files[0]}; }}' if files else ""
+        offers = [offer(word) for word in each if (word.kind or word.choices) and not word.names]
+        unless = f'; [[ "$word" = -* ]] || {{ {offers[0]}; }}' if offers else ""
         yield f'        {verb}:*) words="{" ".join(names(each))}"{unless} ;;'
     yield from (
         '        *) words="" ;;',

@@ -110,6 +110,8 @@ def test_the_files_are_made_of_what_the_program_takes(tmp_path: Path) -> None:
         ("milter64 explain --config o", ["old one.toml"]),
         ("milter64 postfix --config-directory ", ["folder"]),
         ("milter64 allow --because lis", []),
+        ("milter64 neighbours r", ["rspamd"]),
+        ("milter64 neighbours ", ["rspamd", "spamassassin"]),
     ],
 )
 def test_a_shell_proposes_what_may_stand_there(share: Path, shell: str, line: str, wanted: list[str]) -> None:
