@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,16 @@ def test_what_cannot_be_told_is_asked_for(
 ) -> None:
     assert main(["explain", *words, "--config", str(configuration)]) == os.EX_USAGE
     assert capsys.readouterr().err == f"milter64 explain: {why}\n"
+
+
+def test_an_empty_standard_input_names_no_client(
+    configuration: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(b"\n")))
+    assert main(["explain", "--config", str(configuration)]) == os.EX_USAGE
+    assert capsys.readouterr().err == (
+        "milter64 explain: no client: name one, or give a line of the log on standard input\n"
+    )
 
 
 def test_in_observe_mode_it_says_that_nothing_would_be_refused_and_what_would_be_otherwise(

@@ -101,6 +101,8 @@ def _mail(arguments: argparse.Namespace, settings: Settings, warn: Callable[[str
         ValueError: something in it is missing, or can't be told.
     """
     text = " ".join(arguments.client) or _pasted()
+    if not text:
+        raise ValueError("no client: name one, or give a line of the log on standard input")
     try:
         line = LogLine(client=as_written.address(text))
     except ValueError:
