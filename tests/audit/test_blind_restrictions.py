@@ -198,6 +198,7 @@ def test_rows_of_ipv4_match_nobody(tmp_path: Path, kind: str, rows: str, count: 
     for each in found:
         assert (f"its {count} IPv4 rows" in each.what, each.breaks) == (True, False)
         assert each.remedy.endswith(remedy)
+        assert "take these out, row by row: milter64" in each.remedy
         assert "postconf" not in each.remedy
 
 

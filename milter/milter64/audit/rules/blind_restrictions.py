@@ -171,7 +171,7 @@ def _rows(table: str, value: str) -> _Fault | None:
         return _Fault(shown=table, what=what, text=path, goes=False)
     verbs = {Says.REFUSED: "milter64 block", Says.PERMITTED: "milter64 allow", Says.NOTHING: _TRANSLATE}
     lines = [f"{verbs[said]} {network}" for network, said in rows[:_SHOWN]]
-    remedy = f"have milter64 do it, or write them in wire form too, row by row: {'; '.join(lines)}"
+    remedy = f"have milter64 do it, or write them in wire form, and take these out, row by row: {'; '.join(lines)}"
     return _Fault(shown=table, what=what, remedy=f"{remedy} ..." if len(rows) > _SHOWN else remedy, goes=False)
 
 
