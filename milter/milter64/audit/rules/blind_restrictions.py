@@ -82,6 +82,8 @@ def _told(place: tuple[str, str], value: str, found: Mapping[Restriction, _Fault
             if fault.text
         ]
         line = f": {''.join(tables)}{Setting(service=service, name=parameter, value=left).at_once}"
+    if line and len(found) > 1:
+        line = f"; one line for all that is said of {parameter}{line}"
     for restriction, fault in found.items():
         change = f"have a table in wire form beside it{line}" if fault.text else f"take it out of {parameter}{line}"
         remedies = [fault.remedy, "" if changes[restriction.text] == (restriction.text,) else change]
