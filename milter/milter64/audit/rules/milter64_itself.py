@@ -50,10 +50,12 @@ def _milters(facts: Facts) -> Iterator[Line]:
         yield make(
             f"milters: {trouble.where}", trouble.what, see=see, remedy=f"{trouble.remedy}; milter64 postfix prints how"
         )
+    by_path = isinstance(facts.settings.milter.socket.address, str)
     faulty = {trouble.where.partition(" ")[0] for trouble in found}
     for front in Case(facts.postfix, facts.settings).fronts:
         if front.key not in faulty:
-            reason = f"milter64 is first; {'the chroot sees its socket' if front.chroot else 'there is no chroot'}"
+            sees = "the chroot sees its socket" if front.chroot else "there is no chroot"
+            reason = f"milter64 is first; {sees}" if by_path else "milter64 is first"
             action = f"milter_default_action = {facts.postfix.value('milter_default_action', front)}"
             yield ok(f"milters: {front.key}", reason, action, see=shown(front, "smtpd_milters"))
 
