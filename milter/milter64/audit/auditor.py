@@ -88,8 +88,8 @@ def _unreadable(trouble: str) -> Line:
     return problem(
         "Postfix",
         f"its settings can't be read, and are taken for the defaults: {trouble}",
-        see="postconf -n",
-        remedy="have `postconf -n` work; a folder of its own is named with --config-directory",
+        see="postconf -n; postconf -M",
+        remedy="have both commands work; a folder of its own is named with --config-directory",
     )
 
 
