@@ -196,6 +196,7 @@ def stand(file: Described, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auditor, "Reach", Doors)
     monkeypatch.setattr(auditor, "_translators", lambda *_: Translators(prefixes=dns64))
     monkeypatch.setattr(auditor, "read_host_lists", tuple)
+    monkeypatch.setattr(auditor, "read_told_filters", tuple)
 
 
 def knows_prefix_length() -> bool:

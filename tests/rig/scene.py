@@ -147,6 +147,7 @@ class Scene:
     sightings: tuple[Sighting, ...] = ()
     lookups: Known = field(default_factory=Known)
     host_lists: tuple[HostList, ...] = ()
+    told: frozenset[str] = frozenset()
 
     def facts(self) -> Facts:
         """Return the facts as the audit gathers them."""
@@ -168,6 +169,7 @@ class Scene:
             translators=self.translators,
             sightings=self.sightings,
             host_lists=self.host_lists,
+            told=self.told,
         )
 
     def lines(self, theme: str) -> list[Line]:

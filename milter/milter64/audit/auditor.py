@@ -13,10 +13,11 @@ from milter64.audit.facts.facts import Dns, Facts, Translators
 from milter64.audit.facts.host_lists import read as read_host_lists
 from milter64.audit.facts.instances import Instances, instances
 from milter64.audit.facts.postconf import Postfix, PostfixUnreadable
+from milter64.audit.facts.told_filters import read as read_told_filters
 from milter64.audit.report_line import Line, problem
 from milter64.audit.rules.container_network import container
 from milter64.audit.rules.dns_lists import dns_lists
-from milter64.audit.rules.host_lists import host_lists
+from milter64.audit.rules.filters_behind import filters_behind
 from milter64.audit.rules.inbound import inbound
 from milter64.audit.rules.milter64_itself import service
 from milter64.audit.rules.outbound import outbound
@@ -41,7 +42,7 @@ THEMES: Mapping[str, Callable[[Facts, Published], Iterator[Line]]] = {
     "container": container,
     "clients": clients,
     "lists": dns_lists,
-    "neighbours": host_lists,
+    "neighbours": filters_behind,
 }
 
 
@@ -129,6 +130,7 @@ def gather(
         translators=translators,
         sightings=_sightings(settings),
         host_lists=tuple(read_host_lists()),
+        told=frozenset(read_told_filters()),
         more=tuple(more),
         idle=tuple(f"{folder}: {why}" for folder, why in found.others.items()),
     )

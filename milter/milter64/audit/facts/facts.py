@@ -85,6 +85,8 @@ class Facts:
     """Postfixes of this host that are not looked at, each with the reason."""
     host_lists: tuple[HostList, ...] = ()
     """Those of other milters."""
+    told: frozenset[str] = frozenset()
+    """The filters that have been told who is behind a translator."""
 
     @property
     def translated(self) -> bool:
