@@ -143,8 +143,8 @@ def test_a_dns64_is_found_and_its_inventions_count_for_nothing(lab: Lab, recurso
     line = milter.wait_log(lambda line: line["event"] == "dns64")
     assert (line["level"], line["nameserver"], line["prefix"]) == ("warning", dns64.server, "2001:db8:122:344::/96")
     assert "[dns] nameservers" in line["remedy"]
-    forged = Message(address="2001:db8:122:344:0:1::25", sender="a@wide64.example").offer(milter)
-    assert forged.text.startswith("550 5.7.23 SPF fail")
+    forged = Message(address="2001:db8:122:344:0:1::25", sender="a@wide64.example")
+    until(lambda: forged.offer(milter).text.startswith("550 5.7.23 SPF fail"), "the other worker to know too")
     behind_translator = Message(address="2001:db8:122:344::c01f:c428", sender="a@wide64.example")
     assert behind_translator.send(milter).action == "continue"
     milter.wait_log(lambda line: line["event"] == "undecoded" and line["prefix"] == "2001:db8:122:344::/96")
