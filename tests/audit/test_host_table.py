@@ -232,6 +232,7 @@ def found(lines: Sequence[str], level: str, pattern: re.Pattern[str]) -> list[st
 COMPLAINED_OF = [path for path in FILES if re.search(r"^\S*\b(breaks|mind|run) ", path.read_text(), re.MULTILINE)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", COMPLAINED_OF, ids=lambda path: path.stem)
 def test_what_is_printed_mends_what_is_said(path: Path, tell: Callable[[Described], Told]) -> None:
     """Postfix's own commands are pasted as they stand; it isn't running, so it isn't reloaded."""
