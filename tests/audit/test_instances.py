@@ -29,6 +29,7 @@ def write(folder: Path, name: str, main: str = "", master: str = FRONT + CLIENT)
     path = folder / name
     path.mkdir()
     own = f"queue_directory = /var/spool/{name}\ndata_directory = /var/lib/{name}\nmyhostname = {name}.example.org\n"
+    own += "smtpd_client_connection_count_limit = 0\n"  # of which 3.8 and later have more to say
     text = f"compatibility_level = 3.6\n{own}multi_instance_name = {name}\n{main}"
     for file, lines in {"main.cf": text, "master.cf": master}.items():
         (path / file).write_text(lines)

@@ -21,6 +21,8 @@ from rig.stage import MEMORY
 from rig.told import PUBLIC, Told
 from rig.world import HONEST, STRANGER, ZONES, behind
 
+MAIN = "compatibility_level = 3.6\nsmtpd_client_connection_count_limit = 0\n"
+"""Without the limit of which there is more to say from Postfix 3.8 on."""
 SERVICES = (
     PUBLIC,
     "submission      inet n - y - 300 smtpd -o syslog_name=postfix/submission",
@@ -128,7 +130,7 @@ def test_people_are_shown_the_lines_and_what_is_wrong(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr("milter64.config.load_file.DEFAULT", tmp_path / "none.toml")
-    for name, text in {"main.cf": "compatibility_level = 3.6\n", "master.cf": "\n".join(SERVICES)}.items():
+    for name, text in {"main.cf": MAIN, "master.cf": "\n".join(SERVICES)}.items():
         (tmp_path / name).write_text(text)
         os.utime(tmp_path / name, (0, 0))
     assert main(["postfix", "--config-directory", str(tmp_path)]) == os.EX_CONFIG

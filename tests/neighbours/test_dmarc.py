@@ -286,8 +286,8 @@ def test_the_wrong_order_is_warned_of(world: World) -> None:
     etc.mkdir()
     found = []
     orders: list[list[Milter64 | OpenDmarc]] = [[dmarc, milter], [milter, dmarc]]
-    for milters in orders:
-        main = f"compatibility_level = 3.6\nsmtpd_milters = {', '.join(each.milters for each in milters)}\n"
+    for milters in [", ".join(each.milters for each in order) for order in orders]:
+        main = f"compatibility_level = 3.6\nsmtpd_client_connection_count_limit = 0\nsmtpd_milters = {milters}\n"
         for name, text in {"main.cf": main, "master.cf": "smtp inet n - n - - smtpd\n"}.items():
             (etc / name).write_text(text)
             os.utime(etc / name, (0, 0))

@@ -68,7 +68,9 @@ class MailHost:
         for name in ("postfix", "fail2ban"):
             shutil.rmtree(etc / name)
             shutil.copytree(Path("/etc", name), etc / name, symlinks=True)
-        shutil.copy(debian / "main.cf.debian", etc / "postfix" / "main.cf")
+        # Without the limit of which there is more to say from Postfix 3.8 on.
+        main = f"{(debian / 'main.cf.debian').read_text()}\nsmtpd_client_connection_count_limit = 0\n"
+        (etc / "postfix" / "main.cf").write_text(main)
         (etc / "postfix" / "master.cf").write_text((debian / "master.cf.dist").read_text() + _SUBMISSION)
         (etc / "milter64").mkdir(exist_ok=True)
         (etc / "milter64" / "milter64.toml").write_text(self._settings)
