@@ -99,23 +99,6 @@ def test_a_sender_who_has_passed_often_need_not_wait_for_a_new_recipient(
     assert days.send(next(from_where), sender(8), "newcomer@lab.example") == "yes"
 
 
-def test_the_next_messages_of_the_same_hour_are_not_noted_and_later_ones_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    days = Days()
-    days.pass_greylist(POOL[0], "news@pool.example", "member@lab.example")
-    store, read = days.court.store, list[str]()
-
-    def reads(key: str, read_rows: Callable[[str], Mapping[str, Record]] = store.read) -> Mapping[str, Record]:
-        read.append(key)
-        return read_rows(key)
-
-    monkeypatch.setattr(store, "read", reads)
-    for later, noted in ((60, False), (3600, True), (60, False)):
-        days.now += later
-        read.clear()
-        assert days.send(POOL[0], "news@pool.example", "member@lab.example") == "yes"
-        assert ("spf:pool.example" in read) is noted
-
-
 def test_before_it_has_earned_it_each_new_recipient_costs_a_wait() -> None:
     days = Days()
     days.pass_greylist(POOL[0], "news@pool.example", "member0@lab.example")

@@ -27,7 +27,7 @@ _RECIPIENTS = 2**16
 _RECIPIENT, _EARNED, _LOST = "to:", "earned", "lost"
 _REGISTERS = 256
 """Keys under which the groups are noted that may have earned it."""
-FRESH = 3600.0
+_FRESH = 3600.0
 """Seconds in which a recipient, or that it was earned, is noted once."""
 
 _MAILFROM: Key = ("spf", "smtp.mailfrom")
@@ -126,7 +126,7 @@ def _counts(row: Record, generation: int, since: float) -> bool:
 
 
 def _is_fresh(row: Record, now: float) -> bool:
-    return now - (row.passed_at or 0.0) < FRESH
+    return now - (row.passed_at or 0.0) < _FRESH
 
 
 def _mailbox(recipient: str) -> bytes:

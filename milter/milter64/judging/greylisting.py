@@ -11,7 +11,6 @@ from milter64.greylist.client_groups import groups
 from milter64.greylist.row import Record
 from milter64.greylist.settings import Settings
 from milter64.greylist.wave_through import (
-    FRESH,
     Rows,
     credit,
     discredit,
@@ -23,7 +22,6 @@ from milter64.greylist.wave_through import (
     written,
 )
 from milter64.judging.row_clock import RowClock
-from milter64.limits.bounded_cache import Cache
 from milter64.mail.finding import Finding, Findings
 from milter64.mail.session import Envelope
 from milter64.store.interface import Store, StoreGone
@@ -32,9 +30,6 @@ _EXPIRE_EVERY = 3600.0
 """Seconds of row time between two looks for rows that say nothing any more."""
 _LOOK_EVERY = 10.0
 """Seconds of row time between two looks into a register of groups that are waved through."""
-
-_CREDITED, _LARGEST = 2**19, 2**12
-"""Octets of what was noted lately of clients, senders and recipients, and of one of them: strangers choose them."""
 
 _WAITS = frozenset({State.NEW, State.WAITING, State.UNPROVEN})
 
@@ -51,8 +46,6 @@ class Greylisting:
         self._expire_at = 0.0
         self._registers: dict[str, tuple[float, frozenset[str]]] = {}
         """When a register was looked into, and the groups in it."""
-        self._credited: Cache[tuple[str, str, str], float] = Cache(_CREDITED, _LARGEST)
-        """When a client's message to a recipient was noted: nobody earns more by the next ones for a while."""
 
     def standing(self, envelope: Envelope, pair: str, now: float, known: Findings | None) -> Standing:
         """Return where an attempt at `now` stands with the greylist, out of order or not.
@@ -104,13 +97,8 @@ class Greylisting:
 
     def credit(self, envelope: Envelope, known: Findings, recipients: Iterable[str]) -> None:
         """Note that a message to recipients has passed, for the groups that earn something by it."""
-        now = self.now()
-        for recipient in recipients if self._settings.wave_through else ():
-            passed = envelope.session.client.wire, envelope.sender, recipient
-            before = self._credited.get(passed)
-            if before is None or not 0 <= now - before < FRESH:
-                self._credited.put(passed, now)
-                self._note(_own(envelope, known), partial(credit, recipient=recipient))
+        for recipient in recipients:
+            self._note(_own(envelope, known), partial(credit, recipient=recipient))
 
     def discredit(self, envelope: Envelope, known: Findings, excess: Finding | None = None) -> None:
         """Note that a client has behaved badly: it was refused, or goes beyond a limit, if there is that `excess`.
