@@ -92,7 +92,11 @@ class Knot(Recursor):
 
 
 class PowerDns(Recursor):
-    """PowerDNS Recursor, whose prefixes are all of 96 bits."""
+    """PowerDNS Recursor, whose prefixes are all of 96 bits.
+
+    Without `root-nx-trust=no` one NXDOMAIN of the tests' root zone would hide all that is below the same top-level
+    domain.
+    """
 
     def _serve(self, stack: ExitStack) -> Process:
         (self._folder / "recursor.conf").write_text(f"""
@@ -101,6 +105,7 @@ local-port={self.port}
 forward-zones-recurse=.={self._upstream}:{self._upstream_port}
 dont-query=
 dnssec=off
+root-nx-trust=no
 security-poll-suffix=
 socket-dir={self._folder}
 write-pid=no
