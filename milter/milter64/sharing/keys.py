@@ -1,0 +1,46 @@
+"""The keys under which hosts share what they know, on a server that others may use too.
+
+    milter64:format              the format of all that follows, "1"
+    milter64:1:{s}:members       a hash: each host, and what it says of itself
+    milter64:1:{s}:epoch         made up when there was none: with another one, what had been told before is lost
+    milter64:1:{s}:feed          a stream: rows as they change
+    milter64:1:{s}:lists         a hash: the entries by command; :lists-edition is counted up with each change
+    milter64:1:r:DIGEST          a hash: the rows of a pair by group
+    milter64:1:c:{BLOCK}:NAME    a counter of a limit
+
+What stands in braces decides in which slot of a Cluster a key is: all counters of one block of addresses are together,
+and all that hosts tell each other.
+"""
+
+from base64 import urlsafe_b64encode
+from hashlib import blake2b
+
+FORMAT = 1
+PREFIX = "milter64:"
+FORMAT_KEY = f"{PREFIX}format"
+_OURS = f"{PREFIX}{FORMAT}:"
+MEMBERS = f"{_OURS}{{s}}:members"
+EPOCH = f"{_OURS}{{s}}:epoch"
+FEED = f"{_OURS}{{s}}:feed"
+LISTS = f"{_OURS}{{s}}:lists"
+LISTS_EDITION = f"{_OURS}{{s}}:lists-edition"
+ROOM = f"{_OURS}{{s}}:room"
+ROWS = f"{_OURS}r:"
+COUNTERS = f"{_OURS}c:"
+
+_OCTETS = 12
+"""Of a digest: two of a hundred million pairs have the same one with a chance of one in ten million million."""
+LOADED = "#"
+"""What a key begins with under which a host's own store has rows whose pair it doesn't know, only the digest."""
+
+
+def digest(key: str) -> str:
+    """Return what stands for a pair in keys; nobody reads addresses out of it."""
+    if key.startswith(LOADED):
+        return key[len(LOADED) :]
+    return urlsafe_b64encode(blake2b(key.encode(errors="backslashreplace"), digest_size=_OCTETS).digest()).decode()
+
+
+def rows_of(key: str) -> str:
+    """Return the key of the rows of a pair."""
+    return f"{ROWS}{digest(key)}"
