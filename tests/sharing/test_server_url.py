@@ -185,7 +185,7 @@ def test_a_password_is_in_nothing_that_is_shown() -> None:
 SHOWN = {
     "redis://H:6379/0": "redis://h:6379",
     "redis://[2001:db8:0::1]/15": "redis://[2001:db8::1]:6379/15",
-    f"redis://me:{QUOTED}@h": "redis://me:***@h:6379",
+    f"redis://us%2Fer:{QUOTED}@h": "redis://us%2Fer:***@h:6379",
     f"unix://:{QUOTED}@/run/a%23b?db=2": "unix://:***@/run/a%23b?db=2",
     "rediss+sentinel://m%C3%A4@h1,[::1]:3/m/0?credential=x&ca=/a%26b": (
         "rediss+sentinel://m%C3%A4@h1:26379,[::1]:3/m?credential=x&ca=/a%26b"
