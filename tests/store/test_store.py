@@ -111,6 +111,13 @@ def test_it_says_how_much_there_is(store: Store[Record]) -> None:
     until(lambda: store.sizes() == {"rows": 2, "cached": 0, "pending": 0, "dropped": 0})
 
 
+def test_everything_is_there_once_it_is_written(store: Store[Record]) -> None:
+    store.merge(PAIR, {NETWORK: seen(100.0), DOMAIN: seen(170.0)})
+    store.merge(OTHER_PAIR, {NETWORK: seen(200.0)})
+    found = [(PAIR, NETWORK, seen(100.0)), (PAIR, DOMAIN, seen(170.0)), (OTHER_PAIR, NETWORK, seen(200.0))]
+    until(lambda: sorted(store.everything(), key=str) == sorted(found, key=str), "the rows to be written")
+
+
 def test_every_thread_may_read_and_merge(store: Store[Record]) -> None:
     store.read(PAIR)
     with ThreadPoolExecutor(1) as pool:

@@ -140,7 +140,7 @@ class _Unwritten:
 
     def __init__(self, store: Store[Record]) -> None:
         self.read, self.latest = store.read, store.latest
-        self.sizes, self.close = store.sizes, store.close
+        self.sizes, self.close, self.everything = store.sizes, store.close, store.everything
         self.caps, self.gone, self.happenings = store.caps, store.gone, store.happenings
 
     def merge(self, key: str, rows: Mapping[str, Record]) -> None:

@@ -7,7 +7,12 @@ import time
 import weakref
 from contextlib import suppress
 
-_PLACES = _WHOLE, _ALLOWED, _OFFSET, _HOSTS, _LAG = range(5)
+_PLACES = _WHOLE, _ALLOWED, _OFFSET, _HOSTS, _LAG, _LOADS, _OWES, _EPOCH, _MILLISECONDS, _NUMBER, _LACKS_ROOM = range(
+    11
+)
+_OWN, _SLOTS, _PER_SLOT = 16, 1024, 8
+"""Numbers of the host, workers that there may be, and numbers of each of them."""
+_DIRTY, _SENT, _WAITING, _LIMITS_SENT, _LIMITS_WAITING = range(5)
 _FRESH = 2.0
 """Seconds that what was found out counts."""
 
@@ -25,7 +30,7 @@ class HostState:
         Raises:
             OSError: the system has no room for it.
         """
-        self._numbers = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("d")
+        self._numbers = memoryview(mmap.mmap(-1, 8 * (_OWN + _SLOTS * _PER_SLOT))).cast("d")
         self._role = os.memfd_create("sharing")
         weakref.finalize(self, os.close, self._role)
         self._held = -1
@@ -62,9 +67,78 @@ class HostState:
         numbers[_ALLOWED] = now
         numbers[_WHOLE] = now if whole else 0.0
 
+    def begins(self, slot: int) -> None:
+        """Note that a worker begins; where the one before it was cut off, what that had yet to send is lost."""
+        if self._numbers[self._place(slot)]:
+            self.owe(everything=True)
+        self._numbers[self._place(slot)] = 1.0
+
+    def ends(self, slot: int, *, waiting: int) -> None:
+        """Note that a worker ends, with so many rows that it could not send."""
+        if waiting:
+            self.owe(everything=True)
+        place = self._place(slot)
+        self._numbers[place : place + _PER_SLOT] = memoryview(bytes(8 * _PER_SLOT)).cast("d")
+
+    def tells(self, slot: int, *, sent: int, waiting: int, limits_sent: int, limits_waiting: int) -> None:
+        """Note what a worker has sent in the last minute, and what waits there."""
+        place = self._place(slot)
+        numbers = self._numbers
+        numbers[place + _SENT], numbers[place + _WAITING] = sent, waiting
+        numbers[place + _LIMITS_SENT], numbers[place + _LIMITS_WAITING] = limits_sent, limits_waiting
+
+    @property
+    def workers(self) -> tuple[int, int, int, int]:
+        """What all workers have told, in sum."""
+        sums = [sum(self._numbers[_OWN + each :: _PER_SLOT]) for each in range(_SENT, _LIMITS_WAITING + 1)]
+        sent, waiting, limits_sent, limits_waiting = map(int, sums)
+        return sent, waiting, limits_sent, limits_waiting
+
+    @staticmethod
+    def _place(slot: int) -> int:
+        return _OWN + slot % _SLOTS * _PER_SLOT
+
     def refuse(self) -> None:
         """Note that nothing may be shared, at once."""
         self._numbers[_ALLOWED] = self._numbers[_WHOLE] = 0.0
+
+    def loaded(self) -> None:
+        """Note that rows were loaded: what was not there before may be now."""
+        self._numbers[_LOADS] += 1
+
+    def owe(self, *, everything: bool) -> None:
+        """Note whether some of what others are to know is in our own store alone, so that all of it is to be sent."""
+        self._numbers[_OWES] = everything
+
+    def lacks_room(self, lacks: bool) -> None:  # noqa: FBT001  as its name says
+        """Note whether there are too many rows on the servers, so that none that wait are to be added."""
+        self._numbers[_LACKS_ROOM] = lacks
+
+    @property
+    def lacking_room(self) -> bool:
+        """Whether there are too many rows on the servers."""
+        return bool(self._numbers[_LACKS_ROOM])
+
+    def read_up_to(self, epoch: int, milliseconds: int, number: int) -> None:
+        """Note which entry of the feed was the last that we have, in an epoch by its checksum."""
+        numbers = self._numbers
+        numbers[_EPOCH], numbers[_MILLISECONDS], numbers[_NUMBER] = epoch, milliseconds, number
+
+    @property
+    def position(self) -> tuple[int, int, int]:
+        """What was given to `read_up_to` last, zeros at the beginning."""
+        epoch, milliseconds, number = self._numbers[_EPOCH : _NUMBER + 1].tolist()
+        return int(epoch), int(milliseconds), int(number)
+
+    @property
+    def loads(self) -> float:
+        """How often rows were loaded."""
+        return self._numbers[_LOADS]
+
+    @property
+    def owes(self) -> bool:
+        """Whether everything is to be sent."""
+        return bool(self._numbers[_OWES])
 
     @property
     def whole(self) -> bool:

@@ -1,6 +1,6 @@
 """The servers as the rest of this wing sees them: commands go out by the key that they are about, replies come back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
@@ -15,6 +15,10 @@ ASK = 0.4
 
 class ServersGone(Exception):  # noqa: N818  a state that passes, and no error of the program
     """The servers can't be asked now; the text says why. They are tried again behind, each second."""
+
+
+Shard = Callable[[Sequence[Command]], Future[list[Reply]]]
+"""Sends commands to one server, as `Servers.send` does."""
 
 
 class Servers(Protocol):
@@ -45,8 +49,8 @@ class Servers(Protocol):
                 so: that is found out once.
         """
 
-    def each(self, commands: Sequence[Command]) -> Sequence[Future[list[Reply]]]:
-        """Send the same commands to every server that has keys of its own, such as SCAN or DBSIZE.
+    def shards(self) -> Sequence[Shard]:
+        """Return a way to each server that has keys of its own, for what is about no key, such as SCAN or DBSIZE.
 
         Raises:
             ServersGone: one of them has no connection that works.

@@ -1,6 +1,6 @@
 """What a store is: rows by key and group, which it keeps and merges without knowing what is in them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol, TypeVar
 
 Row = TypeVar("Row")
@@ -69,6 +69,13 @@ class Store(Protocol[Row]):
 
     def merge(self, key: str, rows: Mapping[str, Row]) -> None:
         """Merge rows, by group, into those of a key; the writing may come later, and what can't be written is kept."""
+
+    def everything(self) -> Iterator[tuple[str, str, Row]]:
+        """Yield key, group and row of all that is written, some at a time; it may change meanwhile.
+
+        Raises:
+            StoreGone: it can't be known now.
+        """
 
     def expire(self, now: float) -> None:
         """Forget the rows that have expired, and those next to expire where there are too many; it may happen later."""

@@ -107,6 +107,16 @@ class MemoryStore(Generic[Row]):
                 self._forget(precedence.last(self._max_rows))
                 self._dropped += 1
 
+    def everything(self) -> Iterator[tuple[str, str, Row]]:
+        """Yield key, group and row of each."""
+        with self._lock:
+            keys = [key for key, _ in self._rows]
+        for key in keys:
+            with self._lock:
+                rows = self._rows.of(key)
+            for group, row in rows.items():
+                yield key, group, row
+
     def expire(self, now: float) -> None:
         """Forget the rows that have expired; the lock is let go of in between."""
         with self._lock:

@@ -9,7 +9,7 @@ the file can't be used, every read says so at once, and the writer's thread trie
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from math import inf
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -63,6 +63,7 @@ class SqliteStore(Generic[Row]):
     """Rows in an SQLite file."""
 
     def __init__(self, path: Path, kind: Kind[Row], warn: Callable[[str], None], *, max_rows: int = MAX_ROWS) -> None:
+        self._path = path
         self._kind = kind
         self._warn = warn
         self._max_rows = max_rows
@@ -129,6 +130,15 @@ class SqliteStore(Generic[Row]):
                 self._cache.put(key, (cached[0], united(self._kind, cached[1], rows)))
         if not self._wake.is_set():
             self._wake.set()
+
+    def everything(self) -> Iterator[tuple[str, str, Row]]:
+        """Yield key, group and row of all that the file has, over a connection of its own.
+
+        Raises:
+            StoreGone: the file can't be used now.
+        """
+        with closing(Table(self._path, self._kind, self._warn, patience=_READ_PATIENCE)) as table:
+            yield from table.everything()
 
     def expire(self, now: float) -> None:
         """Have the writer's thread delete the rows that have expired."""

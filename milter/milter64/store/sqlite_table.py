@@ -78,6 +78,16 @@ class Table(Generic[Row]):
         """Return how many rows there are, and the latest time in any row that ever was, see `Store.latest`."""
         return self._file.do(_totals)
 
+    def everything(self) -> Iterator[tuple[str, str, Row]]:
+        """Yield key, group and row of each."""
+        some = "SELECT id, key, grp, row FROM rows WHERE id > ? ORDER BY id LIMIT ?"
+        last = -1
+        while chunk := self._all(some, last, _CHUNK):
+            last = chunk[-1][0]
+            for _, key, group, text in chunk:
+                if (row := self._load(text)) is not None:
+                    yield key, group, row
+
     def merge(self, entries: list[tuple[str, Mapping[str, Row]]]) -> int:
         """Merge rows by key and group into what the file has; return how many were too many for their key."""
         return self._file.do(partial(self._merge, entries))

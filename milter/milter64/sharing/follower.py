@@ -1,0 +1,111 @@
+"""Reads what the other hosts have learned, from the feed, into a host's own store."""
+
+from collections.abc import Mapping
+from time import monotonic
+from zlib import crc32
+
+from milter64.greylist.row import Record
+from milter64.sharing import feed
+from milter64.sharing.feed import Position
+from milter64.sharing.host_state import HostState
+from milter64.sharing.interface import Servers
+from milter64.sharing.keys import FEED, LISTS_EDITION, LOADED
+from milter64.sharing.replies import replies
+from milter64.store.interface import Store
+
+_BACK = 60_000
+"""Milliseconds of the feed that are read again where some of it may have been lost, or not been kept by us."""
+_FULL = 10_000
+"""Rows of the own store that wait to be written, from which on we don't read on."""
+
+
+class Follower:
+    """For one thread, that of the worker which has the role."""
+
+    def __init__(self, servers: Servers, state: HostState, host: str, own: Store[Record]) -> None:
+        """Read nothing yet; `own` gets the others' rows, all but those that `host` has written."""
+        self._servers = servers
+        self._state = state
+        self._host = host
+        self._own = own
+        self._edition = servers.edition
+        self._in_doubt = False
+        self._epoch = 0
+        self._at = Position(0, 0)
+        self._caught_up_at = monotonic()
+        self.received = 0
+        """How many rows the others have sent."""
+
+    @property
+    def lag(self) -> float:
+        """Seconds since we knew all that was in the feed."""
+        return monotonic() - self._caught_up_at
+
+    def begin(self, epoch: bytes, at: float) -> bool:
+        """Go on where the worker before us was; return whether that could be, or everything must be looked through.
+
+        `at` is the server's time.
+        """
+        before, (known, *position) = self._epoch, self._state.position
+        self._epoch = crc32(epoch)
+        self._in_doubt = True
+        if self._epoch == known:
+            self._at = Position(*position)
+            return True
+        (last,) = replies(self._servers.send(FEED, [feed.LAST]))
+        # With another epoch what was in the feed before is lost, and whatever there is now we have to read.
+        self._at = Position(0, 0) if before else feed.position(last) or Position(int(at * 1000), 0)
+        self._note()
+        return False
+
+    def poll(self) -> tuple[bytes | None, bool]:
+        """Read on; return the edition of the lists, and whether nothing is known to be missing.
+
+        Raises:
+            ServersGone: the servers are out of reach.
+        """
+        start, missing = self._at, False
+        if self._in_doubt or self._servers.edition != self._edition:
+            edition = self._servers.edition
+            missing = self._looked_back()
+            start = Position(max(0, self._at.milliseconds - _BACK), 0)
+            self._edition, self._in_doubt = edition, False
+        while True:
+            self._in_doubt = True  # unless it goes well
+            lists, read = replies(self._servers.send(FEED, [("GET", LISTS_EDITION), feed.after(start)]))
+            for entry in feed.entries(read, self._state.offset):
+                start = entry.position
+                if entry.host != self._host:
+                    self._take(entry.rows)
+            self._at = max(self._at, start)
+            self._note()
+            self._in_doubt = False
+            if not feed.is_full(read):
+                self._caught_up_at = monotonic()
+                return lists, not missing
+            if self._own.sizes()["pending"] > _FULL:
+                return lists, not missing
+
+    def interrupted(self) -> None:
+        """Look back before reading on: the servers were out of reach."""
+        self._in_doubt = True
+
+    def _looked_back(self) -> bool:
+        """See what of the feed there is, and return whether some of what we have not read is there no more."""
+        first, last, length = replies(self._servers.send(FEED, [feed.FIRST, feed.LAST, feed.LENGTH_OF]))
+        begins, ends = feed.position(first), feed.position(last)
+        missing = bool(begins and begins > self._at and length >= feed.LENGTH)
+        if ends:  # else another server has taken the place of one that had more
+            self._at = min(self._at, ends)
+        return missing
+
+    def _take(self, rows: Mapping[str, Mapping[str, Record]]) -> None:
+        for key, of_key in rows.items():
+            if of_key:
+                self._own.merge(key, of_key)
+                self.received += len(of_key)
+                if key.startswith(LOADED):
+                    self._state.loaded()
+
+    def _note(self) -> None:
+        self._state.read_up_to(self._epoch, *self._at)

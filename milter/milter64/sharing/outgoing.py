@@ -1,0 +1,165 @@
+"""Sends what a worker has learned to the servers, behind, in batches: into the rows there, and into the feed."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from threading import Event, Thread
+from time import monotonic, sleep
+
+from milter64.greylist.row import Record, RecordKind
+from milter64.sharing import feed
+from milter64.sharing.host_state import HostState
+from milter64.sharing.interface import Command, Reply, Servers, ServersGone
+from milter64.sharing.keys import FEED, rows_of
+from milter64.sharing.merging import merge
+from milter64.sharing.outbox import Outbox
+from milter64.store.memory_store import Rows
+
+_GATHER = 0.1
+"""Seconds that a batch gathers."""
+_LOOK = 0.25
+"""Seconds between two looks whether a server has lost what it was told."""
+_AT_ONCE = 500
+"""Rows of a batch."""
+_KEYS = 50
+"""Keys that one script merges: others' commands have their turn in between."""
+_PATIENCE = 1.0
+"""Seconds to wait for replies; the link itself gives up before."""
+_LAST = 1.0
+"""Seconds in which a worker that ends sends what is left."""
+
+Entry = tuple[str, Mapping[str, Record]]
+
+
+class Outgoing:
+    """Empties an outbox, on a thread of its own."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  from where to where, and in whose name
+        self,
+        outbox: Outbox,
+        servers: Servers,
+        state: HostState,
+        host: str,
+        kind: RecordKind,
+        now: Callable[[], float],
+        warn: Callable[[str], None],
+        tell: Callable[[], None],
+    ) -> None:
+        """Begin when `start` is called; `now` is row time, `warn` is told of rows that the servers don't take.
+
+        `tell` is called now and then.
+        """
+        self._outbox = outbox
+        self._servers = servers
+        self._state = state
+        self._host = host
+        self._kind = kind
+        self._now = now
+        self._warn = warn
+        self._tell = tell
+        self._edition = servers.edition
+        self._closing = Event()
+        self._thread = Thread(target=self._run, name="sharing", daemon=True)
+        self.start = self._thread.start
+
+    def close(self) -> None:
+        """Send what is left, if the servers can be reached."""
+        self._closing.set()
+        self._outbox.filled.set()
+        self._thread.join(_LAST + _PATIENCE)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._outbox.filled.wait(_LOOK)
+            self._closing.wait(_GATHER)
+            self._outbox.filled.clear()
+            self.work()
+            self._tell()
+        deadline = monotonic() + _LAST
+        while len(self._outbox) and self._state.allowed and monotonic() < deadline:
+            self.work()
+            sleep(_GATHER if len(self._outbox) else 0)
+
+    def work(self) -> None:
+        """Send what waits, as far as the servers take it."""
+        if self._outbox.overflown:
+            self._outbox.overflown = False
+            self._state.owe(everything=True)
+        if (edition := self._servers.edition) != self._edition:
+            self._edition = edition
+            self._outbox.again()
+        while len(self._outbox) and self._state.allowed:
+            if not self._send(self._outbox.take(_AT_ONCE)):
+                return
+
+    def _send(self, rows: Rows[Record]) -> bool:
+        """Send rows, and return whether all have got there; put the others back."""
+        try:
+            unsent = self._sent(list(rows))
+        except ServersGone:
+            unsent = list(rows)
+        back = dict(unsent)
+        for key, of_key in unsent:
+            self._outbox.put(key, of_key)
+        sent = Rows(self._kind)
+        for key, of_key in rows:
+            if key not in back:
+                sent.merge(key, of_key)
+        self._outbox.sent(sent)
+        return not unsent
+
+    def _sent(self, entries: list[Entry]) -> list[Entry]:
+        """Send entries, and return those that have not got there, all of them where the feed is out of reach."""
+        now, offset, servers = self._now(), self._state.offset, self._servers
+        size = _KEYS if servers.together else 1
+        told = feed.batch(self._host, entries, offset)
+        if self._state.lacking_room:
+            entries = [(key, kept) for key, rows in entries if (kept := self._passed(rows))]
+        chunks = [entries[start : start + size] for start in range(0, len(entries), size)]
+        futures = list[tuple[list[Entry], Future[list[Reply]] | None]]()
+        for chunk in chunks:
+            command: Command = merge(chunk, self._kind, now, offset)
+            try:
+                futures.append((chunk, servers.send(rows_of(chunk[0][0]), [command])))
+            except ServersGone:
+                futures.append((chunk, None))
+        feeding = servers.send(FEED, [told])
+        unsent = list[Entry]()
+        for chunk, future in futures:
+            try:
+                (reply,) = future.result(_PATIENCE) if future else (None,)
+            except (ServersGone, TimeoutError):
+                reply = None
+            if reply is None:
+                unsent += chunk
+            elif isinstance(reply, Exception):
+                unsent += self._one_by_one(chunk, reply)
+        try:
+            (reply,) = feeding.result(_PATIENCE)
+        except (ServersGone, TimeoutError):
+            return entries
+        if isinstance(reply, Exception):
+            self._warn(f"{FEED} on the server is none of ours: {reply}")
+        return unsent
+
+    def _passed(self, rows: Mapping[str, Record]) -> Mapping[str, Record]:
+        return {group: row for group, row in rows.items() if not self._kind.waits(row)}
+
+    def _one_by_one(self, chunk: list[Entry], error: Exception) -> list[Entry]:
+        """Send entries of which one has failed, tell which, and return none of them to be sent again but the others."""
+        if len(chunk) == 1:
+            key = rows_of(chunk[0][0])
+            self._warn(f"{key} on the server is none of ours, and its rows are on this host alone: {error}")
+            return []
+        left = list[Entry]()
+        for entry in chunk:
+            future = self._servers.send(
+                rows_of(entry[0]), [merge([entry], self._kind, self._now(), self._state.offset)]
+            )
+            try:
+                (reply,) = future.result(_PATIENCE)
+            except (ServersGone, TimeoutError):
+                left.append(entry)
+                continue
+            if isinstance(reply, Exception):
+                left += self._one_by_one([entry], reply)
+        return left
