@@ -19,6 +19,7 @@ FORMAT = 1
 PREFIX = "milter64:"
 FORMAT_KEY = f"{PREFIX}format"
 OURS = f"{PREFIX}{FORMAT}:"
+PROBE = f"{OURS}probe"
 MEMBERS = f"{OURS}{{s}}:members"
 EPOCH = f"{OURS}{{s}}:epoch"
 FEED = f"{OURS}{{s}}:feed"
