@@ -1,6 +1,7 @@
 """The keys under which hosts share what they know, on a server that others may use too.
 
     milter64:format              the format of all that follows, "1"
+    milter64:1:probe             lives for a second: that the server takes writes
     milter64:1:{s}:members       a hash: each host, and what it says of itself
     milter64:1:{s}:epoch         made up when there was none: with another one, what had been told before is lost
     milter64:1:{s}:feed          a stream: rows as they change

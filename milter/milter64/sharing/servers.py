@@ -8,7 +8,7 @@ from typing import Final
 
 from milter64.sharing.addresses import Addresses
 from milter64.sharing.dialling import dial
-from milter64.sharing.interface import Command, Reply, Servers
+from milter64.sharing.interface import Command, Reply, Servers, Shard
 from milter64.sharing.keys import PROBE
 from milter64.sharing.link import Link
 from milter64.sharing.server_url import ServerUrl
@@ -47,9 +47,9 @@ class OneServer:
         """As Servers has it."""
         return self._link.ask(commands)
 
-    def each(self, commands: Sequence[Command]) -> Sequence[Future[list[Reply]]]:
+    def shards(self) -> Sequence[Shard]:
         """As Servers has it."""
-        return [self._link.send(commands)]
+        return [self._link.send]
 
     def close(self) -> None:
         """As Servers has it."""
