@@ -59,6 +59,8 @@ class Engine:
         self._policy = settings.policy
         self._exempt = Exemptions(settings.trust)
         self._greylist = Greylisting(settings.greylist, store)
+        self.row_time = self._greylist.now
+        """The time by which the greylist's rows go, in seconds since 1970; to be called."""
         self._telemetry = telemetry
         self._lists = lists
         self._limiting = Limiting(rates, judge_private=settings.trust.judge_private)

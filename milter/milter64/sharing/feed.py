@@ -41,11 +41,24 @@ class Entry(NamedTuple):
     rows: Mapping[str, Mapping[str, Record]]
 
 
-def batch(host: str, entries: Iterable[tuple[str, Mapping[str, Record]]], offset: float) -> Command:
-    """Return the command that tells rows by key and group; `offset` as `row_texts.dump` has it."""
+def packed(entries: Iterable[tuple[str, Mapping[str, Record]]], offset: float) -> bytes:
+    """Return a batch of rows by key and group; `offset` as `row_texts.dump` has it."""
     texts = {key: {group: row_texts.dump(row, offset) for group, row in rows.items()} for key, rows in entries}
-    packed = zlib.compress(json.dumps(texts, separators=(",", ":")).encode(), 1)
-    return ["XADD", FEED, "MAXLEN", "~", LENGTH, "*", "h", host, "b", packed]
+    return zlib.compress(json.dumps(texts, separators=(",", ":")).encode(), 1)
+
+
+def unpacked(batch: bytes, offset: float) -> Mapping[str, Mapping[str, Record]]:
+    """Return the rows of a batch by key and group; what is none has no rows."""
+    try:
+        texts = json.loads(zlib.decompressobj().decompress(batch, _LARGEST))
+        return {key: row_texts.load_all(of_key, offset) for key, of_key in texts.items()}
+    except (ValueError, zlib.error, AttributeError, TypeError):
+        return {}
+
+
+def telling(host: str, batch: bytes) -> Command:
+    """Return the command that tells a batch to all hosts."""
+    return ["XADD", FEED, "MAXLEN", "~", LENGTH, "*", "h", host, "b", batch]
 
 
 def after(position: Position) -> Command:
@@ -73,19 +86,9 @@ def entries(reply: Reply, offset: float) -> Iterator[Entry]:
     for place, fields in reply[0][1] if reply else ():
         words: dict[bytes, bytes] = dict(zip(fields[::2], fields[1::2], strict=True)) if fields else {}
         host = words.get(b"h", b"").decode(errors="replace")
-        yield Entry(_position(place), host, _rows(words.get(b"b"), offset))
+        yield Entry(_position(place), host, unpacked(words.get(b"b", b""), offset))
 
 
 def _position(text: bytes) -> Position:
     milliseconds, _, number = text.partition(b"-")
     return Position(int(milliseconds), int(number))
-
-
-def _rows(packed: bytes | None, offset: float) -> Mapping[str, Mapping[str, Record]]:
-    if not packed:
-        return {}
-    try:
-        texts = json.loads(zlib.decompressobj().decompress(packed, _LARGEST))
-        return {key: row_texts.load_all(of_key, offset) for key, of_key in texts.items()}
-    except (ValueError, zlib.error, AttributeError, TypeError):
-        return {}

@@ -6,10 +6,13 @@ from threading import Event, Lock
 from time import monotonic
 
 from milter64.greylist.row import Record, RecordKind
+from milter64.sharing import feed
 from milter64.store.memory_store import Rows
 
 MOST = 100_000
 """Rows that may wait. Beyond them everything is sent again from the host's own store, once it can be."""
+_MOST_OCTETS = 16 * 2**20
+"""Of what was sent lately: some 200,000 rows."""
 _LATELY = 60.0
 """Seconds in which a server may lose what it had acknowledged, as it does when another one takes its place."""
 
@@ -22,8 +25,8 @@ class Outbox:
         self._most = most
         self._lock = Lock()
         self._waiting: Rows[Record] = Rows(kind)
-        self._sent = deque[tuple[float, Rows[Record]]]()
-        self._rows_sent = 0
+        self._sent = deque[tuple[float, int, bytes, float]]()
+        self._octets = 0
         self.total = 0
         """How many rows were sent."""
         self.overflown = False
@@ -49,32 +52,32 @@ class Outbox:
         with self._lock:
             return self._waiting.take(max(count, _widest(self._waiting)))
 
-    def sent(self, rows: Rows[Record]) -> None:
-        """Remember rows as sent."""
+    def sent(self, rows: int, batch: bytes, offset: float) -> None:
+        """Remember that so many rows were sent, as a batch of the feed; see `feed.packed`."""
         now = monotonic()
         with self._lock:
-            self._sent.append((now, rows))
-            self.total += len(rows)
-            self._rows_sent += len(rows)
-            while self._sent and (self._sent[0][0] < now - _LATELY or self._rows_sent > self._most):
-                _, old = self._sent.popleft()
-                self._rows_sent -= len(old)
+            self._sent.append((now, rows, batch, offset))
+            self.total += rows
+            self._octets += len(batch)
+            while self._sent and (self._sent[0][0] < now - _LATELY or self._octets > _MOST_OCTETS):
+                self._octets -= len(self._sent.popleft()[2])
 
     def again(self) -> None:
         """Have everything sent once more that was in the last minute."""
+        since = monotonic() - _LATELY
         with self._lock:
-            again, self._sent, self._rows_sent = self._sent, deque(), 0
-        for at, rows in again:
-            if at >= monotonic() - _LATELY:
-                for key, of_key in rows:
-                    self.put(key, of_key)
+            again, self._sent, self._octets = self._sent, deque(), 0
+        for at, _, batch, offset in again:
+            if at >= since:
+                for key, rows in feed.unpacked(batch, offset).items():
+                    self.put(key, rows)
 
     @property
     def lately(self) -> int:
         """How many rows were sent in the last minute."""
         with self._lock:
             since = monotonic() - _LATELY
-            return sum(len(rows) for at, rows in self._sent if at >= since)
+            return sum(rows for at, rows, _, _ in self._sent if at >= since)
 
 
 def _widest(rows: Rows[Record]) -> int:

@@ -56,7 +56,7 @@ class Outgoing:
         self._now = now
         self._warn = warn
         self._tell = tell
-        self._edition = servers.edition
+        self._edition = self._now_there()
         self._closing = Event()
         self._thread = Thread(target=self._run, name="sharing", daemon=True)
         self.start = self._thread.start
@@ -84,12 +84,17 @@ class Outgoing:
         if self._outbox.overflown:
             self._outbox.overflown = False
             self._state.owe(everything=True)
-        if (edition := self._servers.edition) != self._edition:
+        if (edition := self._now_there()) != self._edition:
             self._edition = edition
             self._outbox.again()
         while len(self._outbox) and self._state.allowed:
             if not self._send(self._outbox.take(_AT_ONCE)):
                 return
+
+    def _now_there(self) -> tuple[int, int]:
+        """Return what is another one where servers may have lost what they were told."""
+        epoch, *_ = self._state.position
+        return self._servers.edition, epoch
 
     def _send(self, rows: Rows[Record]) -> bool:
         """Send rows, and return whether all have got there; put the others back."""
@@ -97,21 +102,15 @@ class Outgoing:
             unsent = self._sent(list(rows))
         except ServersGone:
             unsent = list(rows)
-        back = dict(unsent)
         for key, of_key in unsent:
             self._outbox.put(key, of_key)
-        sent = Rows(self._kind)
-        for key, of_key in rows:
-            if key not in back:
-                sent.merge(key, of_key)
-        self._outbox.sent(sent)
         return not unsent
 
     def _sent(self, entries: list[Entry]) -> list[Entry]:
         """Send entries, and return those that have not got there, all of them where the feed is out of reach."""
         now, offset, servers = self._now(), self._state.offset, self._servers
         size = _KEYS if servers.together else 1
-        told = feed.batch(self._host, entries, offset)
+        batch, rows = feed.packed(entries, offset), sum(len(rows) for _, rows in entries)
         if self._state.lacking_room:
             entries = [(key, kept) for key, rows in entries if (kept := self._passed(rows))]
         chunks = [entries[start : start + size] for start in range(0, len(entries), size)]
@@ -122,7 +121,8 @@ class Outgoing:
                 futures.append((chunk, servers.send(rows_of(chunk[0][0]), [command])))
             except ServersGone:
                 futures.append((chunk, None))
-        feeding = servers.send(FEED, [told])
+        feeding = servers.send(FEED, [feed.telling(self._host, batch)])
+        self._outbox.sent(rows, batch, offset)  # or some of them, and it does no harm to send those again
         unsent = list[Entry]()
         for chunk, future in futures:
             try:
