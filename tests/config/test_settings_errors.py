@@ -38,7 +38,7 @@ WRONG = {
     "no list": ('[trust]\nrelays = "::1"', "trust.relays", 2, '"::1" is of the wrong kind', "write a list"),
     "no switch": ('[spf]\nenabled = "yes"', "spf.enabled", 2, '"yes" is of the wrong kind', "write true or false"),
     "no number": ("[greylist]\nipv4_prefix = true", "greylist.ipv4_prefix", 2, "true is of", "write a whole number"),
-    "no text": ("[greylist]\nstore = 1", "greylist.store", 2, "1 is of the wrong kind", "write a text in quotes"),
+    "no text": ("[greylist]\nstore = 1", "greylist.store", 2, "not shown", "write a text in quotes"),
     "a text in a list": ("[dns]\nnameservers = [53]", "dns.nameservers", 2, "53 is of the wrong kind", "a text in"),
     "a choice": ('mode = "obsrve"', "mode", 1, '"obsrve" is not possible here', 'did you mean "observe"?'),
     "no choice": (
@@ -171,7 +171,13 @@ WRONG = {
         "ends before greylist.delay does",
         "longer than the delay",
     ),
-    "no store": ('[greylist]\nstore = "rows.db"', "greylist.store", 2, "neither", '"sqlite:/path" or "memory:"'),
+    "no store": (
+        '[greylist]\nstore = "rows.db"',
+        "greylist.store",
+        2,
+        "scheme is unknown",
+        '"sqlite:/path" or "memory:"',
+    ),
     "no socket": ('[milter]\nsocket = "tcp:8864"', "milter.socket", 2, '"tcp:8864" is no socket', '"unix:/path"'),
     "a socket's name": ('[milter]\nsocket = "inet:1@mx"', "milter.socket", 2, "not an IP address", "host's address"),
     "no port": ('[milter]\nsocket = "inet:65536@::1"', "milter.socket", 2, "is no socket", '"unix:/path"'),

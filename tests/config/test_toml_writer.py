@@ -38,9 +38,12 @@ ipv6_actions = { permerror = "accept" }
 listen = "[::1]:9864"
 [rate]
 sessions = { "ipv4/32" = "60/1h", "ipv6/64" = "7/90s" }
+exact = true
 [greylist]
 delay = "1500ms"
 skip_recipients = ["example.org", "joe@example.net"]
+store = "rediss+sentinel://h1,[::1]:7000/mymaster/3?ca=/etc/ca.pem"
+local = "sqlite:/rows"
 [allow]
 entries = [
     "192.0.2.0/24",

@@ -260,15 +260,18 @@ def test_the_password_is_that_of_the_url_or_of_its_file_as_it_is_now(
     assert by_file.sentinel_password() == ""
 
 
+NO_PASSWORD = "the password in {} can't be read: not a single line of UTF-8 with a password"
+
+
 @pytest.mark.parametrize(
     ("octets", "why"),
     [
         (None, "the password in {} can't be read: No such file or directory"),
-        (b"", "{} has to hold a password in one line, and nothing else"),
-        (b"\n", "{} has to hold a password in one line, and nothing else"),
-        (b"s3cret\nmore\n", "{} has to hold a password in one line, and nothing else"),
-        (b"s3cret\r\n", "{} has to hold a password in one line, and nothing else"),
-        (b"s3cret\xff", "the password in {} is no UTF-8"),
+        (b"", NO_PASSWORD),
+        (b"\n", NO_PASSWORD),
+        (b"s3cret\nmore\n", NO_PASSWORD),
+        (b"s3cret\r\n", NO_PASSWORD),
+        (b"s3cret\xff", NO_PASSWORD),
         (b"s3" * 2049, "the password in {} can't be read: more than 4096 bytes"),
     ],
 )

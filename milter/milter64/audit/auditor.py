@@ -151,7 +151,7 @@ def _translators(translator: Translator, settings: Settings) -> Translators:
 
 def _sightings(settings: Settings) -> tuple[Sighting, ...]:
     """Return what the service has noted, nothing where that isn't kept or not for us to read."""
-    path = recorded_prefixes.place(settings.greylist.store)
+    path = recorded_prefixes.place(settings.greylist.local_store)
     with suppress(OSError):
         return tuple(recorded_prefixes.read(path).values()) if path else ()
     return ()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from milter64.cli.service_user import its_rights
 from milter64.cli.terminal_layout import Screen
-from milter64.config.contradictions import keys_for_all, open_to_others
-from milter64.config.list_sources import file_problems
+from milter64.config import list_sources, server_files
+from milter64.config.contradictions import open_to_others, secrets_for_all
 from milter64.config.load_file import DEFAULT, LARGEST, ConfigError, load
 from milter64.config.on_this_host import host_problems
 from milter64.config.settings import Settings
@@ -19,6 +19,7 @@ from milter64.config.toml_writer import written
 from milter64.dns.public_suffixes import suffix_list
 from milter64.limits.regular_file import read
 from milter64.mail.clean_text import clean
+from milter64.sharing.server_url import parse
 
 EXAMPLES = """\
   Is what you have written right?
@@ -49,6 +50,14 @@ def _caution(settings: Settings) -> str:
     return "# There may be keys in the zones of DNS lists: show this to nobody.\n" if keys else ""
 
 
+def _shown(settings: Settings) -> Settings:
+    """Return settings without the password that a URL may have in it."""
+    grey = settings.greylist
+    if not grey.shared:
+        return settings
+    return dataclasses.replace(settings, greylist=dataclasses.replace(grey, store=parse(grey.shared).shown))
+
+
 def _here(settings: Settings, file: Path) -> tuple[list[Problem], list[Problem], list[Problem]]:
     """Return what is wrong with the files that the service reads, what it lacks, and what is to be minded."""
     problems, minded = [], list[Problem]()
@@ -62,7 +71,8 @@ def _here(settings: Settings, file: Path) -> tuple[list[Problem], list[Problem],
             else:
                 problems.append(Problem(key=key, what=what, remedy=_remedy(error, user)))
 
-        minded += file_problems(settings, unread)
+        minded += list_sources.file_problems(settings, unread)
+        minded += server_files.file_problems(settings, unread)
         if file == DEFAULT and text:  # others may be tried before they are put there
             try:
                 read(file, LARGEST)
@@ -85,13 +95,13 @@ def main(arguments: argparse.Namespace) -> int:
     path = arguments.file or arguments.config
     if arguments.print:
         settings = load(path)
-        Screen().line(f"{written(settings)}\n{_caution(settings)}{_age()}")
+        Screen().line(f"{written(_shown(settings))}\n{_caution(settings)}{_age()}")
         return os.EX_OK
     screen, error, code, warnings = Screen(), None, os.EX_OK, []
     try:
         settings = load(path)
         problems, lacking, minded = _here(settings, path or DEFAULT)
-        warnings = [*open_to_others(settings), *keys_for_all(settings, path or DEFAULT), *minded]
+        warnings = [*open_to_others(settings), *secrets_for_all(settings, path or DEFAULT), *minded]
         if problems or lacking:
             error = ConfigError(path or DEFAULT, [*problems, *lacking])
             code = os.EX_CONFIG if problems else os.EX_UNAVAILABLE

@@ -75,7 +75,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _clients(settings: Settings) -> Report:
     """Return what the service has noted, the prefix of the most clients first."""
-    path = recorded_prefixes.place(settings.greylist.store)
+    path = recorded_prefixes.place(settings.greylist.local_store)
     if path is None:
         return {"file": "", "reason": "the greylist is not in a file, and so nothing is kept", "prefixes": []}
     try:

@@ -156,7 +156,7 @@ def _explained(settings: Settings, mail: _Mail, warn: Callable[[str], None]) -> 
     nameservers = teach(translator, settings, warn)
     store = _Unwritten(
         open_store(
-            _readable(settings.greylist.store, warn),
+            _readable(settings.greylist.local_store, warn),
             RecordKind(settings.greylist),
             lambda trouble: warn(f"greylist: {trouble}"),
         )

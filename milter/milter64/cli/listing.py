@@ -208,10 +208,11 @@ def change(settings: Settings, check: str, who: Who, added: Entry | None = None)
     Raises:
         OSError: they can't be kept; `strerror` has the remedy.
     """
-    path = commanded.place(settings.greylist.store, check)
+    path = commanded.place(settings.greylist.local_store, check)
     if not path:
         remedy = "write them into [allow] and [block], or into files that these name"
-        raise OSError(0, f'greylist.store is "memory:", and entries by command are kept beside its file; {remedy}')
+        key = settings.greylist.local_key
+        raise OSError(0, f'{key} is "memory:", and entries by command are kept beside its file; {remedy}')
     try:
         return commanded.change(path, who, added, time.time())
     except FileNotFoundError as error:

@@ -86,11 +86,11 @@ class _Shared:
 def _plan(path: Path | None, stack: ExitStack) -> Plan:
     settings = load(path)
     milter = settings.milter
-    if settings.greylist.store == "memory:":
+    if settings.greylist.local_store == "memory:":
         milter = replace(milter, workers=1)  # each worker would have a greylist of its own
     suffix_list()  # read here, it is theirs too
     tally = Tally() if settings.metrics.listen else None
-    telemetry = Telemetry(settings.log, tally, settings.greylist.store)
+    telemetry = Telemetry(settings.log, tally, settings.greylist.local_store)
     shared = _Shared(
         settings=settings,
         telemetry=telemetry,
@@ -154,7 +154,7 @@ def _work(shared: _Shared, slot: int, on_wait: Callable[[], None]) -> Iterator[M
         else Resolver(settings.dns, translator, on_breaker=reports.breaker, on_plain=reports.plain)
     )
     store = open_store(
-        settings.greylist.store,
+        settings.greylist.local_store,
         RecordKind(settings.greylist),
         reports.greylist,
     )

@@ -37,6 +37,6 @@ def _user(settings: Settings) -> pwd.struct_passwd | None:
     with suppress(KeyError):
         return pwd.getpwnam(_PACKAGES)
     with suppress(OSError, KeyError):
-        if path := parse(settings.greylist.store):
+        if path := parse(settings.greylist.local_store):
             return pwd.getpwuid(path.parent.stat().st_uid)
     return None

@@ -21,6 +21,7 @@ from milter64.greylist.wave_through import MOST_RECIPIENTS
 from milter64.lists.entry import read_line
 from milter64.lists.mistakes import Mistake
 from milter64.mail.clean_text import clean
+from milter64.sharing import server_url
 from milter64.store import store_url
 
 
@@ -42,15 +43,26 @@ def open_to_others(settings: Settings) -> Iterator[Problem]:
             yield Problem(key=key, what=f"open to whoever reaches {end.address[0]}", remedy=remedy)
 
 
-def keys_for_all(settings: Settings, file: Path) -> Iterator[Problem]:
-    """Return that each user can read the keys in a file, if so."""
-    if any(each.zone and each.zone.keys for each in settings.dnslist) and file.stat().st_mode & S_IROTH:
-        path = clean(quote(str(file)), _LONGEST_PATH)
-        yield Problem(
-            key="dnslist",
-            what="each user of this host can read the keys in the zones",
-            remedy=f"chgrp milter64 {path} && chmod 640 {path}",
-        )
+def secrets_for_all(settings: Settings, file: Path) -> Iterator[Problem]:
+    """Return that each user can read the secrets in the configuration's file, if so."""
+    keys = any(each.zone and each.zone.keys for each in settings.dnslist)
+    url = server_url.parse(settings.greylist.shared) if settings.greylist.shared else None
+    for key, holds, what in (
+        ("dnslist", keys, "the keys in the zones"),
+        ("greylist.store", url and url.secret, "the password"),
+    ):
+        if holds and file.stat().st_mode & S_IROTH:
+            yield for_all(key, what, file)
+
+
+def for_all(key: str, what: str, file: Path) -> Problem:
+    """Return that each user can read something in a file."""
+    path = clean(quote(str(file)), _LONGEST_PATH)
+    return Problem(
+        key=key,
+        what=f"each user of this host can read {what}",
+        remedy=f"chgrp milter64 {path} && chmod 640 {path}",
+    )
 
 
 _LOOPBACK = Networks(("127.0.0.0/8", "::1/128"))
@@ -89,14 +101,8 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
             nameserver(server)
         except ValueError as error:
             yield Problem(key="dns.nameservers", what=str(error), remedy="write its address; names are not looked up")
-    if grey.store == "memory:" and (settings.milter.workers or 1) > 1:
-        yield Problem(
-            key="greylist.store",
-            what="each of several workers would have a greylist of its own",
-            remedy='write milter.workers = 1, or "sqlite:/path"',
-        )
     yield from _trust_problems(settings)
-    yield from _store_problem(grey.store)
+    yield from _store_problems(settings)
     yield from _named_twice(settings.translation)
     yield from _list_problems(settings.dnslist)
     yield from _entry_problems(settings)
@@ -162,16 +168,33 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ABOUT = '" or "'.join(get_args(About))
 
 
-def _store_problem(url: str) -> Iterator[Problem]:
+def _store_problems(settings: Settings) -> Iterator[Problem]:
+    """Return what is wrong with the host's own store, and with the servers beside it."""
+    grey = settings.greylist
+    if grey.shared:
+        try:
+            server_url.parse(grey.shared)
+        except server_url.WrongUrl as wrong:
+            yield Problem(key="greylist.store", what=str(wrong), remedy=wrong.remedy)
+    elif grey.local not in (grey.store, type(grey)().local):
+        what, remedy = "greylist.store is this host's own already, and another one", "leave one of them"
+        yield Problem(key="greylist.local", what=what, remedy=remedy)
+    if settings.rate.exact and not grey.shared:
+        what, remedy = "there is nobody to count with", "name servers in greylist.store, or take it out"
+        yield Problem(key="rate.exact", what=what, remedy=remedy)
+    if grey.local_store == "memory:" and (settings.milter.workers or 1) > 1:
+        what = "each of several workers would have a greylist of its own"
+        remedy = 'write milter.workers = 1, or "sqlite:/path"'
+        yield Problem(key=grey.local_key, what=what, remedy=remedy)
     what = ""
     try:
-        path = store_url.parse(url)
-        if path and (path.name in ("", "..") or url.endswith("/")):
-            what = f"{show(url)} names no file"
+        path = store_url.parse(grey.local_store)
+        if path and (path.name in ("", "..") or grey.local_store.endswith("/")):
+            what = f"{show(grey.local_store)} names no file"
     except ValueError as error:
         what = str(error)
     if what:
-        yield Problem(key="greylist.store", what=what, remedy='write "sqlite:/path" or "memory:"')
+        yield Problem(key=grey.local_key, what=what, remedy='write "sqlite:/path" or "memory:"')
 
 
 _MOST_FILES = 32

@@ -59,7 +59,7 @@ def recipients(settings: Settings) -> Mapping[str, Sequence[Recipient]]:
 def files(settings: Settings, check: str) -> Sequence[tuple[Path, bool]]:
     """Return the files of a list, and of each whether it is that of the entries by command."""
     theirs = (settings.block if check == BLOCK else settings.allow).files
-    ours = commanded.place(settings.greylist.store, check)
+    ours = commanded.place(settings.greylist.local_store, check)
     return [*[(path, False) for path in dict.fromkeys(theirs)], *([(ours, True)] if ours else [])]
 
 
@@ -74,7 +74,7 @@ def file_problems(settings: Settings, unread: Callable[[str, Path, OSError], Non
             try:
                 index = Index(read_list(path, ours=ours), line_reader(settings, check))
             except OSError as error:
-                unread("greylist.store" if ours else f"{check}.files", path, error)
+                unread(settings.greylist.local_key if ours else f"{check}.files", path, error)
                 continue
             for wrong in index.wrong:
                 yield Problem(key=place, line=wrong.number, what=clean(wrong.what), remedy=clean(wrong.remedy))

@@ -1,21 +1,23 @@
-"""What the host lacks for a configuration that is right: folders, groups, and the rights of the service's user."""
+"""What the host lacks for a configuration that is right: folders, groups, libraries, rights of the service's user."""
 
 import grp
 import os
 import stat
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from milter64.config.settings import Settings
 from milter64.config.toml_reader import Problem
+from milter64.sharing import server_url
 from milter64.store import store_url
 
 _SYSTEMD = Path("/run/systemd/system")
 """Is there where systemd runs (sd_booted(3))."""
 _BY_UNIT = frozenset({"/run/milter64", "/var/lib/milter64", "/var/spool/postfix/milter64"})
 """What the package's unit makes when it starts."""
-
-
+_FOLLOWS_FAILOVERS = 5
+"""The first redis-py whose client of Clusters does."""
 _QUEUE = Path("/var/spool/postfix")
 """Debian's, which is the root folder of its chrooted smtpd."""
 
@@ -35,11 +37,28 @@ def host_problems(settings: Settings, user: str) -> Iterator[Problem]:
         folder = Path(address).parent
         yield from _folder_problem("milter.socket", folder, user)
         yield from _group_problem(settings.milter.socket_group, folder, user)
-    if store := store_url.parse(settings.greylist.store):
-        yield from _folder_problem("greylist.store", store.parent, user)
+    if store := store_url.parse(settings.greylist.local_store):
+        key = settings.greylist.local_key
+        yield from _folder_problem(key, store.parent, user)
         if user and os.path.lexists(store) and not os.access(store, os.R_OK | os.W_OK, effective_ids=True):
             what = f"the user {user} may not read and write {store}"
-            yield Problem(key="greylist.store", what=what, remedy=f"run `chown {user} {store}*`")
+            yield Problem(key=key, what=what, remedy=f"run `chown {user} {store}*`")
+    if settings.greylist.shared:
+        yield from _library_problem(server_url.parse(settings.greylist.shared))
+
+
+def _library_problem(url: server_url.ServerUrl) -> Iterator[Problem]:
+    """Return that the library that speaks with servers is missing, or too old."""
+    try:
+        found = version("redis")
+    except PackageNotFoundError:
+        what, remedy = "python3-redis is not installed", "run `apt install python3-redis`"
+        yield Problem(key="greylist.store", what=what, remedy=remedy)
+        return
+    if url.kind == "cluster" and int(found.partition(".")[0]) < _FOLLOWS_FAILOVERS:
+        what = f"a Cluster takes redis-py {_FOLLOWS_FAILOVERS} or later, which follows failovers, and this is {found}"
+        remedy = "take Debian 13's python3-redis, or name one server or Sentinels"
+        yield Problem(key="greylist.store", what=what, remedy=remedy)
 
 
 def _folder_problem(key: str, folder: Path, user: str) -> Iterator[Problem]:

@@ -50,7 +50,10 @@ def mistake(message: str, text: str) -> tuple[int, str, str]:
     else:
         number, column = (_open_text(text) if said == _ENDLESS else text.rstrip().count("\n") + 1), ""
     what, remedy = f"not valid TOML: {said}{column}", "see https://toml.io"
-    if said.startswith(_OF_VALUES) and (value := _unquoted(text.split("\n")[number - 1][:_LONGEST])):
+    line = text.split("\n")[number - 1][:_LONGEST]
+    if said.startswith(_OF_VALUES) and (value := _unquoted(line)):
+        if "://" in line:  # and a password maybe, of which this may be a part
+            return number, "a URL is no value without quotes", "write it in quotes"
         return number, f"{value} is no value without quotes", _quoted(value)
     for begins, known in _REMEDIES.items():
         if said.startswith(begins):

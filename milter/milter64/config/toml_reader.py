@@ -121,7 +121,7 @@ class _Builder:
         try:
             yield
         except Wrong as wrong:
-            what = "not possible here, and not shown, as there may be a key in it" if secret else str(wrong)
+            what = "not possible here, and not shown, as there may be a secret in it" if secret else str(wrong)
             self.problems.append(Problem(key=key, what=what, remedy=wrong.remedy))
 
     def _unknown(self, key: str, name: str, siblings: Iterable[str]) -> None:

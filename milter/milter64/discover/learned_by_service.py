@@ -34,7 +34,7 @@ def teach(translator: Translator, settings: Settings, warn: Callable[[str], None
 
 
 def _noted(settings: Settings, warn: Callable[[str], None]) -> recorded_prefixes.Learned:
-    if path := recorded_prefixes.place(settings.greylist.store):
+    if path := recorded_prefixes.place(settings.greylist.local_store):
         try:
             return recorded_prefixes.learned(path)
         except OSError as error:

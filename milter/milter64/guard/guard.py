@@ -66,7 +66,7 @@ class Guard:
         self._watched: set[bytes] = set()
         self._seen: dict[str, Sighting] = {}
         self._learned = Learned(began=shared.began)
-        self._file = recorded_prefixes.place(settings.greylist.store)
+        self._file = recorded_prefixes.place(settings.greylist.local_store)
         self._ask_soon = _ASK_SOON
         self._ask_at = self._write_at = self._forget_at = 0.0
         self._unwritten = False

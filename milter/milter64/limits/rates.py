@@ -42,11 +42,15 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The table [rate]: how much a network may have, by level."""
+    """The table [rate]: how much a network may have, by level.
+
+    `exact`: whether hosts that share a store are asked for each of it.
+    """
 
     sessions: Mapping[str, Rate] = field(default_factory=dict)
     recipients: Mapping[str, Rate] = field(default_factory=dict)
     refused_recipients: Mapping[str, Rate] = field(default_factory=dict)
+    exact: bool = False
 
     @property
     def limits(self) -> Mapping[str, Mapping[str, Rate]]:

@@ -12,17 +12,11 @@ def password(path: Path) -> str:
     """Return the password in a file.
 
     Raises:
-        OSError: it can't be read, or there is something else in it; `strerror` says where and why.
+        OSError: it can't be read, or there is something else in it; `strerror` says why.
     """
-    try:
-        text = read(path, _LARGEST).decode()
-    except UnicodeDecodeError:
-        raise OSError(0, f"the password in {path} is no UTF-8") from None  # which would tell it
-    except OSError as error:
-        raise OSError(error.errno, f"the password in {path} can't be read: {error.strerror}") from error
-    line = text.removesuffix("\n")
+    line = read(path, _LARGEST).decode(errors="surrogateescape").removesuffix("\n")
     if not line or not line.isprintable():
-        raise OSError(0, f"{path} has to hold a password in one line, and nothing else")
+        raise OSError(0, "not a single line of UTF-8 with a password")
     return line
 
 

@@ -50,8 +50,8 @@ _DB = re.compile(r"[0-9]{1,5}")
 _HOST = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?P<colon>:(?P<port>[^:]*))?")
 _NO_OCTET = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _FORMS = (
-    'write "redis://HOST", "rediss://HOST", "unix:///PATH", "redis+sentinel://HOST,HOST/NAME"'
-    ' or "redis+cluster://HOST,HOST"'
+    'write "sqlite:/path" or "memory:" for a store of this host, and for one that hosts share "redis://HOST",'
+    ' "rediss://HOST", "unix:///PATH", "redis+sentinel://HOST,HOST/NAME" or "redis+cluster://HOST,HOST"'
 )
 
 
@@ -94,11 +94,11 @@ class ServerUrl:
             OSError: it can't be read, and `strerror` says where and why.
         """
         path = credential(self.credential) if self.credential else self.password_file
-        return password(path) if path else self.secret
+        return _password(path) if path else self.secret
 
     def sentinel_password(self) -> str:
         """Return the password of the Sentinels themselves, as `password` does."""
-        return password(self.sentinel_password_file) if self.sentinel_password_file else ""
+        return _password(self.sentinel_password_file) if self.sentinel_password_file else ""
 
     @property
     def shown(self) -> str:
@@ -169,6 +169,13 @@ def parse(text: str) -> ServerUrl:
         cert=places.get("cert"),
         key=places.get("key"),
     )
+
+
+def _password(path: Path) -> str:
+    try:
+        return password(path)
+    except OSError as error:
+        raise OSError(error.errno, f"the password in {path} can't be read: {error.strerror}") from error
 
 
 def _user(before: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Which store a URL names, and how it is opened: greylist.store."""
+"""Which store a URL names, and how it is opened: a host's own."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ def parse(url: str) -> Path | None:
         return None
     if scheme == "sqlite" and path.startswith("/"):
         return Path(path)
-    raise ValueError(f'{url!r} is neither "memory:" nor "sqlite:" with an absolute path')
+    raise ValueError('neither "memory:" nor "sqlite:" with an absolute path')
 
 
 def open_store(url: str, kind: Kind[Row], warn: Callable[[str], None]) -> Store[Row]:
