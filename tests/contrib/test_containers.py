@@ -55,8 +55,10 @@ def test_the_daemon_keeps_its_proxy_out_of_the_way() -> None:
     assert json.loads((COMPOSE / "daemon.json").read_text()) == {"userland-proxy": False, "ip6tables": True}
 
 
-def test_the_image_has_what_milter64_depends_on() -> None:
-    assert set(deb.depends()) == set(re.findall(r"^ {8}(python3-[\w-]+|publicsuffix)", DOCKERFILE, flags=re.MULTILINE))
+def test_the_image_has_what_milter64_depends_on_and_what_speaks_with_redis() -> None:
+    assert {*deb.depends(), "python3-redis"} == set(
+        re.findall(r"^ {8}(python3-[\w-]+|publicsuffix)", DOCKERFILE, flags=re.MULTILINE)
+    )
 
 
 def test_the_images_settings_are_valid_and_listen_where_it_says() -> None:

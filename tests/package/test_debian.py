@@ -49,6 +49,12 @@ def test_the_package_asks_for_every_library_by_debians_name() -> None:
     assert sorted(names) == sorted(overrides)
 
 
+def test_the_package_recommends_what_speaks_with_redis() -> None:
+    recommended = re.search(r"^Recommends:\n((?: .*\n)+)", (DEBIAN / "control").read_text(), flags=re.MULTILINE)
+    assert recommended
+    assert recommended[1].split() == ["iproute2,", "python3-redis,"]
+
+
 def test_the_package_names_no_address_or_site_that_there_is_not() -> None:
     """Debian wants an address of the maintainer: it has one that is none by its name (RFC 2606)."""
     told = [(ROOT / name).read_text() for name in ("pyproject.toml", "packaging/debian/control")]
