@@ -39,7 +39,9 @@ def test_commands_go_out_together_and_replies_come_back_in_order(redis: Redis, w
         sent = servers.send("x", [("SET", "x", 1), ("INCR", "x"), ("GET", b"x")])
         assert servers.ask("x", [("INCRBY", "x", 3), ("GET", "x"), ("GET", "y")]) == [5, b"5", None]
         assert sent.result(5.0) == [b"OK", 2, b"2"]
-        assert [each.result(5.0) for each in [shard([("DBSIZE",)]) for shard in servers.shards()]] == [[2]]  # x, and the probe
+        assert [each.result(5.0) for each in [shard([("DBSIZE",)]) for shard in servers.shards()]] == [
+            [2]
+        ]  # x, and the probe
 
 
 def test_what_one_command_is_refused_comes_back_in_its_place(redis: Redis) -> None:

@@ -18,7 +18,7 @@ from milter64.config.settings import Settings
 from milter64.dns.public_suffixes import suffix_list
 from milter64.dns.query import Nameserver
 from milter64.dns.resolver import Resolver
-from milter64.greylist.row import RecordKind
+from milter64.greylist.row import Record, RecordKind
 from milter64.guard.guard import Guard
 from milter64.guard.shared_by_workers import SharedNotes
 from milter64.judging.engine import Engine
@@ -31,11 +31,13 @@ from milter64.service import supervisor
 from milter64.service.pymilter_callbacks import Callbacks, HeaderCallbacks, callbacks
 from milter64.service.session_context import Context
 from milter64.service.worker_state import Plan
+from milter64.store.interface import Store
 from milter64.store.store_url import open_store
 from milter64.telemetry.log import Telemetry
 from milter64.telemetry.metrics import Tally
 
 if TYPE_CHECKING:
+    from milter64.cli.run_sharing import Joined
     from milter64.numbers.metrics_files import Ledger
 
 _TOGETHER = 10.0
@@ -89,6 +91,8 @@ def _plan(path: Path | None, stack: ExitStack) -> Plan:
     if settings.greylist.local_store == "memory:":
         milter = replace(milter, workers=1)  # each worker would have a greylist of its own
     suffix_list()  # read here, it is theirs too
+    if settings.greylist.shared:
+        _begin_sharing(settings)
     tally = Tally() if settings.metrics.listen else None
     telemetry = Telemetry(settings.log, tally, settings.greylist.local_store)
     shared = _Shared(
@@ -115,6 +119,13 @@ def _plan(path: Path | None, stack: ExitStack) -> Plan:
         counts=ledger,
         metrics=partial(metrics_server.run, settings.metrics.listen, folder, telemetry),
     )
+
+
+def _begin_sharing(settings: Settings) -> None:
+    """Make what the workers of this host know together."""
+    from milter64.cli.run_sharing import host_state  # noqa: PLC0415  who shares nothing doesn't pay for redis-py
+
+    host_state(settings.greylist.shared, settings.greylist.local_store)
 
 
 def _counters(telemetry: Telemetry) -> RateTable | None:
@@ -153,11 +164,9 @@ def _work(shared: _Shared, slot: int, on_wait: Callable[[], None]) -> Iterator[M
         if telemetry.tally
         else Resolver(settings.dns, translator, on_breaker=reports.breaker, on_plain=reports.plain)
     )
-    store = open_store(
-        settings.greylist.local_store,
-        RecordKind(settings.greylist),
-        reports.greylist,
-    )
+    own = open_store(settings.greylist.local_store, RecordKind(settings.greylist), reports.greylist)
+    joined = _joined(shared, own, slot) if settings.greylist.shared else None
+    store = joined.store if joined else own
     guard = Guard(settings, translator, resolver, telemetry, shared.notes)
     checks = {**REMOTE, **dns_list.checks(settings.dnslist, resolver, settings.dns.timeout, reports.dns_list)}
     engine = Engine(
@@ -173,6 +182,8 @@ def _work(shared: _Shared, slot: int, on_wait: Callable[[], None]) -> Iterator[M
     watching = shared.lists.watching(lambda: telemetry.exception("fault", where="lists"))
     with telemetry.behind(), closing(engine), closing(guard), watching, ExitStack() as stack:
         guard.start()
+        if joined:
+            stack.enter_context(closing(joined.begin(engine.row_time)))
         if shared.publishing and isinstance(resolver, CountingResolver):
             gauges = Gauges(engine, resolver, store)
             stack.enter_context(shared.publishing(slot, gauges, lambda why: telemetry.warning("metrics", trouble=why)))
@@ -186,6 +197,12 @@ def _work(shared: _Shared, slot: int, on_wait: Callable[[], None]) -> Iterator[M
         )
         session = HeaderCallbacks if settings.headers.any else Callbacks
         yield callbacks(partial(session, context))
+
+
+def _joined(shared: _Shared, own: Store[Record], slot: int) -> "Joined":
+    from milter64.cli.run_sharing import Joined, Reports  # noqa: PLC0415  who shares nothing doesn't pay for redis-py
+
+    return Joined(shared.settings, own, slot, Reports(shared.telemetry, shared.notes))
 
 
 class _Reports:

@@ -1,0 +1,84 @@
+"""What `milter64 run` opens where several hosts share what they know: greylist.store names their servers."""
+
+import time
+from collections.abc import Callable
+from functools import cache
+
+from milter64.config.settings import Settings
+from milter64.greylist.row import Record, RecordKind
+from milter64.guard.shared_by_workers import SharedNotes
+from milter64.sharing import server_url
+from milter64.sharing.host_state import HostState
+from milter64.sharing.members import own_name
+from milter64.sharing.servers import open_servers
+from milter64.sharing.shared_store import SharedStore
+from milter64.sharing.sharing import Sharing
+from milter64.store.interface import Store
+from milter64.telemetry.log import Telemetry
+
+_TOGETHER = 10.0
+"""Seconds within which workers see the same trouble with the servers, if it is the same."""
+
+
+@cache
+def host_state(_store: str, _local: str) -> HostState:
+    """Return how this host stands with the others, made when it shares first, and kept over reloads."""
+    return HostState()
+
+
+class Reports:
+    """What sharing has come to, said in the log: whatever every worker sees, by one of them."""
+
+    def __init__(self, telemetry: Telemetry, notes: SharedNotes) -> None:
+        self._telemetry = telemetry
+        self._notes = notes
+
+    def gone(self, why: str) -> None:
+        """Tell that the servers are out of reach."""
+        if self._due(f"gone {why}"):
+            self._telemetry.warning("sharing", trouble=why, until="they answer: this host goes on by its own store")
+
+    def back(self, what: str) -> None:
+        """Tell that they are in reach again."""
+        if self._due(f"back {what}"):
+            self._telemetry.info("sharing again", servers=what)
+
+    def may_not_share(self, why: str) -> None:
+        """Tell why nothing is shared, or that it is again."""
+        if why:
+            self._telemetry.warning("sharing", trouble=why, effect="this host goes on by its own store")
+        else:
+            self._telemetry.info("sharing again")
+
+    def not_taken(self, what: str) -> None:
+        """Tell of rows that the servers don't take."""
+        if self._due("not taken"):
+            self._telemetry.warning("sharing", trouble=what)
+
+    def fault(self) -> None:
+        """Tell of a fault of ours, while it is being handled."""
+        self._telemetry.exception("fault", where="sharing")
+
+    def _due(self, line: str) -> bool:
+        with self._notes.notes() as notes:
+            return notes.due(("sharing", line), time.monotonic(), _TOGETHER)
+
+
+class Joined:
+    """A worker's part in sharing: its store, at once, and `begin` for the rest."""
+
+    def __init__(self, settings: Settings, own: Store[Record], slot: int, reports: Reports) -> None:
+        """Take over the host's own store."""
+        local = settings.greylist.local_store
+        self._name = own_name(local)
+        self._slot = slot
+        self._reports = reports
+        self._kind = RecordKind(settings.greylist)
+        self._state = host_state(settings.greylist.shared, local)
+        url = server_url.parse(settings.greylist.shared)
+        self._servers = open_servers(url, reports.gone, reports.back)
+        self.store = SharedStore(own, self._kind, self._servers, self._state)
+
+    def begin(self, now: Callable[[], float]) -> Sharing:
+        """Begin to share; `now` is row time. Close it before the store."""
+        return Sharing(self._name, self._slot, self._servers, self._state, self.store, self._kind, now, self._reports)
