@@ -12,6 +12,9 @@ _PATIENCE = 0.5
 _MOST = 16
 """Threads that may wait for the system's resolver at once."""
 
+_TRIED = 3
+"""Addresses of a name, at most: together they must not take two seconds."""
+
 _Address = tuple[socket.AddressFamily, Any]
 
 
@@ -31,7 +34,7 @@ class Addresses:
             OSError: there is none.
         """
         failed: OSError | None = None
-        for address in self._of(host)[:4]:
+        for address in self._of(host)[:_TRIED]:
             family, where = address
             connecting = socket.socket(family)
             try:

@@ -4,6 +4,7 @@ All that waits goes out together, and whoever sent it has a future. What goes wr
 have something on it, and another one is dialled; it counts once the server has taken a write.
 """
 
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -13,8 +14,8 @@ from dataclasses import dataclass, field
 from threading import Condition, Lock, Thread
 from typing import Protocol
 
-from milter64.sharing.dialling import Line, LineBroken, pack
 from milter64.sharing.interface import ASK, Command, Reply, ServersGone
+from milter64.sharing.line import Line, LineBroken, pack, said
 
 _MOST, _MOST_OCTETS = 20_000, 16 << 20
 """Commands that may wait, and their octets."""
@@ -23,9 +24,24 @@ _TOGETHER, _TOGETHER_OCTETS = 500, 256 << 10
 _SLOW = 0.1
 """Seconds: a server that takes longer is not asked for decisions."""
 _PROBE = 1.0
-"""Seconds without anything to send after which the server is probed; where it was slow, it is after `_SLOW`."""
-_PAUSES = 0.25, 0.5
-"""Seconds from a line that broke to the next one, and where that can't be had, to each further one."""
+"""Seconds without anything to send after which the server is probed; `_SLOW` where it was slow."""
+_PAUSE, _LONG_PAUSE = 0.25, 0.5
+"""Seconds from a line that broke to the next one, and from one that could not be had."""
+_ELSEWHERE = re.compile(r"(?:|ERR .*: -)(?:ASK|MOVED|TRYAGAIN)\b")
+"""Said of keys that another node of a Cluster has, or will have."""
+
+
+class Watcher(Protocol):
+    """Who is told how a link does, from its thread."""
+
+    def up(self) -> None:
+        """It works, over a new line."""
+
+    def down(self, why: str) -> None:
+        """It doesn't work; told each time that a line breaks or can't be had."""
+
+    def elsewhere(self) -> None:
+        """The server has said that another one has some key."""
 
 
 @dataclass(slots=True, eq=False)
@@ -36,33 +52,24 @@ class _Request:
     at: float = field(default_factory=time.monotonic)
 
 
-class Watcher(Protocol):
-    """Who is told how a link does; from its thread."""
-
-    def up(self) -> None:
-        """It works now, over a new line."""
-
-    def down(self, why: str) -> None:
-        """It doesn't work; told each time that a line breaks or can't be had."""
-
-
 class Link:
     """The link to one server. Every thread may call everything; nothing here waits but `ask`."""
 
     def __init__(self, dial: Callable[[], Line], probe: str, watcher: Watcher) -> None:
         """Dial behind; `probe` is a key that the server may write."""
         self._dial = dial
-        self._probe = pack([("HELLO", 2), ("SET", probe, 1, "PX", 1000)])
         self._watcher = watcher
-        self._news = Condition(Lock())
+        self._news = Condition(Lock())  # for all that follows, but for what one thread alone writes
         self._waiting: deque[_Request] = deque()
+        self._count = self._octets = 0  # of those
         self._on_line: list[_Request] = []
-        self._count = self._octets = 0
-        self._works = self._closed = False
+        self._works = self._closed = self._stale = False
         self._why = "no connection yet"
-        self._took = 0.0
         self._line: Line | None = None
+        self._begun = 0.0  # when the exchange that goes on began
+        self._took = 0.0  # seconds, the last one
         self._patient = Lock()
+        self.probe_with(probe)
         Thread(target=self._run, name="sharing", daemon=True).start()
 
     @property
@@ -70,13 +77,28 @@ class Link:
         """Whether there is a line that has proved itself."""
         return self._works
 
+    def probe_with(self, key: str) -> None:
+        """Use another key to see whether the server takes writes."""
+        self._probe = pack([("HELLO", 2), ("SET", key, 1, "PX", 1000)])
+
     def send(self, commands: Sequence[Command]) -> Future[list[Reply]]:
         """Send commands in one round trip; the future fails with ServersGone.
 
         Raises:
             ServersGone: there is no line, or too much waits for it.
         """
-        return self._put(commands).future
+        packed = pack(commands)
+        with self._news:
+            if not self._works:
+                raise ServersGone(self._why)
+            if self._count + len(commands) > _MOST or self._octets + len(packed) > _MOST_OCTETS:
+                raise ServersGone("too much waits for the server")
+            request = _Request(packed, len(commands))
+            self._count += request.count
+            self._octets += len(packed)
+            self._waiting.append(request)
+            self._news.notify()
+        return request.future
 
     def ask(self, commands: Sequence[Command]) -> list[Reply]:
         """Send commands and wait for the replies, as Servers.ask does.
@@ -84,15 +106,15 @@ class Link:
         Raises:
             ServersGone: there are none.
         """
-        if self._took > _SLOW or self._overdue():
+        if self._slow():
             raise ServersGone("the server is slow")
-        future = self._put(commands).future
+        future = self.send(commands)
         try:
             return future.result(_SLOW)
         except NotYet:
-            if not self._patient.acquire(blocking=False):
+            if not self._patient.acquire(blocking=False):  # one who waits to see how slow it is is enough
                 future.cancel()
-                raise ServersGone("the server is slow") from None  # and one who waits to see how slow is enough
+                raise ServersGone("the server is slow") from None
         try:
             return future.result(ASK - _SLOW)
         except NotYet:
@@ -101,86 +123,96 @@ class Link:
         finally:
             self._patient.release()
 
-    def close(self) -> None:
-        """Let go of the line."""
+    def redial(self) -> None:
+        """Let go of the line and dial anew: another server is meant."""
         with self._news:
-            self._closed = True
+            self._stale = True
             self._news.notify()
             line = self._line
         if line:
             line.cut()
-        self._fail("closed")
 
-    def _overdue(self) -> bool:
-        with self._news:
-            oldest = self._on_line or self._waiting
-            return bool(oldest) and time.monotonic() - oldest[0].at > _SLOW
+    def close(self) -> None:
+        """Let go of the line, for ever."""
+        self._closed = True
+        self.redial()
 
-    def _put(self, commands: Sequence[Command]) -> _Request:
-        request = _Request(pack(commands), len(commands))
+    def _slow(self) -> bool:
         with self._news:
-            if not self._works:
-                raise ServersGone(self._why)
-            if self._count + request.count > _MOST or self._octets + len(request.packed) > _MOST_OCTETS:
-                raise ServersGone("too much waits for the server")
-            self._count += request.count
-            self._octets += len(request.packed)
-            self._waiting.append(request)
-            if len(self._waiting) == 1:
-                self._news.notify()
-        return request
+            since = [self._begun] if self._begun else []
+            since += [self._waiting[0].at] if self._waiting else []
+        return self._took > _SLOW or (bool(since) and time.monotonic() - min(since) > _SLOW)
 
     def _run(self) -> None:
         while not self._closed:
-            worked = False
+            pause = _LONG_PAUSE
             try:
+                with self._news:
+                    self._stale = self._closed
                 self._line = self._dial()
                 self._prove()
-                worked = True
-                self._started()
-                while not self._closed:
+                with self._news:
+                    self._works = not self._stale
+                self._watcher.up()
+                pause = _PAUSE
+                while True:
                     self._serve()
-            except LineBroken as error:
-                self._fail(str(error))
-                if not self._closed:
-                    self._watcher.down(str(error))
-            finally:
-                line, self._line = self._line, None
-                if line:
-                    line.close()
+            except Exception as error:  # noqa: BLE001  a fault of ours must not leave others waiting either
+                self._broken(error)
             with self._news:
-                self._news.wait_for(lambda: self._closed, _PAUSES[0] if worked else _PAUSES[1])
+                self._news.wait_for(lambda: self._closed, pause)
 
-    def _started(self) -> None:
+    def _broken(self, error: Exception) -> None:
+        """Tell all who have sent something that they have no reply."""
+        line, self._line = self._line, None
+        if line:
+            line.close()
+        why = str(error) if isinstance(error, LineBroken) else said(error)
         with self._news:
-            self._works = not self._closed
-        if self._works:
-            self._watcher.up()
+            self._works = False
+            self._why = why
+            self._begun = 0.0
+            failed = [*self._on_line, *(each for each in self._waiting if each.future.set_running_or_notify_cancel())]
+            self._on_line = []
+            self._waiting.clear()
+            self._count = self._octets = 0
+        for each in failed:
+            each.future.set_exception(ServersGone(why))
+        if not self._closed:
+            self._watcher.down(why)
 
     def _prove(self) -> None:
-        """Have the server take a write, as its master."""
-        hello, _ = self._exchange(self._probe, 2)
+        """Have the server take a write, as a master."""
+        hello, written = self._exchange(self._probe, 2)
         if isinstance(hello, list) and b"role" in hello and b"master" not in hello:
             raise LineBroken("READONLY it is a replica")
-        if isinstance(_, Exception):
-            raise LineBroken(str(_))
+        if isinstance(written, Exception):
+            raise LineBroken(said(written))
 
     def _serve(self) -> None:
-        if batch := self._next():
-            replies = self._exchange(b"".join(each.packed for each in batch), sum(each.count for each in batch))
-            with self._news:
-                self._on_line = []
-            begin = 0
-            for each in batch:
-                each.future.set_result(replies[begin : begin + each.count])
-                begin += each.count
-        elif not self._closed:
+        """Exchange what waits, or else a probe."""
+        batch = self._next()
+        if not batch:
             self._prove()
+            return
+        replies = iter(self._exchange(b"".join(each.packed for each in batch), sum(each.count for each in batch)))
+        self._on_line = []
+        for each in batch:
+            self._resolve(each.future, [next(replies) for _ in range(each.count)])
+
+    def _resolve(self, future: Future[list[Reply]], replies: list[Reply]) -> None:
+        refused = [said(reply) for reply in replies if isinstance(reply, Exception)]
+        if moved := next(filter(_ELSEWHERE.match, refused), None):
+            self._watcher.elsewhere()
+            future.set_exception(ServersGone(moved))
+        else:
+            future.set_result(replies)
 
     def _exchange(self, packed: bytes, count: int) -> list[Reply]:
         assert self._line
-        begun = time.monotonic()
+        self._begun = begun = time.monotonic()
         replies = self._line.exchange(packed, count)
+        self._begun = 0.0
         self._took = time.monotonic() - begun
         return replies
 
@@ -189,7 +221,9 @@ class Link:
         batch = self._on_line = []
         count = octets = 0
         with self._news:
-            self._news.wait_for(lambda: self._waiting or self._closed, _SLOW if self._took > _SLOW else _PROBE)
+            self._news.wait_for(lambda: self._waiting or self._stale, _SLOW if self._took > _SLOW else _PROBE)
+            if self._stale:
+                raise LineBroken("closed" if self._closed else "another server has its place")
             while self._waiting and count < _TOGETHER and octets < _TOGETHER_OCTETS:
                 request = self._waiting.popleft()
                 self._count -= request.count
@@ -199,16 +233,3 @@ class Link:
                     count += request.count
                     octets += len(request.packed)
         return batch
-
-    def _fail(self, why: str) -> None:
-        """Tell all who have sent something that they have no reply."""
-        with self._news:
-            self._works = False
-            self._why = why
-            failed = self._on_line
-            self._on_line = []
-            failed += [each for each in self._waiting if each.future.set_running_or_notify_cancel()]
-            self._waiting.clear()
-            self._count = self._octets = 0
-        for each in failed:
-            each.future.set_exception(ServersGone(why))
