@@ -245,14 +245,14 @@ def test_what_was_forgotten_is_told_though_the_other_list_could_not_be_written(
 ) -> None:
     run("allow", "192.0.2.1")
     run("block", "192.0.2.1")
-    write = commanded._write  # noqa: SLF001  as with a disk that is full from now on
+    write = commanded.write  # as with a disk that is full from now on
 
     def full(path: Path, *rest: object) -> None:
         if path.suffix == ".allow":
             raise OSError(28, "No space left on device")
         write(path, *rest)  # type: ignore[arg-type]  # what it was given
 
-    monkeypatch.setattr(commanded, "_write", full)
+    monkeypatch.setattr(commanded, "write", full)
     code, out, err = run("forget", "192.0.2.1")
     assert code == os.EX_UNAVAILABLE
     assert out.splitlines() == ["Forgotten", HEAD, "block 192.0.2.1 - - - by command"]
@@ -270,7 +270,7 @@ def test_without_the_folder_or_the_right_to_write_there_is_a_remedy(
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(commanded, "_alone", refuse)
+    monkeypatch.setattr(commanded, "alone", refuse)
     code, _, err = run("block", "a.example.org")
     assert code == os.EX_UNAVAILABLE
     assert err == f"milter64 block: {config.parent}/none/rows.block: Permission denied; try it as the service's user\n"

@@ -24,7 +24,7 @@ from milter64.mail.spares import Spares
 _IPREV: Key = ("iprev", "policy.iprev")
 _SPF: Key = ("spf", "smtp.mailfrom")
 _LOOK_EVERY = 0.25
-"""Seconds between two looks at a file: it counts when two have found it the same."""
+"""Seconds between two looks at a file."""
 _STRETCH, _BREATH = 0.001, 0.0002
 """Seconds in which a list is read, and in which sessions have the GIL then."""
 _KEPT = 1024

@@ -34,7 +34,7 @@ def change(path: Path, who: Who, added: Entry | None, now: float) -> list[Entry]
     Raises:
         OSError: it can't be read or written, or is full.
     """
-    with _alone(path.parent) as folder:
+    with alone(path.parent, _PATIENCE) as folder:
         kept, taken, may_name = list[bytes](), list[Entry](), may_be(who)
         for _, raw in lines(read_list(path, ours=True)):
             entry = _entry(raw) if b"until=" in raw or may_name(raw) else None
@@ -48,7 +48,7 @@ def change(path: Path, who: Who, added: Entry | None, now: float) -> list[Entry]
             text = b"".join(line + b"\n" for line in kept)
             if len(kept) > LINES or len(text) > OCTETS:
                 raise OSError(0, f"more than {LINES} lines or {OCTETS} bytes")
-            _write(path, text, os.fstat(folder))
+            write(path, text, os.fstat(folder))
     return taken
 
 
@@ -60,29 +60,34 @@ def _entry(raw: bytes) -> Entry | None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[int]:
-    """Keep other commands waiting, and give the folder's descriptor.
+def alone(folder: Path, patience: float) -> Iterator[int]:
+    """Keep other commands waiting, and give the folder's descriptor; wait for so many seconds to have it.
 
     Raises:
         OSError: there is no such folder, or another command has kept us waiting too long.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + patience
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError as error:
                 if time.monotonic() > deadline:
-                    raise OSError(0, f"another command has it locked for {_PATIENCE:g} s") from error
+                    raise OSError(0, f"another command has it locked for {patience:g} s") from error
                 time.sleep(_POLL)
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _write(path: Path, text: bytes, folder: os.stat_result) -> None:
+def write(path: Path, text: bytes, folder: os.stat_result) -> os.stat_result:
+    """Have a file hold a text, in one step, as its folder's owner's; return how it is found then.
+
+    Raises:
+        OSError: it can't be written.
+    """
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
     try:
@@ -94,6 +99,8 @@ def _write(path: Path, text: bytes, folder: os.stat_result) -> None:
             file.write(text)
             file.flush()
             os.fsync(descriptor)
+            found = os.fstat(descriptor)
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
+    return found

@@ -51,10 +51,11 @@ class ListFile:
     def look(self, rest: Rest) -> bool:
         """Have the file's entries count as they are now, and return whether anything has changed.
 
-        It is read when two looks have found it the same: who writes a file need not do it in one step.
+        It is read when two looks have found it the same, for who writes a file need not do it in one step; one of ours
+        is replaced in one step, and read at once.
         """
         stamp = self._look()
-        if stamp == self._stamp or stamp != self._seen:
+        if stamp == self._stamp or (stamp != self._seen and not self._ours):
             self._seen = stamp
             return False
         return self._renew(stamp, rest)
