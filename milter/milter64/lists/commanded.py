@@ -1,5 +1,6 @@
 """Entries by command: a file for each list, beside the greylist, which all workers watch as they watch an admin's."""
 
+import errno
 import fcntl
 import os
 import time
@@ -64,7 +65,7 @@ def alone(folder: Path, patience: float) -> Iterator[int]:
     """Keep other commands waiting, and give the folder's descriptor; wait for so many seconds to have it.
 
     Raises:
-        OSError: there is no such folder, or another command has kept us waiting too long.
+        OSError: there is no such folder; BlockingIOError where another command has kept us waiting too long.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -75,7 +76,7 @@ def alone(folder: Path, patience: float) -> Iterator[int]:
                 break
             except BlockingIOError as error:
                 if time.monotonic() > deadline:
-                    raise OSError(0, f"another command has it locked for {patience:g} s") from error
+                    raise BlockingIOError(errno.EAGAIN, f"another command has it locked for {patience:g} s") from error
                 time.sleep(_POLL)
         yield descriptor
     finally:

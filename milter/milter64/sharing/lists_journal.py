@@ -1,0 +1,97 @@
+"""What was agreed of the entries by command, in a file beside theirs, so that what has changed since then is known."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from milter64.limits import regular_file
+from milter64.lists import commanded
+from milter64.lists.index import lines
+from milter64.sharing.said import Said, dump, read
+
+_OCTETS = 1 << 28
+"""Of a file at most."""
+
+Stamp = tuple[int, int]
+"""Which file it is, and when it was changed."""
+ABSENT: Stamp = (0, 0)
+
+
+class Journal:
+    """For one thread. Where its file is lost nothing else is: what files and servers have is put together then."""
+
+    def __init__(self, path: Path, checks: Iterable[str]) -> None:
+        """Know of nothing yet."""
+        self._path = path
+        self.said: dict[str, dict[str, Said]] = {check: {} for check in checks}
+        """By list and field; what is in the list's file has the same order as there."""
+        self.held = set[str]()
+        """Fields whose lines are not in the file, for this host can't take them."""
+        self.stamps = dict.fromkeys(self.said, ABSENT)
+        """The lists' files, as they were when that was agreed."""
+        self.changed = False
+        """Whether there is more than was written down."""
+
+    def read(self, now: float) -> None:
+        """Read what was written down, and leave out what can't be used; `now` is the server's time."""
+        try:
+            text = regular_file.read(self._path, _OCTETS, follow=False)
+        except OSError:
+            return
+        for _, raw in lines(text):
+            self._take(raw, now)
+        self.changed = False
+
+    def get(self, field: str) -> Said | None:
+        """Return what was agreed of a field."""
+        return self.said.get(list_of(field), {}).get(field)
+
+    def put(self, field: str, said: Said, *, held: bool = False) -> None:
+        """Note what counts of a field, as the latest."""
+        of_list = self.said[list_of(field)]
+        of_list.pop(field, None)
+        of_list[field] = said
+        (self.held.add if held else self.held.discard)(field)
+        self.changed = True
+
+    def drop(self, field: str) -> None:
+        """Forget a field."""
+        self.changed |= self.said[list_of(field)].pop(field, None) is not None
+        self.held.discard(field)
+
+    def found(self, check: str, stamp: Stamp) -> None:
+        """Note how a list's file is now."""
+        self.changed |= stamp != self.stamps[check]
+        self.stamps[check] = stamp
+
+    def save(self) -> None:
+        """Write it down.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        text = b"".join(line + b"\n" for line in self._lines())
+        commanded.write(self._path, text, self._path.parent.stat())
+        self.changed = False
+
+    def _lines(self) -> Iterator[bytes]:
+        for check, stamp in self.stamps.items():
+            yield json.dumps([check, *stamp]).encode()
+        for of_list in self.said.values():
+            for field, said in of_list.items():
+                yield json.dumps([field, dump(said).decode(), field in self.held], ensure_ascii=False).encode()
+
+    def _take(self, raw: bytes, now: float) -> None:
+        try:
+            name, first, second = json.loads(raw)
+            if name in self.stamps:
+                self.stamps[name] = (int(first), int(second))
+            elif list_of(name) in self.said and (said := read(name, first.encode(), now)):
+                self.put(name, said, held=bool(second))
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            return
+
+
+def list_of(field: str) -> str:
+    """Return the list that a field is about."""
+    return field.partition(" ")[0]

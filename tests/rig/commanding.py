@@ -1,0 +1,113 @@
+"""Hosts whose entries by command are shared over a real server, in a time that a story tells."""
+
+import os
+from pathlib import Path
+
+from milter64.lists import commanded
+from milter64.lists.entry import made, moment
+from milter64.lists.index import reader
+from milter64.lists.listed import ALLOW, BLOCK
+from milter64.lists.mistakes import Mistakes, NoMistakes
+from milter64.lists.who import parse
+from milter64.sharing.host_state import HostState
+from milter64.sharing.keys import LISTS_EDITION
+from milter64.sharing.shared_lists import SharedLists
+from rig.sharing import Reached
+
+BEGIN = moment("2026-11-28")
+
+
+class Story:
+    """The server's time: as many seconds after the beginning as the story has it."""
+
+    def __init__(self) -> None:
+        self.now = BEGIN
+
+
+class Commanding:
+    """A host of a story: commands are given here, and a look is taken when it is told to."""
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        socket: Path,
+        story: Story,
+        *,
+        ahead: float = 0.0,
+        mistakes: Mistakes | None = None,
+    ) -> None:
+        """`ahead` is by how many seconds its clock is ahead, and `mistakes` what can't be meant there."""
+        folder.mkdir(exist_ok=True)
+        self.name, self.folder, self.servers = name, folder, Reached(socket)
+        self.told: list[str] = []
+        self.mistakes = mistakes or Mistakes()
+        self._story, self._ahead = story, ahead
+        self._state = HostState()
+        self.start()
+
+    def start(self) -> None:
+        """Begin as a service does."""
+        self.lists = SharedLists(
+            self.servers,
+            self._state,
+            {check: self.path(check) for check in (BLOCK, ALLOW)},
+            {check: reader(self.mistakes, blocks=check == BLOCK) for check in (BLOCK, ALLOW)},
+            journal=self.journal,
+            host=self.name,
+            clock=self._clock,
+            warn=self.told.append,
+            wall=self._clock,
+        )
+
+    @property
+    def journal(self) -> Path:
+        """Where it is noted what was agreed."""
+        return self.folder / "rows.lists"
+
+    def path(self, check: str) -> Path:
+        """The file of a list."""
+        return self.folder / f"rows.{check}"
+
+    def allow(self, who: str, **also: str) -> None:
+        """Give the command."""
+        self._change(ALLOW, who, also)
+
+    def block(self, who: str, **also: str) -> None:
+        """Give the command."""
+        self._change(BLOCK, who, also)
+
+    def forget(self, who: str) -> None:
+        """Give the command."""
+        for check in (BLOCK, ALLOW):
+            self._change(check, who, None)
+
+    def _change(self, check: str, who: str, also: dict[str, str] | None) -> None:
+        entry = None if also is None else made(who, NoMistakes(), blocks=check == BLOCK, **also)
+        if commanded.change(self.path(check), parse(who, NoMistakes()), entry, self._clock()) or entry:
+            self.date(check)
+
+    def date(self, check: str) -> None:
+        """Have a list's file be changed now, in the story's time."""
+        os.utime(self.path(check), (self._clock(),) * 2)
+
+    def look(self) -> None:
+        """Do what the worker with the role does."""
+        if not self.servers.reached:
+            self.lists.step(None)
+            return
+        self._state.found(whole=True, offset=self._ahead, hosts=2, lag=0.0)
+        self.lists.step(self.servers.run("GET", LISTS_EDITION) or b"")
+
+    @property
+    def entries(self) -> set[str]:
+        """All that is in its files: each with its list."""
+        return {
+            f"{check} {line}"
+            for check in (BLOCK, ALLOW)
+            if self.path(check).exists()
+            for line in self.path(check).read_text().splitlines()
+        }
+
+    def _clock(self) -> float:
+        return self._story.now + self._ahead
