@@ -36,7 +36,7 @@ class OneServer:
 
     def shards(self) -> Sequence[Shard]:
         """As Servers has it."""
-        return [self._link.send]
+        return [self.link.send]
 
     def close(self) -> None:
         """As Servers has it."""
