@@ -11,13 +11,16 @@ out. So those who have taken much are not forgotten for many who have taken litt
 narrow ones in it.
 
 The table outlives reloads, and is used by those with other limits than before: a counter's interval stands beside it.
+
+Where other hosts count too, there stands for each counter, in memory that is touched only then, how much of what was
+taken here they have not been told.
 """
 
 import mmap
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from math import ceil
 
@@ -33,6 +36,8 @@ _SEGMENT = 32 * 1024
 _SETS = _SEGMENT // _SET
 _ROOM = 16 * 2**20
 _KEY = 16
+_MUCH = 1 / 3
+"""The part of a limit that is taken without asking other hosts, however long ago they were told."""
 _SLACK = 0.001
 """The part of an interval by which a moment may be wrong: a period isn't quite so many intervals to a computer."""
 _LOCKS = 32
@@ -60,7 +65,7 @@ class Counter:
     """A counter, and the limit that is to be kept by it: one each `interval`, or a `period`'s worth at once.
 
     `limit` is the limit's number, below 255; `name` and `begins` are what `RateTable.place` says. `takes` is False for
-    a counter that is only looked at.
+    a counter that is only looked at. `known_as` is what other hosts know it by, if there are any.
     """
 
     limit: int
@@ -69,6 +74,7 @@ class Counter:
     interval: float
     period: float
     takes: bool = True
+    known_as: str = ""
 
 
 class RateTable:
@@ -84,6 +90,8 @@ class RateTable:
         self._key = os.urandom(_KEY)
         self._octets = mmap.mmap(-1, room)  # what was never written takes no memory
         self._moments = memoryview(self._octets).cast("d")
+        self._untold = memoryview(mmap.mmap(-1, room // 2)).cast("I")
+        """How many others have not been told, at the place of the moment."""
         self._segments = room // _SEGMENT - 1
         self._in_use = memoryview(self._octets)[: 4 * (1 + self._segments)].cast("I")
         self._holders = memoryview(self._octets)[len(self._in_use) * 4 :][: 4 * _LOCKS].cast("I")
@@ -99,18 +107,46 @@ class RateTable:
         digest = self._digest(network)
         return bytes((1 + limit,)) + digest[1:], segment * _SEGMENT + int.from_bytes(digest) % _SETS * _SET
 
-    def take(self, counters: Sequence[Counter]) -> tuple[Counter, int] | None:
+    def take(self, counters: Sequence[Counter], share: float | None = None) -> tuple[Counter, int] | None:
         """Count one more by all counters, which are of one segment.
 
         If any of them is used up, count nothing, and return the one that must be waited for longest, with the seconds,
         which are never 0.
+
+        Where other hosts count too, `share` is the part of a limit that may be taken here before they are told. If it
+        would be more, or little is left, count nothing, and return a counter with 0 seconds: they are to be asked.
         """
         segment = counters[0].begins // _SEGMENT
         lock = segment % _LOCKS
         if not self._locked(lock):
             return None  # a limit is no reason to keep anybody waiting
         try:
-            return self._take(counters, segment)
+            return self._take(counters, segment, share)
+        finally:
+            self._unlock(lock)
+
+    def tell(self, counters: Sequence[Counter]) -> list[tuple[int, float]]:
+        """Return for each counter, all of one segment, what others have not been told, which counts as told now.
+
+        That is how many were taken, and in how many seconds all will be made up for, as far as it is known here.
+        """
+        segment = counters[0].begins // _SEGMENT
+        lock = segment % _LOCKS
+        if not self._locked(lock):
+            return [(0, 0.0)] * len(counters)
+        try:
+            return self._tell(counters)
+        finally:
+            self._unlock(lock)
+
+    def put_off(self, counters: Sequence[Counter], seconds: Sequence[float]) -> None:
+        """Have counters, all of one segment, made up for in so many seconds, as others say, or later."""
+        segment = counters[0].begins // _SEGMENT
+        lock = segment % _LOCKS
+        if not self._locked(lock):
+            return
+        try:
+            self._put_off(counters, seconds, segment)
         finally:
             self._unlock(lock)
 
@@ -140,7 +176,7 @@ class RateTable:
         except ValueError:
             pass  # somebody else has done it, who took us for dead
 
-    def _take(self, counters: Sequence[Counter], segment: int) -> tuple[Counter, int] | None:
+    def _take(self, counters: Sequence[Counter], segment: int, share: float | None) -> tuple[Counter, int] | None:
         now = self._clock()
         moments, worst, longest = self._moments, None, 0.0
         found: list[tuple[Counter, int, float]] = []
@@ -160,11 +196,61 @@ class RateTable:
                 found.append((counter, place, moment)) if place else lacking.append((counter, moment))
         if worst:
             return worst, max(1, ceil(longest))
-        for counter, place, moment in found:
-            self._write(counter, place, moment)
+        if share is not None and (much := self._much(counters, found, lacking, now, share)):
+            return much, 0
+        self._write(found)
         for counter, moment in lacking:  # only now, as one of those found may have to give way
-            self._write(counter, self._make_room(counter, segment, now), moment)
+            place = self._add(counter, moment, segment, now)
+            if share is not None:
+                self._untold[place] = 1
         return None
+
+    def _much(
+        self,
+        counters: Sequence[Counter],
+        found: Sequence[tuple[Counter, int, float]],
+        lacking: Sequence[tuple[Counter, float]],
+        now: float,
+        share: float,
+    ) -> Counter | None:
+        """Return one of the counters of which others are to be asked; if there is none, they are yet to be told."""
+        if not share:
+            return counters[0]
+        for counter, place, moment in found:
+            period = counter.period
+            if (self._untold[place] + 1) * counter.interval > share * period or moment - now > _MUCH * period:
+                return counter
+        for counter, _ in lacking:
+            if counter.interval > share * counter.period:
+                return counter
+        for _, place, _ in found:
+            self._untold[place] += 1
+        return None
+
+    def _tell(self, counters: Sequence[Counter]) -> list[tuple[int, float]]:
+        now = self._clock()
+        told: list[tuple[int, float]] = []
+        for counter in counters:
+            place, untold, known = self._find(counter), 0, 0.0
+            if place and (left := self._moments[place] - now) > 0:
+                known = left / self._moments[place + _WAYS] * counter.interval
+                # What was taken long ago, or of a counter that was here before, is of no matter any more.
+                untold = min(self._untold[place], ceil(known / counter.interval - _SLACK))
+                self._untold[place] = 0
+            told.append((untold, known))
+        return told
+
+    def _put_off(self, counters: Sequence[Counter], seconds: Sequence[float], segment: int) -> None:
+        now, moments = self._clock(), self._moments
+        for counter, until in zip(counters, seconds, strict=True):
+            if until <= 0:
+                continue
+            if place := self._find(counter):
+                moment = now + until + self._untold[place] * counter.interval
+                if moments[place] < moment or moments[place + _WAYS] != counter.interval:
+                    self._write([(counter, place, moment)])
+            else:
+                self._add(counter, now + until, segment, now)
 
     def _find(self, counter: Counter) -> int:
         """Return where a counter's moment is, 0 if it has none."""
@@ -190,7 +276,15 @@ class RateTable:
         self._octets[name : name + _WORD] = counter.name
         return first + way
 
-    def _write(self, counter: Counter, place: int, moment: float) -> None:
-        """Put a counter's moment off; who is killed over it has counted for nothing."""
-        self._moments[place + _WAYS] = counter.interval
-        self._moments[place] = moment
+    def _add(self, counter: Counter, moment: float, segment: int, now: float) -> int:
+        """Have a counter that there was none of, and return where."""
+        place = self._make_room(counter, segment, now)
+        self._write([(counter, place, moment)])
+        return place
+
+    def _write(self, found: Iterable[tuple[Counter, int, float]]) -> None:
+        """Put counters' moments off; who is killed over it has counted for nothing."""
+        moments = self._moments
+        for counter, place, moment in found:
+            moments[place + _WAYS] = counter.interval
+            moments[place] = moment

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Protocol
 
 from milter64.address.client import Client
 from milter64.limits.rate_table import Counter, RateTable
@@ -70,12 +71,24 @@ class _Counters:
     refused: Sequence[Counter]
 
 
-class Rates:
-    """The limits, kept by all processes that share a table; thread-safe."""
+class Takes(Protocol):
+    """Counts what is taken, as `RateTable` does."""
 
-    def __init__(self, settings: Settings, table: RateTable) -> None:
+    def take(self, counters: Sequence[Counter], /) -> tuple[Counter, int] | None:
+        """Count one more by all counters; if any is used up, none, and return that with the seconds to wait."""
+
+
+class Rates:
+    """The limits, kept by all processes that share a table; thread-safe.
+
+    `shared` counts by that table, and together with other hosts.
+    """
+
+    def __init__(self, settings: Settings, table: RateTable, shared: Takes | None = None) -> None:
         self._limits = settings.limits
         self._table = table
+        self._shared = shared
+        self._takes: Takes = shared or table
         self._counters = lru_cache(_CLIENTS)(self._made)
 
     @property
@@ -101,7 +114,7 @@ class Rates:
         self._take(client, self._counters(*_counted(client)).refused)
 
     def _take(self, client: Client, counters: Sequence[Counter]) -> Finding | None:
-        if not counters or not (used_up := self._table.take(counters)):
+        if not counters or not (used_up := self._takes.take(counters)):
             return None
         counter, seconds = used_up
         kind, level = divmod(counter.limit, len(LEVELS))
@@ -113,18 +126,24 @@ class Rates:
 
         def counters(kind: int) -> list[Counter]:
             rates = self._limits[KINDS[kind]]
-            return [self._counter(segment, kind, level, packed, rates[level]) for level in levels if level in rates]
+            return [
+                self._counter(block, segment, kind, level, packed, rates[level]) for level in levels if level in rates
+            ]
 
         session, recipient, refused = map(counters, range(len(KINDS)))
         looked_at = [replace(counter, takes=False) for counter in refused]
         return _Counters(session=session, recipient=[*recipient, *looked_at], refused=refused)
 
-    def _counter(self, segment: int, kind: int, level: str, packed: bytes, rate: Rate) -> Counter:
+    def _counter(  # noqa: PLR0913, PLR0917  it is all of these
+        self, block: bytes, segment: int, kind: int, level: str, packed: bytes, rate: Rate
+    ) -> Counter:
         limit = kind * len(LEVELS) + list(LEVELS).index(level)
         _, length = LEVELS[level]
-        name, begins = self._table.place(segment, limit, packed[: length // 8])
+        network = packed[: length // 8]
+        name, begins = self._table.place(segment, limit, network)
+        known_as = f"{{{block.hex()}}}:{KINDS[kind]}:{level}:{network.hex()}" if self._shared else ""
         interval = rate.seconds / rate.count
-        return Counter(limit=limit, name=name, begins=begins, interval=interval, period=rate.seconds)
+        return Counter(limit=limit, name=name, begins=begins, interval=interval, period=rate.seconds, known_as=known_as)
 
 
 def levels(client: Client) -> Sequence[str]:
