@@ -145,7 +145,7 @@ class Role:
             self._state.owe(everything=False)
             self._compare = True
         if self._lists:
-            self._lists.step(lists)
+            self._lists.step(lists or b"")
         if now >= self._count_at:
             self._count()
             self._count_at = now + _COUNT
