@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
 
 from redis import Redis, RedisError
 
@@ -11,7 +10,7 @@ from milter64.limits.rate_table import RateTable
 from milter64.limits.rates import Rates, Settings
 from milter64.sharing import counter_script
 from milter64.sharing.host_state import HostState
-from milter64.sharing.interface import Command, Reply, ServersGone
+from milter64.sharing.interface import Command, Reply, ServersGone, Shard
 from milter64.sharing.shared_counters import SharedCounters
 from rig.envelopes import TRANSLATOR
 
@@ -43,7 +42,7 @@ class Direct:
         reply.set_result(self._answers(commands))
         return reply
 
-    def each(self, commands: Sequence[Command]) -> Sequence[Future[list[Reply]]]:
+    def shards(self) -> Sequence[Shard]:
         """Nobody needs that here."""
         raise NotImplementedError
 
@@ -108,7 +107,7 @@ class Host:
 class Time:
     """The time of hosts and server, which stands until it is put forward."""
 
-    def __init__(self, client: "Redis[Any]") -> None:
+    def __init__(self, client: Redis) -> None:
         """Take a server that runs `standing_script`."""
         self._client = client
         self.passed = 0.0

@@ -1,12 +1,10 @@
 """Three hosts that count together by one real server: how much they let through, and what becomes of its faults."""
 
 import random
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from math import floor
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
@@ -14,8 +12,6 @@ import redis
 from milter64.limits.rates import Rate, Settings
 from milter64.sharing import counter_script, shared_counters
 from rig.counting_hosts import Host, Time, standing_script
-from rig.forked import forked
-from rig.process import until
 from rig.redis import Redis
 
 HOUR = 3600.0
@@ -30,13 +26,13 @@ def server(tmp_path: Path) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def client(server: Redis) -> Iterator["redis.Redis[Any]"]:
+def client(server: Redis) -> Iterator["redis.Redis"]:
     with closing(redis.Redis(unix_socket_path=str(server.path))) as client:
         yield client
 
 
 @pytest.fixture
-def standing(monkeypatch: pytest.MonkeyPatch, client: "redis.Redis[Any]") -> Time:
+def standing(monkeypatch: pytest.MonkeyPatch, client: "redis.Redis") -> Time:
     """Time that stands for everybody until a test puts it forward; nothing is told meanwhile either."""
     monkeypatch.setattr(counter_script, "SCRIPT", standing_script())
     monkeypatch.setattr(shared_counters, "_EVERY", HOUR)

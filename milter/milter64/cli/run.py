@@ -177,7 +177,7 @@ def _work(shared: _Shared, slot: int, on_wait: Callable[[], None]) -> Iterator[M
         on_wait,
         checks=checks,
         lists=shared.lists,
-        rates=Rates(settings.rate, shared.counters) if shared.counters else None,
+        rates=Rates(settings.rate, shared.counters, joined.counters if joined else None) if shared.counters else None,
     )
     watching = shared.lists.watching(lambda: telemetry.exception("fault", where="lists"))
     with telemetry.behind(), closing(engine), closing(guard), watching, ExitStack() as stack:
@@ -202,7 +202,7 @@ def _work(shared: _Shared, slot: int, on_wait: Callable[[], None]) -> Iterator[M
 def _joined(shared: _Shared, own: Store[Record], slot: int) -> "Joined":
     from milter64.cli.run_sharing import Joined, Reports  # noqa: PLC0415  who shares nothing doesn't pay for redis-py
 
-    return Joined(shared.settings, own, slot, Reports(shared.telemetry, shared.notes))
+    return Joined(shared.settings, own, shared.counters, slot, Reports(shared.telemetry, shared.notes))
 
 
 class _Reports:

@@ -4,13 +4,19 @@ import time
 from collections.abc import Callable
 from functools import cache
 
+from milter64.config.list_sources import line_reader
 from milter64.config.settings import Settings
 from milter64.greylist.row import Record, RecordKind
 from milter64.guard.shared_by_workers import SharedNotes
+from milter64.limits.rate_table import RateTable
+from milter64.lists import commanded
+from milter64.lists.listed import ALLOW, BLOCK
 from milter64.sharing import server_url
 from milter64.sharing.host_state import HostState
 from milter64.sharing.members import own_name
 from milter64.sharing.servers import open_servers
+from milter64.sharing.shared_counters import SharedCounters
+from milter64.sharing.shared_lists import SharedLists
 from milter64.sharing.shared_store import SharedStore
 from milter64.sharing.sharing import Sharing
 from milter64.store.interface import Store
@@ -65,11 +71,14 @@ class Reports:
 
 
 class Joined:
-    """A worker's part in sharing: its store, at once, and `begin` for the rest."""
+    """A worker's part in sharing: its store and its counters, at once, and `begin` for the rest."""
 
-    def __init__(self, settings: Settings, own: Store[Record], slot: int, reports: Reports) -> None:
-        """Take over the host's own store."""
+    def __init__(
+        self, settings: Settings, own: Store[Record], table: RateTable | None, slot: int, reports: Reports
+    ) -> None:
+        """Take over the host's own store; `table` has its counters, if there are limits."""
         local = settings.greylist.local_store
+        self._settings = settings
         self._name = own_name(local)
         self._slot = slot
         self._reports = reports
@@ -78,7 +87,40 @@ class Joined:
         url = server_url.parse(settings.greylist.shared)
         self._servers = open_servers(url, reports.gone, reports.back)
         self.store = SharedStore(own, self._kind, self._servers, self._state)
+        exact, fault = settings.rate.exact, reports.fault
+        self.counters = (
+            SharedCounters(table, self._servers, self._state, exact=exact, on_fault=fault) if table else None
+        )
 
     def begin(self, now: Callable[[], float]) -> Sharing:
         """Begin to share; `now` is row time. Close it before the store."""
-        return Sharing(self._name, self._slot, self._servers, self._state, self.store, self._kind, now, self._reports)
+        return Sharing(
+            self._name,
+            self._slot,
+            self._servers,
+            self._state,
+            self.store,
+            self._kind,
+            now,
+            self._reports,
+            lists=self._lists(now),
+            counters=self.counters,
+        )
+
+    def _lists(self, now: Callable[[], float]) -> SharedLists | None:
+        """Return what shares the entries by command, if there is a place for them."""
+        local, checks = self._settings.greylist.local_store, (ALLOW, BLOCK)
+        paths = {check: path for check in checks if (path := commanded.place(local, check))}
+        journal = commanded.place(local, "lists.json")
+        if not journal:
+            return None
+        return SharedLists(
+            self._servers,
+            self._state,
+            paths,
+            {check: line_reader(self._settings, check) for check in paths},
+            journal=journal,
+            host=self._name,
+            clock=now,
+            warn=self._reports.not_taken,
+        )

@@ -14,22 +14,8 @@ from milter64.sharing.outgoing import Outgoing
 from milter64.sharing.reconciling import Reconciling
 from milter64.sharing.role import Lists, Role
 from milter64.sharing.room import Room
+from milter64.sharing.shared_counters import SharedCounters
 from milter64.sharing.shared_store import SharedStore
-
-
-class Counters(Protocol):
-    """The counters of limits, as this file sees them."""
-
-    @property
-    def lately(self) -> int:
-        """How many takes were sent in the last minute."""
-
-    @property
-    def waiting(self) -> int:
-        """How many counters wait to be sent."""
-
-    def close(self) -> None:
-        """Send no more."""
 
 
 class Reports(Protocol):
@@ -60,7 +46,7 @@ class Sharing:
         reports: Reports,
         *,
         lists: Lists | None = None,
-        counters: Counters | None = None,
+        counters: SharedCounters | None = None,
     ) -> None:
         """Begin to share in the host's `name`; `slot` is the worker's, and `now` row time."""
         self._slot = slot
@@ -108,7 +94,7 @@ class Sharing:
             "rows_waiting": len(outbox),
             "rows_sent": outbox.total,
             "rows_received": self._follower.received,
-            "limits_waiting": self._counters.waiting if self._counters else 0,
+            "limits_waiting": self._counters.bound[0] if self._counters else 0,
             "lists_waiting": self._lists.waiting if self._lists else 0,
         }
 
@@ -120,7 +106,7 @@ class Sharing:
             sent=outbox.lately,
             waiting=len(outbox),
             limits_sent=counters.lately if counters else 0,
-            limits_waiting=counters.waiting if counters else 0,
+            limits_waiting=counters.bound[0] if counters else 0,
         )
 
     def _say(self, at: float, offset: float, standing: str, lag: float) -> Member:
