@@ -1,115 +1,110 @@
-"""Hosts that count together by a real server, whose time stands still until a test has it pass."""
+"""Hosts whose limits count together by a real server; where a test wants it, time stands until it is put forward."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable
 from pathlib import Path
-
-from redis import Redis, RedisError
+from traceback import format_exc
 
 from milter64.limits.rate_table import RateTable
 from milter64.limits.rates import Rates, Settings
 from milter64.sharing import counter_script
 from milter64.sharing.host_state import HostState
-from milter64.sharing.interface import Command, Reply, ServersGone, Shard
+from milter64.sharing.interface import Servers
 from milter64.sharing.shared_counters import SharedCounters
 from rig.envelopes import TRANSLATOR
+from rig.sharing import Reached
 
-_TIME = "redis.call('TIME')"
+_NOW = "redis.call('TIME')"
 _BEGIN = 1_795_900_000.5
 
 
-class Direct:
-    """`Servers` of one server, as long as it answers."""
-
-    edition = 0
-
-    def __init__(self, path: Path, *, together: bool = True) -> None:
-        """`path` is the server's socket."""
-        self.together = together
-        self.asked = self.sent = 0
-        self._client = Redis(unix_socket_path=str(path), socket_timeout=0.4)
-        self._gone = False
-
-    def ask(self, _key: str, commands: Sequence[Command]) -> list[Reply]:
-        """Count that as asked."""
-        self.asked += 1
-        return self._answers(commands)
-
-    def send(self, _key: str, commands: Sequence[Command]) -> Future[list[Reply]]:
-        """Count that as sent."""
-        self.sent += 1
-        reply = Future[list[Reply]]()
-        reply.set_result(self._answers(commands))
-        return reply
-
-    def shards(self) -> Sequence[Shard]:
-        """Nobody needs that here."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        self._client.close()
-
-    def _answers(self, commands: Sequence[Command]) -> list[Reply]:
-        if self._gone:
-            raise ServersGone("it has not answered")
-        try:
-            with self._client.pipeline(transaction=False) as pipeline:
-                for command in commands:
-                    pipeline.execute_command(*command)
-                return pipeline.execute(raise_on_error=False)
-        except (RedisError, OSError) as error:
-            self._gone = True
-            raise ServersGone(str(error)) from error
-
-
-class Host:
-    """One that counts by itself and with others."""
+class Worker:
+    """One that counts by its host's table, and with other hosts."""
 
     def __init__(
-        self, path: Path, settings: Settings, clock: Callable[[], float] | None = None, *, exact: bool, hosts: int = 3
+        self, settings: Settings, table: RateTable, state: HostState, servers: Servers, *, exact: bool = False
     ) -> None:
-        """It shares with others through the server at `path` at once."""
-        self._hosts = hosts
-        self.table = RateTable(2**16, clock) if clock else RateTable(2**16)
-        self.state = HostState()
-        self.joined()
-        self.servers = Direct(path)
-        self.faults = 0
-        self.shared = SharedCounters(self.table, self.servers, self.state, exact=exact, on_fault=self._fault)
-        self.rates = Rates(settings, self.table, self.shared)
+        self.faults: list[str] = []
+        self._servers = servers
+        self._shared = SharedCounters(
+            table, servers, state, exact=exact, on_fault=lambda: self.faults.append(format_exc())
+        )
+        self.rates = Rates(settings, table, self._shared)
+        self.tell = self._shared.tell
 
-    def joined(self) -> None:
-        """Have it share, for the next two seconds."""
-        self.state.found(whole=True, offset=0.0, hosts=self._hosts, lag=0.0)
+    @property
+    def waiting(self) -> int:
+        """For how many clients something is to be told."""
+        return self._shared.waiting
+
+    @property
+    def lately(self) -> int:
+        """How many takes were told lately."""
+        return self._shared.lately
 
     def sessions(self, address: str, attempts: int = 1) -> int:
         """Return how many of so many sessions it lets through."""
-        self.joined()
         client = TRANSLATOR.client(address)
         return sum(self.rates.session(client) is None for _ in range(attempts))
 
-    def tell(self) -> None:
-        """Have it tell the server what is due."""
-        self.joined()
-        self.shared.tell()
+    def recipients(self, address: str, attempts: int = 1) -> int:
+        """Return how many of so many recipients it lets through."""
+        client = TRANSLATOR.client(address)
+        return sum(self.rates.recipient(client) is None for _ in range(attempts))
 
     def close(self) -> None:
         """Have it tell what is left, and end."""
-        self.shared.close()
-        self.servers.close()
-        assert not self.faults
+        self._shared.close()
+        self._servers.close()
+        assert self.faults == []
 
-    def _fault(self) -> None:
-        self.faults += 1
+
+class Host(Worker):
+    """A host with one worker that shares at once, among so many `hosts`."""
+
+    def __init__(
+        self,
+        socket: Path,
+        settings: Settings,
+        clock: Callable[[], float],
+        *,
+        exact: bool = False,
+        hosts: int = 3,
+    ) -> None:
+        """`socket` is the server's."""
+        self.table = RateTable(2**16, clock)
+        self.servers = Reached(socket)
+        super().__init__(settings, self.table, sharing(hosts), self.servers, exact=exact)
+
+    @property
+    def told(self) -> int:
+        """How often it has told or asked the server."""
+        return len(self.servers.asked)
+
+
+class _Sharing(HostState):
+    """A host that may share for good, or not at all."""
+
+    may = True
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it may."""
+        return self.may
+
+
+def sharing(hosts: int) -> HostState:
+    """Return how a host stands that shares with others, whatever becomes of the worker that finds it out."""
+    state = _Sharing()
+    state.found(whole=True, offset=0.0, hosts=hosts, lag=0.0)
+    return state
 
 
 class Time:
     """The time of hosts and server, which stands until it is put forward."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, servers: Reached) -> None:
         """Take a server that runs `standing_script`."""
-        self._client = client
+        self._servers = servers
         self.passed = 0.0
         self.pass_by(0.0)
 
@@ -119,10 +114,10 @@ class Time:
     def pass_by(self, seconds: float) -> None:
         """Put it forward."""
         self.passed += seconds
-        self._client.set("now", f"{_BEGIN + self.passed:.17g}")
+        self._servers.run("SET", "now", f"{_BEGIN + self.passed:.17g}")
 
 
 def standing_script() -> str:
     """Return the script, with the time that a test says for the server's."""
-    assert counter_script.SCRIPT.count(_TIME) == 1
-    return counter_script.SCRIPT.replace(_TIME, "{redis.call('GET', 'now'), 0}")
+    assert counter_script.SCRIPT.count(_NOW) == 1
+    return counter_script.SCRIPT.replace(_NOW, "{redis.call('GET', 'now'), 0}")

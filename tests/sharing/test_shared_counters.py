@@ -7,12 +7,12 @@ from math import floor
 from pathlib import Path
 
 import pytest
-import redis
 
 from milter64.limits.rates import Rate, Settings
 from milter64.sharing import counter_script, shared_counters
 from rig.counting_hosts import Host, Time, standing_script
 from rig.redis import Redis
+from rig.sharing import Reached
 
 HOUR = 3600.0
 CLIENT, TRANSLATED = "192.31.196.10", "64:ff9b::c01f:c40a"
@@ -26,17 +26,12 @@ def server(tmp_path: Path) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def client(server: Redis) -> Iterator["redis.Redis"]:
-    with closing(redis.Redis(unix_socket_path=str(server.path))) as client:
-        yield client
-
-
-@pytest.fixture
-def standing(monkeypatch: pytest.MonkeyPatch, client: "redis.Redis") -> Time:
+def standing(monkeypatch: pytest.MonkeyPatch, server: Redis) -> Iterator[Time]:
     """Time that stands for everybody until a test puts it forward; nothing is told meanwhile either."""
     monkeypatch.setattr(counter_script, "SCRIPT", standing_script())
     monkeypatch.setattr(shared_counters, "_EVERY", HOUR)
-    return Time(client)
+    with closing(Reached(server.path)) as servers:
+        yield Time(servers)
 
 
 def sessions(count: int, **more: int) -> Settings:

@@ -20,6 +20,7 @@ from milter64.limits.rate_table import Counter, RateTable
 from milter64.sharing.counter_script import Told, answer, command, key
 from milter64.sharing.host_state import HostState
 from milter64.sharing.interface import Reply, Servers, ServersGone
+from milter64.sharing.replies import answers
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -82,13 +83,13 @@ class SharedCounters:
                 waiting.append((told, self._servers.send(key(told[0].counter), [command(told, asks=False)])))
         for told, future in waiting:
             with suppress(ServersGone):
-                self._hear(told, future.result()[0])
+                self._hear(told, answers(future)[0])
         self._told.append((monotonic(), sum([self._just_told.popleft() for _ in range(len(self._just_told))])))
 
     @property
-    def bound(self) -> tuple[int, int]:
-        """Of how many clients the server is yet to be told, and of how many at most."""
-        return len(self._due), _MOST
+    def waiting(self) -> int:
+        """For how many clients the server is yet to be told something."""
+        return len(self._due)
 
     @property
     def lately(self) -> int:
