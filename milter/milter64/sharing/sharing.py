@@ -94,7 +94,7 @@ class Sharing:
             "rows_waiting": len(outbox),
             "rows_sent": outbox.total,
             "rows_received": self._follower.received,
-            "limits_waiting": self._counters.bound[0] if self._counters else 0,
+            "limits_waiting": self._counters.waiting if self._counters else 0,
             "lists_waiting": self._lists.waiting if self._lists else 0,
         }
 
@@ -106,7 +106,7 @@ class Sharing:
             sent=outbox.lately,
             waiting=len(outbox),
             limits_sent=counters.lately if counters else 0,
-            limits_waiting=counters.bound[0] if counters else 0,
+            limits_waiting=counters.waiting if counters else 0,
         )
 
     def _say(self, at: float, offset: float, standing: str, lag: float) -> Member:
