@@ -26,6 +26,7 @@ def test_what_a_host_says_others_read_by_its_name() -> None:
     mx1, mx2 = member("mx1#0001", 0.25), member("mx2#0002", -1.5)
     fields = {each.host.encode(): dump(each).encode() for each in (mx2, mx1)}
     assert read(fields) == [mx1, mx2]
+    assert "mx" not in dump(mx1)
 
 
 @pytest.mark.parametrize(

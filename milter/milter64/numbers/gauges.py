@@ -1,11 +1,12 @@
 """What there is at the moment, looked at once a second: how full caches and queues are, and what the store has met."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from milter64.greylist.row import Record
 from milter64.judging.engine import Engine
 from milter64.numbers.counting_resolver import CountingResolver
+from milter64.sharing.numbers import Numbers
 from milter64.store.interface import Store
 from milter64.telemetry.metrics import Tallied
 
@@ -18,13 +19,20 @@ _SHARE = 0.01
 class Gauges:
     """Looks at the parts of one worker; for one thread."""
 
-    def __init__(self, engine: Engine, resolver: CountingResolver, store: Store[Record]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        resolver: CountingResolver,
+        store: Store[Record],
+        sharing: Callable[[], Numbers] | None = None,
+    ) -> None:
         self._engine = engine
         self._resolver = resolver
         self._store = store
+        self._sharing = sharing
         self._sizes: Mapping[str, int] = {}
         self._look_again_at = 0.0
-        self._before: Mapping[str, int] = {}
+        self._before: dict[str, int] = {}
 
     def __call__(self) -> Mapping[Tallied, float]:
         """Return the gauges, and what has happened in the store since the last look."""
@@ -39,6 +47,8 @@ class Gauges:
         for bound, (entries, capacity) in bounds.items():
             numbers["bound_entries", bound] = entries
             numbers["bound_capacity", bound] = capacity
+        if self._sharing:
+            numbers |= self._shared(self._sharing())
         return numbers | self._news()
 
     def _count_rows(self) -> None:
@@ -51,10 +61,8 @@ class Gauges:
     def _news(self) -> dict[Tallied, float]:
         happenings = {"hit": 0, "miss": 0, "gone": 0, "unwritten": 0, "lost": 0}
         happenings |= {**self._store.happenings(), "dropped": self._sizes["dropped"]}
-        before, self._before = self._before, happenings
         news: dict[Tallied, float] = {}
-        for word, times in happenings.items():
-            since = times - before.get(word, 0)
+        for word, since in self._since(happenings).items():
             if word in ("hit", "miss"):
                 news["cache_lookups", "greylist", word] = since
             elif word == "dropped":
@@ -62,3 +70,23 @@ class Gauges:
             else:
                 news["store_trouble", word] = since
         return news
+
+    def _shared(self, now: Numbers) -> dict[Tallied, float]:
+        since = self._since({"sent": now.rows_sent, "received": now.rows_received})
+        return {
+            ("sharing_up",): now.up,
+            ("sharing_allowed",): now.allowed,
+            ("sharing_whole",): now.whole,
+            ("sharing_hosts",): now.hosts,
+            ("sharing_lag_seconds",): now.lag,
+            ("sharing_waiting", "rows"): now.rows_waiting,
+            ("sharing_waiting", "lists"): now.lists_waiting,
+            ("sharing_waiting", "limits"): now.limits_waiting,
+            **{("sharing_rows", direction): rows for direction, rows in since.items()},
+        }
+
+    def _since(self, totals: Mapping[str, int]) -> dict[str, int]:
+        """Return what has been added to totals since the last look."""
+        before = {word: self._before.get(word, 0) for word in totals}
+        self._before |= totals
+        return {word: total - before[word] for word, total in totals.items()}

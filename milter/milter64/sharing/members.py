@@ -119,7 +119,7 @@ def astray(own: str, members: Sequence[Member]) -> str:
 
     The server's clock is one of them, and those are right that agree with most others.
     """
-    latest = next((each.at for each in members if each.host == own), max((each.at for each in members), default=0.0))
+    latest = max((member.at for member in members), default=0.0)
     heard = [member for member in members if not member.gone(latest)]
     if all(abs(member.offset) <= FAR for member in heard):
         return ""

@@ -82,6 +82,13 @@ FAMILIES: Mapping[str, Family] = {
         kind="livemax", help="What is in a cache, a queue or a table, in the worker that has most", labels=("bound",)
     ),
     "bound_capacity": Family(kind="livemax", help="What may be in it", labels=("bound",)),
+    "sharing_up": Family(kind="livemin", help="0 while a worker can't reach the servers that hosts share"),
+    "sharing_allowed": Family(kind="livemin", help="0 while this host may not share, or can't"),
+    "sharing_whole": Family(kind="livemin", help="0 while this host may lack what others know"),
+    "sharing_hosts": Family(kind="livemax", help="Hosts that share, with this one"),
+    "sharing_lag_seconds": Family(kind="livemax", help="How far this host is behind the others' news"),
+    "sharing_waiting": Family(kind="livesum", help="What has yet to be told to the others", labels=("what",)),
+    "sharing_rows": Family(kind="counter", help="Rows told to the others, and heard of them", labels=("direction",)),
     "workers": Family(kind="livesum", help="Worker processes"),
     "heartbeat_timestamp_seconds": Family(
         kind="livemin", help="When the worker that has been silent longest last wrote its numbers"
