@@ -182,10 +182,9 @@ def _work(shared: _Shared, slot: int, on_wait: Callable[[], None]) -> Iterator[M
     watching = shared.lists.watching(lambda: telemetry.exception("fault", where="lists"))
     with telemetry.behind(), closing(engine), closing(guard), watching, ExitStack() as stack:
         guard.start()
-        if joined:
-            stack.enter_context(closing(joined.begin(engine.row_time)))
+        sharing = stack.enter_context(closing(joined.begin(engine.row_time))) if joined else None
         if shared.publishing and isinstance(resolver, CountingResolver):
-            gauges = Gauges(engine, resolver, store)
+            gauges = Gauges(engine, resolver, store, sharing.numbers if sharing else None)
             stack.enter_context(shared.publishing(slot, gauges, lambda why: telemetry.warning("metrics", trouble=why)))
         context = Context(
             engine=engine,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Final
 
-from milter64.sharing.interface import Command, Reply, Shard
+from milter64.sharing.interface import Command, Reply, ServersGone, Shard
 from milter64.sharing.keys import PROBE
 from milter64.sharing.line import Line
 from milter64.sharing.link import Link
@@ -36,6 +36,8 @@ class OneServer:
 
     def shards(self) -> Sequence[Shard]:
         """As Servers has it."""
+        if not self.link.works:
+            raise ServersGone("no connection")
         return [self.link.send]
 
     def close(self) -> None:

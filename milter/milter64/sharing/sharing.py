@@ -1,6 +1,6 @@
 """What a worker does for sharing: threads that send, hear and keep house, begun and ended together."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
 from milter64 import __version__
@@ -8,8 +8,9 @@ from milter64.greylist.row import RecordKind
 from milter64.sharing.follower import Follower
 from milter64.sharing.heartbeat import Heartbeat
 from milter64.sharing.host_state import HostState
-from milter64.sharing.interface import Servers
+from milter64.sharing.interface import Servers, ServersGone
 from milter64.sharing.members import Member
+from milter64.sharing.numbers import Numbers
 from milter64.sharing.outgoing import Outgoing
 from milter64.sharing.reconciling import Reconciling
 from milter64.sharing.role import Lists, Role
@@ -83,20 +84,25 @@ class Sharing:
         self._state.ends(self._slot, waiting=len(self._store.outbox))
         self._servers.close()
 
-    def numbers(self) -> Mapping[str, float]:
-        """Return how this worker and its host stand with sharing, for the metrics."""
+    def numbers(self) -> Numbers:
+        """Return how this worker and its host stand, for the metrics."""
         state, outbox = self._state, self._store.outbox
-        return {
-            "allowed": state.allowed,
-            "whole": state.whole,
-            "hosts": state.hosts if state.allowed else 0,
-            "lag_seconds": state.lag,
-            "rows_waiting": len(outbox),
-            "rows_sent": outbox.total,
-            "rows_received": self._follower.received,
-            "limits_waiting": self._counters.waiting if self._counters else 0,
-            "lists_waiting": self._lists.waiting if self._lists else 0,
-        }
+        try:
+            up = bool(self._servers.shards())
+        except ServersGone:
+            up = False
+        return Numbers(
+            up=up,
+            allowed=state.allowed,
+            whole=state.whole,
+            hosts=state.hosts if state.allowed else 0,
+            lag=state.lag,
+            rows_waiting=len(outbox),
+            lists_waiting=self._lists.waiting if self._lists else 0,
+            limits_waiting=self._counters.waiting if self._counters else 0,
+            rows_sent=outbox.total,
+            rows_received=self._follower.received,
+        )
 
     def _tell(self) -> None:
         """Have the worker with the role know what this one has sent."""
