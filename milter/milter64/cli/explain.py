@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from milter64.address import as_written
 from milter64.checks import dns_list
@@ -31,6 +32,7 @@ from milter64.judging.row_clock import RowClock
 from milter64.mail import sender_and_recipient
 from milter64.mail.idna_domain import shown_domain
 from milter64.mail.session import Envelope, Session
+from milter64.sharing.shared_store import known_here
 from milter64.store.interface import Store, StoreGone
 from milter64.store.store_url import open_store, parse
 from milter64.telemetry import log
@@ -136,10 +138,10 @@ def _mailbox(text: str) -> str:
 
 
 class _Unwritten:
-    """A store that is read only."""
+    """A store that is read only, with what other hosts have told of a pair."""
 
-    def __init__(self, store: Store[Record]) -> None:
-        self.read, self.latest = store.read, store.latest
+    def __init__(self, store: Store[Record], kind: RecordKind) -> None:
+        self.read, self.latest = partial(known_here, store, kind), store.latest
         self.sizes, self.close, self.everything = store.sizes, store.close, store.everything
         self.caps, self.gone, self.happenings = store.caps, store.gone, store.happenings
 
@@ -154,13 +156,8 @@ def _explained(settings: Settings, mail: _Mail, warn: Callable[[str], None]) -> 
     """Have the engine judge, as a session would, with the greylist as it is if there is one."""
     translator = settings.translator()
     nameservers = teach(translator, settings, warn)
-    store = _Unwritten(
-        open_store(
-            _readable(settings.greylist.local_store, warn),
-            RecordKind(settings.greylist),
-            lambda trouble: warn(f"greylist: {trouble}"),
-        )
-    )
+    kind, file = RecordKind(settings.greylist), _readable(settings.greylist.local_store, warn)
+    store = _Unwritten(open_store(file, kind, lambda trouble: warn(f"greylist: {trouble}")), kind)
     session = Session(
         token=_TOKEN,
         client=translator.client(mail.client),

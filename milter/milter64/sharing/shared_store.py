@@ -120,3 +120,12 @@ class SharedStore:
             return row_texts.load_hash(reply, self._state.offset)
         except (ServersGone, AttributeError, TypeError):  # nothing, or an answer that is no hash
             return None
+
+
+def known_here(own: Store[Record], kind: RecordKind, key: str) -> Mapping[str, Record]:
+    """Return the rows of a key by group that a host's own store has, those that were loaded included.
+
+    Raises:
+        StoreGone: it can't tell.
+    """
+    return united(kind, own.read(key), own.read(f"{LOADED}{digest(key)}"))
