@@ -15,7 +15,6 @@ from milter64.sharing.interface import Servers
 from milter64.sharing.keys import EPOCH, FORMAT, FORMAT_KEY, MEMBERS, OURS, PREFIX
 from milter64.sharing.members import Member
 from milter64.sharing.replies import MayNotShare, replies
-from milter64.sharing.scanning import not_ours
 
 _FAR = 300.0
 """Seconds that a host's time may be away from the server's."""
@@ -96,6 +95,9 @@ class Heartbeat:
                 ((cursor, keys),) = replies(shard([("SCAN", cursor, "MATCH", f"{PREFIX}*", "COUNT", _SCANNED)]))
                 for key in keys:
                     if not key.startswith(OURS.encode()) and key != FORMAT_KEY.encode():
-                        raise not_ours(key.decode(errors="replace"))
+                        raise MayNotShare(
+                            f"{clean(key.decode(errors='replace'))} on the server is none of ours, but begins with "
+                            f"{PREFIX!r}: give milter64 a db number or a server of its own in greylist.store"
+                        )
                 if cursor == b"0":
                     break

@@ -1,0 +1,196 @@
+"""What a host's worker with the role does: hears, reads on, compares, and says why it may not share."""
+
+from time import time
+
+import pytest
+
+from milter64.greylist.row import Record
+from milter64.sharing import feed
+from milter64.sharing.keys import EPOCH, FEED, FORMAT_KEY, LOADED, MEMBERS, digest, rows_of
+from milter64.store.memory_store import MemoryStore
+from rig.lab import Lab
+from rig.redis import Redis
+from rig.sharing import KIND, Host
+
+NETWORK = "net:192.31.196.0/24"
+NOW = round(time(), 3)
+PASSED = Record(generation=0, first_seen=NOW - 600, passed_at=NOW - 300)
+
+
+def pair(number: int) -> str:
+    return f"<a{number}@honest.example> <b@lab.example>"
+
+
+@pytest.fixture
+def redis(lab: Lab) -> Redis:
+    return lab.start(Redis)
+
+
+def begun(redis: Redis, name: str = "mx1", own: MemoryStore[Record] | None = None) -> Host:
+    host = Host(name, redis.path, time, own=own)
+    turns(host)
+    return host
+
+
+def turns(*hosts: Host) -> None:
+    for _ in range(3):
+        for host in hosts:
+            host.turn()
+            assert host.faults == []
+
+
+def full(number: int) -> MemoryStore[Record]:
+    store = MemoryStore(KIND)
+    for n in range(number):
+        store.merge(pair(n), {NETWORK: PASSED})
+    return store
+
+
+def test_a_host_that_begins_has_what_others_know_and_they_have_what_it_knows(redis: Redis) -> None:
+    one = begun(redis, "mx1", own=full(300))
+    other = begun(redis, "mx2")
+    other.store.merge(pair(1000), {NETWORK: PASSED})
+    turns(other, one)
+    for host in (one, other):
+        assert {n for n in range(1001) if host.store.read(pair(n)) == {NETWORK: PASSED}} == {*range(300), 1000}
+        assert host.state.whole
+    assert {host.state.hosts for host in (one, other)} == {2}
+
+
+def test_what_others_learn_comes_by_the_feed_and_nothing_is_compared_for_it(redis: Redis) -> None:
+    one, other = begun(redis, "mx1"), begun(redis, "mx2")
+    one.store.merge(pair(1), {NETWORK: PASSED})
+    turns(one)
+    other.servers.asked.clear()
+    turns(other)
+    assert other.own.read(pair(1)) == {NETWORK: PASSED}
+    assert "SCAN" not in other.servers.asked
+
+
+def test_a_host_that_has_all_is_told_nothing_again(redis: Redis) -> None:
+    store = full(100)
+    begun(redis, own=store)
+    before = int(redis.ask("XLEN", FEED))
+    host = begun(redis, own=store)
+    assert int(redis.ask("XLEN", FEED)) == before
+    assert host.own.read(f"{LOADED}{digest(pair(1))}") == {}
+
+
+def test_a_worker_that_takes_over_goes_on_where_the_one_before_was(redis: Redis) -> None:
+    host, other = begun(redis), begun(redis, "mx2")
+    host.state.ends(0, waiting=0)
+    host.state.leave_role()
+    host.start()
+    host.servers.asked.clear()
+    other.store.merge(pair(1), {NETWORK: PASSED})
+    turns(other, host)
+    assert host.own.read(pair(1)) == {NETWORK: PASSED}
+    assert "SCAN" not in host.servers.asked
+
+
+def test_rows_that_a_worker_had_to_send_when_it_was_killed_are_sent_by_another(redis: Redis) -> None:
+    host = begun(redis)
+    host.store.merge(pair(1), {NETWORK: PASSED})
+    host.state.leave_role()
+    host.start()
+    turns(host)
+    assert redis.ask("HLEN", rows_of(pair(1))) == "1"
+
+
+def test_a_server_that_was_emptied_has_everything_again(redis: Redis) -> None:
+    hosts = begun(redis, "mx1", own=full(300)), begun(redis, "mx2")
+    redis.ask("FLUSHALL")
+    turns(*hosts)
+    assert all(redis.ask("HLEN", rows_of(pair(n))) == "1" for n in range(300))
+
+
+def test_who_has_missed_some_of_the_feed_compares(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "LENGTH", 5)
+    one, other = begun(redis, "mx1"), begun(redis, "mx2")
+    other.servers.reached = False
+    turns(other)
+    for n in range(300):
+        one.store.merge(pair(n), {NETWORK: PASSED})
+        one.outgoing.work()
+    other.servers.reached = True
+    turns(other)
+    assert {n for n in range(300) if other.store.read(pair(n)) == {NETWORK: PASSED}} == {*range(300)}
+
+
+def test_another_format_is_refused_and_left_alone(redis: Redis) -> None:
+    redis.ask("SET", FORMAT_KEY, "2")
+    host = begun(redis, own=full(1))
+    assert len(host.told) == 1
+    assert "format 1" in host.told[0]
+    assert "greylist.store" in host.told[0]
+    assert not host.state.allowed
+    assert redis.ask("KEYS", "*") == FORMAT_KEY
+    redis.ask("SET", FORMAT_KEY, "1")
+    turns(host)
+    assert host.told[-1] == ""
+    assert redis.ask("HLEN", rows_of(pair(0))) == "1"
+
+
+@pytest.mark.parametrize("key", ["milter64:queue", "milter64:2:r:x"])
+def test_another_programs_key_under_our_prefix_is_named_and_left_alone(redis: Redis, key: str) -> None:
+    redis.ask("SET", key, "theirs")
+    host = begun(redis, own=full(1))
+    assert [key in told for told in host.told] == [True]
+    assert redis.ask("KEYS", "*") == key
+    redis.ask("DEL", key)
+    turns(host)
+    assert redis.ask("HLEN", rows_of(pair(0))) == "1"
+
+
+@pytest.mark.parametrize("key", [MEMBERS, FEED, EPOCH])
+def test_a_key_of_ours_that_is_something_else_is_told_of(redis: Redis, key: str) -> None:
+    redis.ask("SADD", key, "theirs")
+    host = begun(redis, own=full(1))
+    assert len(host.told) == 1
+    assert "the server refuses" in host.told[0]
+    assert redis.ask("TYPE", key) == "set"
+
+
+def test_a_pair_of_ours_that_is_something_else_costs_no_other(redis: Redis) -> None:
+    redis.ask("SET", rows_of(pair(3)), "theirs")
+    host = begun(redis)
+    for n in range(10):
+        host.store.merge(pair(n), {NETWORK: PASSED})
+    turns(host)
+    assert [n for n in range(10) if redis.ask("TYPE", rows_of(pair(n))) == "hash"] == [0, 1, 2, *range(4, 10)]
+    assert [rows_of(pair(3)) in lost for lost in host.lost] == [True]
+
+
+@pytest.mark.parametrize("ahead", [-400.0, 400.0])
+def test_a_host_whose_clock_is_far_off_may_not_share(redis: Redis, ahead: float) -> None:
+    begun(redis, "mx2"), begun(redis, "mx3")
+    host = Host("mx1", redis.path, lambda: time() + ahead, own=full(1))
+    turns(host)
+    assert len(host.told) == 1
+    assert f"the clock of this host is 400 s {'ahead of' if ahead > 0 else 'behind'} that of the server" in host.told[0]
+    assert redis.ask("EXISTS", rows_of(pair(0))) == "0"
+
+
+@pytest.mark.parametrize("ahead", [-290.0, 290.0])
+def test_rows_count_from_when_they_were_first_seen_whatever_a_clock_says(redis: Redis, ahead: float) -> None:
+    def now() -> float:
+        return time() + ahead
+
+    one, other = begun(redis, "mx1"), Host("mx2", redis.path, now)
+    turns(other)
+    one.store.merge(pair(1), {NETWORK: Record(generation=0, first_seen=time())})
+    turns(one, other)
+    (row,) = other.store.read(pair(1)).values()
+    assert abs(now() - row.first_seen) < 5
+
+
+def test_a_host_with_too_little_room_asks(redis: Redis) -> None:
+    begun(redis, "mx1", own=full(300))
+    small = begun(redis, "mx2", own=MemoryStore(KIND, max_rows=100))
+    assert not small.state.whole
+    assert all(small.store.read(pair(n)) == {NETWORK: PASSED} for n in range(300))
+
+
+def test_it_says_of_itself_how_it_stands(redis: Redis) -> None:
+    host = begun(redis)
+    assert [(member.host, member.state) for member in host.role.members] == [("mx1", "whole")]
