@@ -1,11 +1,14 @@
-"""Real Redis servers."""
+"""Real Redis servers: one, some that Sentinels watch, and a Cluster."""
 
 import signal
+from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Self
 
 from rig.network import HERE, Network
-from rig.process import Process
+from rig.process import Process, until
 from rig.server import Server
 
 
@@ -35,6 +38,10 @@ class Redis(Server):
         """The server as milter64 names it, by its unix socket."""
         return f"unix://{self.path}"
 
+    def add_setting(self, line: str) -> None:
+        """Have one more line of redis.conf from the next start on."""
+        self._settings = (*self._settings, line)
+
     def ask(self, *words: str) -> str:
         """Return what it answers to a command, as redis-cli shows it."""
         return self._network.run("redis-cli", "-s", str(self.path), *words).strip()
@@ -55,17 +62,13 @@ class Redis(Server):
         """Start it again, on the same port and with what is on the disk."""
         self._process = self._started(self._stack)
 
+    def _lines(self) -> Sequence[str]:
+        return (f"unixsocket {self.path}", 'save ""', *self._settings)
+
     def _start(self, stack: ExitStack) -> Process:
         if not self.port:
             self.port = stack.enter_context(self._network.reserve(self.address)).port
-        lines = [
-            f"bind {self.address}",
-            f"port {self.port}",
-            f"dir {self._folder}",
-            f"unixsocket {self.path}",
-            'save ""',
-            *self._settings,
-        ]
+        lines = [f"bind {self.address}", f"port {self.port}", f"dir {self._folder}", *self._lines()]
         (self._folder / "redis.conf").write_text("\n".join(lines) + "\n")
         return self._started(stack)
 
@@ -73,3 +76,127 @@ class Redis(Server):
         process = self._run(stack, "redis-server", str(self._folder / "redis.conf"))
         process.expect("Ready to accept connections")
         return process
+
+
+class Sentinel(Redis):
+    """A Sentinel, which takes two of its kind for a failover."""
+
+    def __init__(self, folder: Path, master: Redis, *settings: str) -> None:
+        """Watch a server by the name "mail"."""
+        super().__init__(folder, *settings)
+        self._master = master
+
+    def _lines(self) -> Sequence[str]:
+        return (
+            f"unixsocket {self.path}",
+            f"sentinel monitor mail {self._master.address} {self._master.port} 2",
+            "sentinel down-after-milliseconds mail 1000",
+            "sentinel failover-timeout mail 3000",
+            *self._settings,
+        )
+
+    def _started(self, stack: ExitStack) -> Process:
+        process = self._run(stack, "redis-server", str(self._folder / "redis.conf"), "--sentinel")
+        process.expect(r"\+monitor master")
+        return process
+
+    def knows_all(self) -> bool:
+        """Whether it knows two other Sentinels, and a replica of the server's."""
+        answer = self.ask("SENTINEL", "MASTER", "mail")
+        return "num-slaves\n1\n" in answer and "num-other-sentinels\n2\n" in answer
+
+
+class Watched:
+    """Two servers of which one is the other's replica, and three Sentinels; a context manager."""
+
+    def __init__(self, folder: Path, *settings: str) -> None:
+        """`settings` are those of the Sentinels."""
+        self.servers = (Redis(folder / "first"), Redis(folder / "second"))
+        self.sentinels = tuple(Sentinel(folder / f"sentinel{number}", self.servers[0], *settings) for number in "123")
+
+    @property
+    def url(self) -> str:
+        """What milter64 calls them."""
+        return f"redis+sentinel://{','.join(f'127.0.0.1:{each.port}' for each in self.sentinels)}/mail"
+
+    @property
+    def master(self) -> Redis:
+        """The server that a Sentinel names now."""
+        port = int(self._sentinel.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mail").split()[1])
+        return next(each for each in self.servers if each.port == port)
+
+    @property
+    def _sentinel(self) -> Sentinel:
+        return self.sentinels[-1]
+
+    def fail_over(self) -> None:
+        """Have the replica take the master's place, as planned."""
+        self._sentinel.ask("SENTINEL", "FAILOVER", "mail")
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            first, second = (stack.enter_context(each) for each in self.servers)
+            second.ask("REPLICAOF", first.address, str(first.port))
+            until(lambda: "state=online" in first.ask("INFO", "replication"))
+            for each in self.sentinels:
+                stack.enter_context(each)
+            for each in self.sentinels:
+                until(each.knows_all, "Sentinels to know each other")
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+
+class RedisCluster:
+    """A Cluster of three masters, each with as many replicas as are asked for; a context manager."""
+
+    def __init__(self, folder: Path, *settings: str, replicas: int = 0) -> None:
+        folder.mkdir()
+        self._settings = settings
+        self.nodes = [
+            Redis(folder / str(number), "cluster-enabled yes", "cluster-node-timeout 1000", *settings)
+            for number in range(3 * (1 + replicas))
+        ]
+
+    @property
+    def url(self) -> str:
+        """What milter64 calls it; a node that is not named is to be found by the others."""
+        return f"redis+cluster://{','.join(f'127.0.0.1:{each.port}' for each in self.nodes[:2])}"
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            for node in self.nodes:
+                node.add_setting(f"cluster-port {stack.enter_context(HERE.reserve('127.0.0.1')).port}")
+                stack.enter_context(node)
+            self._join()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _join(self) -> None:
+        first = self.nodes[0]
+        for number, node in enumerate(self.nodes):
+            node.ask("CLUSTER", "SET-CONFIG-EPOCH", str(number + 1))
+            bus = node.ask("CONFIG", "GET", "cluster-port").split()[1]
+            first.ask("CLUSTER", "MEET", node.address, str(node.port), bus)
+        for number, (begin, end) in enumerate(((0, 5460), (5461, 10922), (10923, 16383))):
+            self.nodes[number].ask("CLUSTER", "ADDSLOTSRANGE", str(begin), str(end))
+        for node in self.nodes:
+            until(partial(self._all_known_to, node), "nodes to know each other")
+        for number, node in enumerate(self.nodes[3:]):
+            node.ask("CLUSTER", "REPLICATE", self.nodes[number % 3].ask("CLUSTER", "MYID"))
+        for node in self.nodes:
+            until(partial(_says, node, "cluster_state:ok", "CLUSTER", "INFO"), "a Cluster")
+        for node in self.nodes[3:]:
+            until(partial(_says, node, "master_link_status:up", "INFO", "replication"), "replicas")
+
+    def _all_known_to(self, node: Redis) -> bool:
+        return len(node.ask("CLUSTER", "NODES").splitlines()) == len(self.nodes)
+
+
+def _says(server: Redis, what: str, *command: str) -> bool:
+    return what in server.ask(*command)

@@ -1,14 +1,12 @@
 """A server of one's own, by unix socket and by TCP."""
 
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from milter64.sharing.interface import Servers, ServersGone
-from milter64.sharing.server_url import parse
-from milter64.sharing.servers import open_servers
+from rig.asker import opened
 from rig.process import until
 from rig.redis import Redis
 
@@ -17,11 +15,6 @@ from rig.redis import Redis
 def redis(tmp_path: Path) -> Iterator[Redis]:
     with Redis(tmp_path / "redis") as server:
         yield server
-
-
-def opened(url: str, lines: list[str] | None = None) -> Servers:
-    tell = lines.append if lines is not None else lambda _: None
-    return open_servers(parse(url), tell, tell)
 
 
 def answers(servers: Servers) -> bool:
@@ -33,7 +26,7 @@ def answers(servers: Servers) -> bool:
 
 @pytest.mark.parametrize("way", ["url", "local"])
 def test_commands_go_out_together_and_replies_come_back_in_order(redis: Redis, way: str) -> None:
-    with closing(opened(getattr(redis, way))) as servers:
+    with opened(getattr(redis, way)) as servers:
         assert servers.together
         until(lambda: servers.edition == 1)
         sent = servers.send("x", [("SET", "x", 1), ("INCR", "x"), ("GET", b"x")])
@@ -45,7 +38,7 @@ def test_commands_go_out_together_and_replies_come_back_in_order(redis: Redis, w
 
 
 def test_what_one_command_is_refused_comes_back_in_its_place(redis: Redis) -> None:
-    with closing(opened(redis.local)) as servers:
+    with opened(redis.local) as servers:
         until(lambda: answers(servers))
         replies = servers.ask("x", [("SET", "x", "a"), ("INCR", "x"), ("GET", "x")])
         assert "not an integer" in str(replies[1])
@@ -54,7 +47,7 @@ def test_what_one_command_is_refused_comes_back_in_its_place(redis: Redis) -> No
 
 def test_after_a_restart_there_is_another_edition_and_each_turn_is_told_once(redis: Redis) -> None:
     lines: list[str] = []
-    with closing(opened(redis.url, lines)) as servers:
+    with opened(redis.url, lines) as servers:
         until(lambda: answers(servers))
         redis.kill()
         until(lambda: lines)

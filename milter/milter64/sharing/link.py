@@ -24,7 +24,7 @@ _TOGETHER, _TOGETHER_OCTETS = 500, 256 << 10
 _SLOW = 0.1
 """Seconds: a server that takes longer is not asked for decisions."""
 _PROBE = 1.0
-"""Seconds without anything to send after which the server is probed; `_SLOW` where it was slow."""
+"""Seconds from one probe to the next: its role may change. It is `_SLOW` where it was slow."""
 _PAUSE, _LONG_PAUSE = 0.25, 0.5
 """Seconds from a line that broke to the next one, and from one that could not be had."""
 _ELSEWHERE = re.compile(r"(?:|ERR .*: -)(?:ASK|MOVED|TRYAGAIN)\b")
@@ -68,6 +68,7 @@ class Link:
         self._line: Line | None = None
         self._begun = 0.0  # when the exchange that goes on began
         self._took = 0.0  # seconds, the last one
+        self._proved = 0.0  # when it has
         self._patient = Lock()
         self.probe_with(probe)
         Thread(target=self._run, name="sharing", daemon=True).start()
@@ -188,6 +189,7 @@ class Link:
             raise LineBroken("READONLY it is a replica")
         if isinstance(written, Exception):
             raise LineBroken(said(written))
+        self._proved = time.monotonic()
 
     def _serve(self) -> None:
         """Exchange what waits, or else a probe."""
@@ -221,10 +223,12 @@ class Link:
         batch = self._on_line = []
         count = octets = 0
         with self._news:
-            self._news.wait_for(lambda: self._waiting or self._stale, _SLOW if self._took > _SLOW else _PROBE)
+            due = self._proved + (_SLOW if self._took > _SLOW else _PROBE) - time.monotonic()
+            if due > 0.0:
+                self._news.wait_for(lambda: self._waiting or self._stale, due)
             if self._stale:
                 raise LineBroken("closed" if self._closed else "another server has its place")
-            while self._waiting and count < _TOGETHER and octets < _TOGETHER_OCTETS:
+            while due > 0.0 and self._waiting and count < _TOGETHER and octets < _TOGETHER_OCTETS:
                 request = self._waiting.popleft()
                 self._count -= request.count
                 self._octets -= len(request.packed)
