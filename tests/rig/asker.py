@@ -48,7 +48,7 @@ class Asker:
         begin()
         until(lambda: self.lines, "the outage to be told")
         refused = self.refused
-        until(lambda: self.refused > refused + 100, "a hundred who are refused")
+        until(lambda: self.refused > refused + 10, "some who are refused")
         end()
         ended = time.monotonic()
         self.whole()

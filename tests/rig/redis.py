@@ -81,9 +81,9 @@ class Redis(Server):
 class Sentinel(Redis):
     """A Sentinel, which takes two of its kind for a failover."""
 
-    def __init__(self, folder: Path, master: Redis, *settings: str) -> None:
+    def __init__(self, folder: Path, master: Redis) -> None:
         """Watch a server by the name "mail"."""
-        super().__init__(folder, *settings)
+        super().__init__(folder)
         self._master = master
 
     def _lines(self) -> Sequence[str]:
@@ -92,7 +92,6 @@ class Sentinel(Redis):
             f"sentinel monitor mail {self._master.address} {self._master.port} 2",
             "sentinel down-after-milliseconds mail 1000",
             "sentinel failover-timeout mail 3000",
-            *self._settings,
         )
 
     def _started(self, stack: ExitStack) -> Process:
@@ -109,10 +108,10 @@ class Sentinel(Redis):
 class Watched:
     """Two servers of which one is the other's replica, and three Sentinels; a context manager."""
 
-    def __init__(self, folder: Path, *settings: str) -> None:
-        """`settings` are those of the Sentinels."""
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
         self.servers = (Redis(folder / "first"), Redis(folder / "second"))
-        self.sentinels = tuple(Sentinel(folder / f"sentinel{number}", self.servers[0], *settings) for number in "123")
+        self.sentinels = tuple(Sentinel(folder / f"sentinel{number}", self.servers[0]) for number in "123")
 
     @property
     def url(self) -> str:
