@@ -73,15 +73,16 @@ class Host(Worker):
         """`socket` is the server's."""
         self.table = RateTable(2**16, clock)
         self.servers = Reached(socket)
-        super().__init__(settings, self.table, sharing(hosts), self.servers, exact=exact)
+        self.state = sharing(hosts)
+        super().__init__(settings, self.table, self.state, self.servers, exact=exact)
 
     @property
-    def told(self) -> int:
+    def trips(self) -> int:
         """How often it has told or asked the server."""
         return len(self.servers.asked)
 
 
-class _Sharing(HostState):
+class Standing(HostState):
     """A host that may share for good, or not at all."""
 
     may = True
@@ -92,9 +93,9 @@ class _Sharing(HostState):
         return self.may
 
 
-def sharing(hosts: int) -> HostState:
+def sharing(hosts: int) -> Standing:
     """Return how a host stands that shares with others, whatever becomes of the worker that finds it out."""
-    state = _Sharing()
+    state = Standing()
     state.found(whole=True, offset=0.0, hosts=hosts, lag=0.0)
     return state
 

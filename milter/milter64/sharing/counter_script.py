@@ -20,7 +20,7 @@ local asks = ARGV[1] == '1'
 local counters, used_up, longest = {}, 0, 0
 for at, key in ipairs(KEYS) do
     local taken, known, interval, period, takes = unpack(ARGV, 5 * at - 3, 5 * at + 1)
-    interval, period = tonumber(interval), tonumber(period)
+    taken, known, interval, period = tonumber(taken), tonumber(known), tonumber(interval), tonumber(period)
     local before, by = string.match(redis.call('GET', key) or '', '^(%S+) (%S+)$')
     before, by = tonumber(before), tonumber(by)
     local moment = now
@@ -29,22 +29,24 @@ for at, key in ipairs(KEYS) do
         if by ~= interval then
             moment = now + (before - now) / by * interval
         end
-        moment = math.min(moment, now + period)
     end
-    moment = math.min(math.max(moment + taken * interval, now + known), now + period)
-    local wait = moment + interval - now - period
+    local most = now + period
+    moment, known = math.min(moment, most), math.min(now + known, most)
+    local moved = taken > 0 or known > moment
+    moment = math.min(math.max(moment + taken * interval, known), most)
+    local wait = moment + interval - most
     if asks and wait > interval * 0.001 and wait > longest then
         used_up, longest = at, wait
     end
-    counters[at] = {key, moment, interval, takes == '1', before}
+    counters[at] = {key, moment, interval, takes == '1', moved}
 end
 local reply = {used_up, math.ceil(longest * 1000000)}
 for at, counter in ipairs(counters) do
-    local key, moment, interval, takes, before = unpack(counter)
+    local key, moment, interval, takes, moved = unpack(counter)
     if asks and takes and used_up == 0 then
-        moment = moment + interval
+        moment, moved = moment + interval, true
     end
-    if moment > now and moment ~= before then
+    if moved then
         redis.call('SET', key, string.format('%.17g %.17g', moment, interval), 'PX', math.ceil((moment - now) * 1000))
     end
     reply[at + 2] = math.ceil((moment - now) * 1000000)
@@ -94,7 +96,7 @@ def command(told: Sequence[Told], *, asks: bool) -> Command:
 
 def answer(reply: Reply, counters: int) -> Answer | None:
     """Read the reply about so many counters, None if it is none."""
-    if not isinstance(reply, list) or len(reply) != counters + 2:
+    if not isinstance(reply, list) or len(reply) != counters + 2 or {type(each) for each in reply} != {int}:
         return None
     used_up, wait, *until = reply
     return Answer(used_up - 1, wait / _PER_SECOND, [each / _PER_SECOND for each in until])

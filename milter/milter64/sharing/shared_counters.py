@@ -54,7 +54,7 @@ class SharedCounters:
         self._due: dict[str, Sequence[Counter]] = {}
         """Of what the server is to be told: counters that count together, by the first one's name."""
         self._just_told = deque[int](maxlen=_MOST)
-        self._told = deque[tuple[float, int]](maxlen=int(_LATELY / _EVERY))
+        self._told = deque[tuple[float, int]]()
         """How many takes were told, and when, up to the last time."""
         self._ending = Event()
         self._thread = Thread(target=self._tell_behind, name="limits", daemon=True)
@@ -84,7 +84,10 @@ class SharedCounters:
         for told, future in waiting:
             with suppress(ServersGone):
                 self._hear(told, answers(future)[0])
-        self._told.append((monotonic(), sum([self._just_told.popleft() for _ in range(len(self._just_told))])))
+        now = monotonic()
+        self._told.append((now, sum([self._just_told.popleft() for _ in range(len(self._just_told))])))
+        while self._told[0][0] < now - _LATELY:
+            self._told.popleft()
 
     @property
     def waiting(self) -> int:
