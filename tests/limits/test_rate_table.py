@@ -201,3 +201,62 @@ def test_two_who_take_a_third_for_dead_do_no_harm() -> None:
     assert taken(table, one) == 3
     assert table._locked(1)  # noqa: SLF001
     assert not table._locked(1)  # noqa: SLF001
+
+
+def test_only_a_share_is_taken_before_others_are_told() -> None:
+    table = RateTable(clock=Clock())
+    wide, one = counter(table, "a", 300), counter(table, "a", 60, limit=1)
+    for _ in range(2):
+        assert [table.take([wide, one], 0.05) for _ in range(4)] == [None, None, None, (one, 0)]
+        assert [told for told, _ in table.tell([wide, one])] == [3, 3]
+    assert table.tell([wide, one]) == [(0, pytest.approx(6 * 12)), (0, pytest.approx(6 * 60))]
+    assert table.take([counter(table, "b", 19)], 0.05) == (counter(table, "b", 19), 0), "one is more than that"
+    assert taken(table, one) == 54, "who is asked about has not been counted"
+
+
+def test_where_a_third_is_taken_others_are_asked_however_long_ago_they_were_told() -> None:
+    clock = Clock()
+    table = RateTable(clock=clock)
+    one = counter(table, "a", 60)
+    assert taken(table, one, attempts=20) == 20
+    assert table.take([one], 0.5) == (one, 0)
+    clock.now += HOUR / 60
+    assert [table.take([one], 0.5) for _ in range(2)] == [None, (one, 0)]
+    assert taken(table, one) == 40
+    assert table.take([one], 0.5) == (one, 60), "and where it is used up, nobody is"
+
+
+def test_nothing_is_taken_without_asking_where_the_share_is_nothing() -> None:
+    table = RateTable(clock=Clock())
+    one = counter(table, "a", 60)
+    seen = Counter(limit=0, name=one.name, begins=one.begins, interval=one.interval, period=HOUR, takes=False)
+    assert table.take([seen], 0.0) == (seen, 0)
+    assert table.take([one], 0.0) == (one, 0)
+    assert taken(table, one) == 60
+
+
+def test_what_has_been_made_up_for_is_not_told_any_more() -> None:
+    clock = Clock()
+    table = RateTable(clock=clock)
+    one = counter(table, "a", 60)
+    for _ in range(5):
+        assert table.take([one], 0.5) is None
+    clock.now += 2.5 * one.interval
+    assert table.tell([one]) == [(3, pytest.approx(150.0))]
+    assert table.take([one], 0.5) is None
+    clock.now += HOUR
+    assert table.tell([one]) == [(0, 0.0)]
+    assert table.take([one], 0.5) is None
+    assert table.tell([counter(table, "a", 600)]) == [(1, pytest.approx(6.0))], "with other limits than it was taken by"
+
+
+def test_a_counter_is_put_off_to_what_others_say_and_never_brought_forward() -> None:
+    table = RateTable(clock=Clock())
+    one, other, lacking = (counter(table, "a", 60, limit=limit) for limit in range(3))
+    for _ in range(10):
+        assert table.take([one, other], 0.5) is None
+    table.tell([one])
+    table.put_off([one, other, lacking], [30 * 60.0, 5 * 60.0, 0.0])
+    assert (taken(table, one), taken(table, other)) == (30, 45), "of which ten had not been told, and came on top"
+    table.put_off([one, lacking], [60.0, 59 * 60.0])
+    assert (taken(table, one), taken(table, lacking)) == (0, 1)
