@@ -43,11 +43,12 @@ class Commanding:
         self.told: list[str] = []
         self.mistakes = mistakes or Mistakes()
         self._story, self._ahead = story, ahead
-        self._state = HostState()
-        self.start()
+        self.start(booted=True)
 
-    def start(self) -> None:
-        """Begin as a service does."""
+    def start(self, *, booted: bool = False) -> None:
+        """Begin as a worker does, or as a service that knows nothing of the servers yet."""
+        if booted:
+            self._state = HostState()
         self.lists = SharedLists(
             self.servers,
             self._state,
@@ -71,21 +72,28 @@ class Commanding:
 
     def allow(self, who: str, **also: str) -> None:
         """Give the command."""
-        self._change(ALLOW, who, also)
+        self.put(ALLOW, who, **also)
 
     def block(self, who: str, **also: str) -> None:
         """Give the command."""
-        self._change(BLOCK, who, also)
+        self.put(BLOCK, who, **also)
 
-    def forget(self, who: str) -> None:
-        """Give the command."""
-        for check in (BLOCK, ALLOW):
-            self._change(check, who, None)
+    def put(self, check: str, who: str, **also: str) -> None:
+        """Put an entry into a list."""
+        entry = made(who, NoMistakes(), blocks=check == BLOCK, **also)
+        commanded.change(self.path(check), entry.who, entry, self._clock())
+        self.date(check)
 
-    def _change(self, check: str, who: str, also: dict[str, str] | None) -> None:
-        entry = None if also is None else made(who, NoMistakes(), blocks=check == BLOCK, **also)
-        if commanded.change(self.path(check), parse(who, NoMistakes()), entry, self._clock()) or entry:
+    def forget(self, who: str) -> list[str]:
+        """Give the command, and return the lists that had it."""
+        had = [
+            check
+            for check in (BLOCK, ALLOW)
+            if commanded.change(self.path(check), parse(who, NoMistakes()), None, self._clock())
+        ]
+        for check in had:
             self.date(check)
+        return had
 
     def date(self, check: str) -> None:
         """Have a list's file be changed now, in the story's time."""

@@ -1,11 +1,18 @@
 """Entries by command, on hosts that share a real server."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from rig.commanding import Commanding, Story
+from milter64.lists import list_file
+from milter64.lists.commanded import alone
+from milter64.lists.mistakes import Mistakes
+from milter64.sharing import shared_lists
+from milter64.sharing.keys import LISTS
+from rig.commanding import BEGIN, Commanding, Story
 from rig.redis import Redis
 
 
@@ -21,24 +28,28 @@ class Scene:
     def __init__(self, folder: Path, redis: Redis) -> None:
         self.redis = redis
         self.story = Story()
-        self.a, self.b = (
-            Commanding(name, folder / name, redis.path, self.story, ahead=ahead)
-            for name, ahead in (("a", 0), ("b", 240))
-        )
+        self.a = Commanding("a", folder / "a", redis.path, self.story)
+        self.b = Commanding("b", folder / "b", redis.path, self.story, ahead=240)
 
     def look(self) -> None:
-        """Both look until all is told."""
+        """Have both look until all is told."""
         for _ in range(2):
             self.a.look()
             self.b.look()
 
     def later(self, seconds: float = 60) -> None:
+        """Have time go by."""
         self.story.now += seconds
+
+    def apart(self, *, apart: bool = True) -> None:
+        """Have b not reach the server, or reach it again."""
+        self.b.servers.reached = not apart
 
     def same(self) -> set[str]:
         """Look, and return what both have."""
         self.look()
         assert self.a.entries == self.b.entries
+        assert self.a.lists.waiting == self.b.lists.waiting == 0
         return self.a.entries
 
 
@@ -60,5 +71,349 @@ def test_what_a_command_says_on_one_host_counts_on_the_other(scene: Scene) -> No
     scene.b.forget("@partner.example")
     scene.a.block("192.0.2.0/24", because="for good")
     assert scene.same() == {"block 192.0.2.0/24 # for good", "block to:joe@here.example"}
-    assert (scene.a.lists.waiting, scene.a.lists.lately) == (0, 3)
+    assert (scene.a.lists.lately, scene.b.lists.lately) == (3, 2)
     assert scene.a.told == scene.b.told == []
+
+
+def test_one_look_of_each_is_enough(scene: Scene) -> None:
+    scene.same()
+    scene.a.allow("x.example.org")
+    scene.a.look()
+    scene.b.look()
+    assert scene.b.entries == {"allow x.example.org"}
+
+
+def test_nobody_reads_again_what_he_has_said_himself(scene: Scene) -> None:
+    scene.same()
+    scene.a.servers.asked.clear()
+    scene.a.allow("x.example.org")
+    for _ in range(3):
+        scene.a.look()
+    assert scene.a.servers.asked == ["GET", "EVAL", "GET", "GET"]
+
+
+Change = Callable[[Commanding], None]
+
+
+def allow(because: str = "") -> Change:
+    return lambda host: host.allow("x.example.org", because=because)
+
+
+def forget(host: Commanding) -> None:
+    host.forget("x.example.org")
+
+
+X = "allow x.example.org"
+
+
+@pytest.mark.parametrize(
+    ("before", "words", "after"),
+    [
+        pytest.param(None, [("a", allow("1")), ("b", allow("2"))], f"{X} # 2", id="of two the later one"),
+        pytest.param(None, [("b", allow("2")), ("a", allow("1"))], f"{X} # 1", id="whoever says it"),
+        pytest.param(allow(), [("a", allow("1")), ("b", forget)], None, id="taken back after it was changed"),
+        pytest.param(allow(), [("b", forget), ("a", allow("1"))], f"{X} # 1", id="changed after it was taken back"),
+        pytest.param(allow(), [("b", forget), ("a", allow())], X, id="said again as it was"),
+        pytest.param(allow(), [("b", forget), ("b", allow()), ("a", forget)], None, id="taken back by both"),
+        pytest.param(None, [("a", allow()), ("b", allow())], X, id="both say the same"),
+    ],
+)
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_of_what_was_said_apart_the_latest_word_counts(
+    scene: Scene, before: Change | None, words: list[tuple[str, Change]], after: str | None, first: str
+) -> None:
+    others = {"allow before.example.org", "block y.example.org"}
+    scene.a.allow("before.example.org")
+    if before:
+        before(scene.a)
+    scene.b.block("y.example.org")
+    scene.same()
+    scene.a.servers.reached = scene.b.servers.reached = False
+    for host, change in words:
+        scene.later()
+        change(getattr(scene, host))
+        scene.look()
+    scene.later()
+    for host in (first, "b" if first == "a" else "a"):
+        getattr(scene, host).servers.reached = True
+        scene.look()
+    assert scene.same() == {*others, *([after] if after else [])}
+
+
+def test_the_next_word_counts_even_where_a_clock_goes_behind(scene: Scene) -> None:
+    scene.a.allow("x.example.org")
+    scene.same()
+    scene.later(-30)
+    scene.b.allow("x.example.org", because="2")
+    assert scene.same() == {"allow x.example.org # 2"}
+
+
+def test_what_was_said_while_the_service_was_down_is_told_when_it_is_back(scene: Scene) -> None:
+    for name in ("x", "y", "z"):
+        scene.a.allow(f"{name}.example.org")
+    scene.same()
+    scene.a.forget("x.example.org")
+    scene.a.allow("y.example.org", because="new")
+    scene.a.block("x.example.org")
+    scene.later()
+    scene.b.forget("z.example.org")
+    scene.b.look()
+    scene.a.start()
+    assert scene.same() == {"allow y.example.org # new", "block x.example.org"}
+
+
+def test_what_was_said_without_a_journal_is_put_together(scene: Scene) -> None:
+    """As two hosts are upgraded, one after the other, whose builds knew no shared lists."""
+    scene.a.allow("x.example.org", because="a")
+    scene.a.block("a.example.org")
+    scene.later()
+    scene.b.allow("x.example.org", because="b")
+    scene.b.block("b.example.org")
+    assert scene.same() == {"allow x.example.org # b", "block a.example.org", "block b.example.org"}
+
+
+BROKEN = [
+    b"",
+    b"\0\xff",
+    b"[]\n[1,2,3]\n{}\nnull\n" + b"[" * 10_000,
+    b'["allow x.example.org", 1, 2]',
+    b'["allow", "x", 1]',
+]
+
+
+@pytest.mark.parametrize("journal", [None, *BROKEN])
+def test_a_journal_that_is_lost_or_broken_loses_nothing(scene: Scene, journal: bytes | None) -> None:
+    scene.a.allow("x.example.org")
+    scene.b.block("y.example.org")
+    before = scene.same()
+    scene.a.journal.unlink() if journal is None else scene.a.journal.write_bytes(journal)
+    scene.later()
+    scene.b.forget("x.example.org")
+    scene.b.look()
+    scene.a.start()
+    assert scene.same() == before - {"allow x.example.org"}
+
+
+def test_the_journal_is_nobody_elses_to_read(scene: Scene) -> None:
+    scene.a.allow("x.example.org")
+    scene.look()
+    assert scene.a.journal.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_server_that_was_emptied_gets_all_back_and_what_was_taken_back_stays_so(scene: Scene) -> None:
+    scene.a.allow("x.example.org")
+    scene.b.block("y.example.org")
+    scene.a.allow("z.example.org")
+    scene.same()
+    scene.apart()
+    scene.later()
+    scene.a.forget("z.example.org")
+    scene.a.look()
+    scene.redis.ask("FLUSHALL")
+    scene.a.start()
+    scene.apart(apart=False)
+    assert scene.same() == {"allow x.example.org", "block y.example.org"}
+    assert scene.redis.ask("HLEN", LISTS) == "3"
+
+
+def test_a_server_that_was_emptied_and_filled_between_two_looks_is_noticed(scene: Scene) -> None:
+    scene.a.allow("x.example.org")
+    scene.same()
+    scene.redis.ask("FLUSHALL")
+    scene.b.allow("y.example.org")
+    scene.b.look()
+    assert scene.same() == {"allow x.example.org", "allow y.example.org"}
+    assert scene.redis.ask("HLEN", LISTS) == "2"
+
+
+def test_a_file_that_is_gone_comes_back(scene: Scene) -> None:
+    scene.a.allow("x.example.org")
+    scene.a.block("y.example.org")
+    scene.a.forget("y.example.org")
+    scene.same()
+    for check in ("allow", "block"):
+        scene.a.path(check).unlink()
+    assert scene.same() == {"allow x.example.org"}
+
+
+def test_what_is_no_entry_stays_in_its_file_and_is_nobody_elses(scene: Scene) -> None:
+    scene.a.path("allow").write_bytes(b"# mine\n\nnot right\n\xff.example.org\n\tx.example.org\n")
+    scene.b.allow("y.example.org")
+    scene.look()
+    assert scene.b.entries == {"allow y.example.org", "allow x.example.org"}
+    assert (
+        scene.a.path("allow").read_bytes() == b"# mine\nnot right\n\xff.example.org\n\tx.example.org\ny.example.org\n"
+    )
+
+
+def test_what_a_host_cant_take_it_tells_of_once_and_takes_when_it_can(tmp_path: Path, redis: Redis) -> None:
+    scene = Scene(tmp_path, redis)
+    scene.b.mistakes = Mistakes(iprev=False)
+    scene.b.start()
+    scene.b.allow("@before.example")
+    scene.a.allow("x.example.org", because="so")
+    for _ in range(3):
+        scene.look()
+    assert scene.b.entries == {"allow @before.example"}
+    scene.b.start()
+    scene.redis.ask("FLUSHALL")
+    for _ in range(3):
+        scene.look()
+    why = "names are not looked up, for iprev.enabled is false; write a network"
+    assert scene.b.told == [f"allow .x.example.org, which a has said, can't count here: {why}"]
+    assert scene.a.entries == {"allow @before.example", "allow x.example.org # so"}
+    scene.b.mistakes = Mistakes()
+    scene.b.start()
+    assert scene.same() == {"allow @before.example", "allow x.example.org # so"}
+    scene.a.forget("x.example.org")
+    assert scene.same() == {"allow @before.example"}
+
+
+def test_a_newer_builds_words_are_kept_for_others(scene: Scene) -> None:
+    scene.redis.ask("HSET", LISTS, "allow .x.example.org", said("x.example.org news=1", BEGIN))
+    scene.a.block("z.example.org")
+    assert scene.same() == {"block z.example.org"}
+    assert [each.partition(":")[0] for each in scene.a.told] == [
+        "allow .x.example.org, which c has said, can't count here"
+    ]
+    scene.redis.ask("FLUSHALL")
+    scene.look()
+    assert json.loads(scene.redis.ask("HGET", LISTS, "allow .x.example.org"))["line"] == "x.example.org news=1"
+
+
+def said(line: object, at: object, by: object = "c") -> str:
+    return json.dumps({"line": line, "at": at, "by": by})
+
+
+JUNK = [
+    "",
+    "x",
+    "[" * 10_000,
+    "{}",
+    "[1, 2]",
+    '{"line": "x.example.org", "at": NaN, "by": "c"}',
+    '{"line": "\\ud800", "at": 1, "by": "c"}',
+    said("x.example.org", BEGIN + 3600),
+    said("x.example.org", 1).replace("1,", "true,"),
+    said("x.example.org", "1"),
+    said("x.example.org", 1, ["c"]),
+    said("x.example.org", 1, "c" * 300),
+    said("y.example.org", BEGIN + 60),
+    said("x.example.org # " + "x" * 1000, BEGIN + 60),
+    said("x.example.org\n", BEGIN + 60),
+    said("# x", BEGIN + 60),
+]
+
+
+@pytest.mark.parametrize("value", JUNK)
+def test_what_no_milter64_says_is_nothing(scene: Scene, value: str) -> None:
+    """It is left where it is until a host has something to say of the same."""
+    field = "allow .x.example.org"
+    scene.redis.ask("HSET", LISTS, field, value)
+    scene.a.block("z.example.org")
+    assert scene.same() == {"block z.example.org"}
+    assert scene.redis.ask("HGET", LISTS, field) == value
+    scene.b.allow("x.example.org", because="mine")
+    assert scene.same() == {"allow x.example.org # mine", "block z.example.org"}
+    assert scene.a.told == scene.b.told == []
+
+
+def test_other_lists_are_left_alone(scene: Scene) -> None:
+    scene.redis.ask(
+        "HSET",
+        LISTS,
+        "grey x",
+        said("x.example.org", BEGIN),
+        "\udcff".encode(errors="surrogateescape").decode("latin1"),
+        "x",
+    )
+    assert scene.same() == set()
+    assert scene.redis.ask("HLEN", LISTS) == "2"
+
+
+def test_what_is_long_past_is_forgotten_by_all(scene: Scene) -> None:
+    scene.a.allow("x.example.org")
+    scene.a.allow("y.example.org", until="2026-12-01")
+    scene.a.block("z.example.org")
+    scene.same()
+    scene.a.forget("x.example.org")
+    scene.same()
+    scene.later(39 * 86400)
+    scene.b.block("b.example.org")
+    assert scene.same() > {"block z.example.org", "block b.example.org"}
+    assert scene.redis.ask("HLEN", LISTS) == "4"
+    scene.later(5 * 86400)
+    scene.b.forget("b.example.org")
+    scene.look()
+    scene.look()
+    assert {*scene.redis.ask("HKEYS", LISTS).splitlines()} == {"block .z.example.org", "block .b.example.org"}
+    assert {
+        line for line in scene.a.journal.read_text().splitlines() if "x.example" in line or "y.example" in line
+    } == set()
+
+
+def test_there_is_room_for_so_many_and_who_is_left_out_waits(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_lists, "LINES", 2)
+    for name in ("x", "y", "z"):
+        scene.a.allow(f"{name}.example.org")
+    scene.look()
+    assert scene.redis.ask("HLEN", LISTS) == "2"
+    assert scene.a.lists.waiting == 1
+    scene.a.forget("x.example.org")
+    scene.look()
+    assert scene.a.told == ["the hosts have more than 2 entries by command, and share no more: forget some"]
+
+
+def test_many_are_told_in_parts(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_lists, "_AT_ONCE", 3)
+    monkeypatch.setattr(shared_lists, "_ROUNDS", 2)
+    for number in range(20):
+        scene.a.allow(f"n{number}.example.org")
+    scene.a.look()
+    assert scene.a.lists.waiting == 14
+    scene.look()
+    assert len(scene.same()) == 20
+
+
+def test_a_file_that_cant_be_read_loses_nothing_and_is_told_of_once(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.a.allow("x.example.org")
+    before = scene.same()
+    scene.b.allow("y.example.org")
+    scene.b.look()
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(list_file, "OCTETS", 5)
+        for _ in range(3):
+            scene.a.look()
+    assert scene.a.told == ["entries by command are not shared: more than 5 bytes"]
+    assert scene.same() == {*before, "allow y.example.org"}
+
+
+def test_nobody_waits_for_a_command_that_has_the_files(scene: Scene) -> None:
+    scene.same()
+    scene.a.allow("x.example.org")
+    scene.a.look()
+    with ExitStack() as held:
+        held.enter_context(alone(scene.b.folder, 0.0))
+        scene.b.look()
+        assert scene.b.entries == set()
+    scene.b.look()
+    assert scene.b.entries == {"allow x.example.org"}
+    assert scene.b.told == []
+
+
+def test_who_is_cut_off_between_file_and_journal_has_taken_nothing_back(scene: Scene) -> None:
+    scene.a.allow("x.example.org")
+    scene.a.allow("y.example.org")
+    scene.same()
+    journal = scene.b.journal.read_bytes()
+    scene.a.allow("z.example.org")
+    scene.a.forget("x.example.org")
+    after = scene.same()
+    scene.b.journal.write_bytes(journal)
+    for check in ("allow", "block"):
+        if scene.b.path(check).exists():
+            scene.b.date(check)
+    scene.b.start()
+    assert scene.same() == after == {"allow y.example.org", "allow z.example.org"}

@@ -1,7 +1,7 @@
 """What was agreed of the entries by command, in a file beside theirs, so that what has changed since then is known."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from milter64.limits import regular_file
@@ -11,6 +11,10 @@ from milter64.sharing.said import Said, dump, read
 
 _OCTETS = 1 << 28
 """Of a file at most."""
+
+_AHEAD = "ahead"
+_FAR = 300.0
+"""Seconds that row time may be ahead of the server's clock."""
 
 Stamp = tuple[int, int]
 """Which file it is, and when it was changed."""
@@ -29,17 +33,19 @@ class Journal:
         """Fields whose lines are not in the file, for this host can't take them."""
         self.stamps = dict.fromkeys(self.said, ABSENT)
         """The lists' files, as they were when that was agreed."""
+        self.offset = 0.0
+        """By how many seconds row time was ahead of the server's clock, when that was known last."""
         self.changed = False
         """Whether there is more than was written down."""
 
-    def read(self, now: float) -> None:
-        """Read what was written down, and leave out what can't be used; `now` is the server's time."""
+    def read(self, clock: Callable[[], float]) -> None:
+        """Read what was written down, and leave out what can't be used; `clock` is row time."""
         try:
             text = regular_file.read(self._path, _OCTETS, follow=False)
         except OSError:
             return
         for _, raw in lines(text):
-            self._take(raw, now)
+            self._take(raw, clock)
         self.changed = False
 
     def get(self, field: str) -> Said | None:
@@ -64,6 +70,11 @@ class Journal:
         self.changed |= stamp != self.stamps[check]
         self.stamps[check] = stamp
 
+    def ahead(self, offset: float) -> None:
+        """Note by how many seconds row time is ahead of the server's clock."""
+        self.changed |= offset != self.offset
+        self.offset = offset
+
     def save(self) -> None:
         """Write it down.
 
@@ -75,18 +86,21 @@ class Journal:
         self.changed = False
 
     def _lines(self) -> Iterator[bytes]:
+        yield json.dumps([_AHEAD, self.offset, 0]).encode()
         for check, stamp in self.stamps.items():
             yield json.dumps([check, *stamp]).encode()
         for of_list in self.said.values():
             for field, said in of_list.items():
                 yield json.dumps([field, dump(said).decode(), field in self.held], ensure_ascii=False).encode()
 
-    def _take(self, raw: bytes, now: float) -> None:
+    def _take(self, raw: bytes, clock: Callable[[], float]) -> None:
         try:
             name, first, second = json.loads(raw)
-            if name in self.stamps:
+            if name == _AHEAD:
+                self.offset = float(first) if abs(first) <= _FAR else 0.0
+            elif name in self.stamps:
                 self.stamps[name] = (int(first), int(second))
-            elif list_of(name) in self.said and (said := read(name, first.encode(), now)):
+            elif list_of(name) in self.said and (said := read(name, first.encode(), clock() - self.offset)):
                 self.put(name, said, held=bool(second))
         except (ValueError, TypeError, AttributeError, RecursionError):
             return

@@ -121,6 +121,8 @@ class SharedLists:
         """
         if not self._files:
             self._begin()
+        if edition is not None:
+            self._journal.ahead(self._state.offset)
         self._exchange()
         if edition is None:
             return
@@ -137,11 +139,11 @@ class SharedLists:
     @property
     def _now(self) -> float:
         """The server's time."""
-        return self._clock() - self._state.offset
+        return self._clock() - self._journal.offset
 
     def _begin(self) -> None:
         """Read the journal, once the worker has the role: before, another one writes it."""
-        self._journal.read(self._now)
+        self._journal.read(self._clock)
         for check, path in self._paths.items():
             self._files[check] = CommandedFile(check, path, self._read[check], self._journal, self._host, self._warn)
 
