@@ -12,6 +12,7 @@ from milter64.lists.who import parse
 from milter64.sharing.host_state import HostState
 from milter64.sharing.keys import LISTS_EDITION
 from milter64.sharing.shared_lists import SharedLists
+from rig.redis import Redis
 from rig.sharing import Reached
 
 BEGIN = moment("2026-11-28")
@@ -119,3 +120,34 @@ class Commanding:
 
     def _clock(self) -> float:
         return self._story.now + self._ahead
+
+
+class Scene:
+    """Two hosts, a and b, b's clock being four minutes ahead."""
+
+    def __init__(self, folder: Path, redis: Redis) -> None:
+        self.redis = redis
+        self.story = Story()
+        self.a = Commanding("a", folder / "a", redis.path, self.story)
+        self.b = Commanding("b", folder / "b", redis.path, self.story, ahead=240)
+
+    def look(self) -> None:
+        """Have both look until all is told."""
+        for _ in range(2):
+            self.a.look()
+            self.b.look()
+
+    def later(self, seconds: float = 60) -> None:
+        """Have time go by."""
+        self.story.now += seconds
+
+    def apart(self, *, apart: bool = True) -> None:
+        """Have b not reach the server, or reach it again."""
+        self.b.servers.reached = not apart
+
+    def same(self) -> set[str]:
+        """Look, and return what both have."""
+        self.look()
+        assert self.a.entries == self.b.entries
+        assert self.a.lists.waiting == self.b.lists.waiting == 0
+        return self.a.entries

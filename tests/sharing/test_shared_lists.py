@@ -1,6 +1,5 @@
 """Entries by command, on hosts that share a real server."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,52 +9,15 @@ import pytest
 from milter64.lists import list_file
 from milter64.lists.commanded import alone
 from milter64.lists.mistakes import Mistakes
-from milter64.sharing import shared_lists
 from milter64.sharing.keys import LISTS
-from rig.commanding import BEGIN, Commanding, Story
+from rig.commanding import Commanding, Scene
 from rig.redis import Redis
 
 
 @pytest.fixture
-def redis(tmp_path: Path) -> Iterator[Redis]:
-    with Redis(tmp_path / "redis") as server:
-        yield server
-
-
-class Scene:
-    """Two hosts, a and b, b's clock being four minutes ahead."""
-
-    def __init__(self, folder: Path, redis: Redis) -> None:
-        self.redis = redis
-        self.story = Story()
-        self.a = Commanding("a", folder / "a", redis.path, self.story)
-        self.b = Commanding("b", folder / "b", redis.path, self.story, ahead=240)
-
-    def look(self) -> None:
-        """Have both look until all is told."""
-        for _ in range(2):
-            self.a.look()
-            self.b.look()
-
-    def later(self, seconds: float = 60) -> None:
-        """Have time go by."""
-        self.story.now += seconds
-
-    def apart(self, *, apart: bool = True) -> None:
-        """Have b not reach the server, or reach it again."""
-        self.b.servers.reached = not apart
-
-    def same(self) -> set[str]:
-        """Look, and return what both have."""
-        self.look()
-        assert self.a.entries == self.b.entries
-        assert self.a.lists.waiting == self.b.lists.waiting == 0
-        return self.a.entries
-
-
-@pytest.fixture
-def scene(tmp_path: Path, redis: Redis) -> Scene:
-    return Scene(tmp_path, redis)
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with Redis(tmp_path / "redis") as redis:
+        yield Scene(tmp_path, redis)
 
 
 def test_what_a_command_says_on_one_host_counts_on_the_other(scene: Scene) -> None:
@@ -246,8 +208,7 @@ def test_what_is_no_entry_stays_in_its_file_and_is_nobody_elses(scene: Scene) ->
     )
 
 
-def test_what_a_host_cant_take_it_tells_of_once_and_takes_when_it_can(tmp_path: Path, redis: Redis) -> None:
-    scene = Scene(tmp_path, redis)
+def test_what_a_host_cant_take_it_tells_of_once_and_takes_when_it_can(scene: Scene) -> None:
     scene.b.mistakes = Mistakes(iprev=False)
     scene.b.start()
     scene.b.allow("@before.example")
@@ -267,112 +228,6 @@ def test_what_a_host_cant_take_it_tells_of_once_and_takes_when_it_can(tmp_path: 
     assert scene.same() == {"allow @before.example", "allow x.example.org # so"}
     scene.a.forget("x.example.org")
     assert scene.same() == {"allow @before.example"}
-
-
-def test_a_newer_builds_words_are_kept_for_others(scene: Scene) -> None:
-    scene.redis.ask("HSET", LISTS, "allow .x.example.org", said("x.example.org news=1", BEGIN))
-    scene.a.block("z.example.org")
-    assert scene.same() == {"block z.example.org"}
-    assert [each.partition(":")[0] for each in scene.a.told] == [
-        "allow .x.example.org, which c has said, can't count here"
-    ]
-    scene.redis.ask("FLUSHALL")
-    scene.look()
-    assert json.loads(scene.redis.ask("HGET", LISTS, "allow .x.example.org"))["line"] == "x.example.org news=1"
-
-
-def said(line: object, at: object, by: object = "c") -> str:
-    return json.dumps({"line": line, "at": at, "by": by})
-
-
-JUNK = [
-    "",
-    "x",
-    "[" * 10_000,
-    "{}",
-    "[1, 2]",
-    '{"line": "x.example.org", "at": NaN, "by": "c"}',
-    '{"line": "\\ud800", "at": 1, "by": "c"}',
-    said("x.example.org", BEGIN + 3600),
-    said("x.example.org", 1).replace("1,", "true,"),
-    said("x.example.org", "1"),
-    said("x.example.org", 1, ["c"]),
-    said("x.example.org", 1, "c" * 300),
-    said("y.example.org", BEGIN + 60),
-    said("x.example.org # " + "x" * 1000, BEGIN + 60),
-    said("x.example.org\n", BEGIN + 60),
-    said("# x", BEGIN + 60),
-]
-
-
-@pytest.mark.parametrize("value", JUNK)
-def test_what_no_milter64_says_is_nothing(scene: Scene, value: str) -> None:
-    """It is left where it is until a host has something to say of the same."""
-    field = "allow .x.example.org"
-    scene.redis.ask("HSET", LISTS, field, value)
-    scene.a.block("z.example.org")
-    assert scene.same() == {"block z.example.org"}
-    assert scene.redis.ask("HGET", LISTS, field) == value
-    scene.b.allow("x.example.org", because="mine")
-    assert scene.same() == {"allow x.example.org # mine", "block z.example.org"}
-    assert scene.a.told == scene.b.told == []
-
-
-def test_other_lists_are_left_alone(scene: Scene) -> None:
-    scene.redis.ask(
-        "HSET",
-        LISTS,
-        "grey x",
-        said("x.example.org", BEGIN),
-        "\udcff".encode(errors="surrogateescape").decode("latin1"),
-        "x",
-    )
-    assert scene.same() == set()
-    assert scene.redis.ask("HLEN", LISTS) == "2"
-
-
-def test_what_is_long_past_is_forgotten_by_all(scene: Scene) -> None:
-    scene.a.allow("x.example.org")
-    scene.a.allow("y.example.org", until="2026-12-01")
-    scene.a.block("z.example.org")
-    scene.same()
-    scene.a.forget("x.example.org")
-    scene.same()
-    scene.later(39 * 86400)
-    scene.b.block("b.example.org")
-    assert scene.same() > {"block z.example.org", "block b.example.org"}
-    assert scene.redis.ask("HLEN", LISTS) == "4"
-    scene.later(5 * 86400)
-    scene.b.forget("b.example.org")
-    scene.look()
-    scene.look()
-    assert {*scene.redis.ask("HKEYS", LISTS).splitlines()} == {"block .z.example.org", "block .b.example.org"}
-    assert {
-        line for line in scene.a.journal.read_text().splitlines() if "x.example" in line or "y.example" in line
-    } == set()
-
-
-def test_there_is_room_for_so_many_and_who_is_left_out_waits(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_lists, "LINES", 2)
-    for name in ("x", "y", "z"):
-        scene.a.allow(f"{name}.example.org")
-    scene.look()
-    assert scene.redis.ask("HLEN", LISTS) == "2"
-    assert scene.a.lists.waiting == 1
-    scene.a.forget("x.example.org")
-    scene.look()
-    assert scene.a.told == ["the hosts have more than 2 entries by command, and share no more: forget some"]
-
-
-def test_many_are_told_in_parts(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_lists, "_AT_ONCE", 3)
-    monkeypatch.setattr(shared_lists, "_ROUNDS", 2)
-    for number in range(20):
-        scene.a.allow(f"n{number}.example.org")
-    scene.a.look()
-    assert scene.a.lists.waiting == 14
-    scene.look()
-    assert len(scene.same()) == 20
 
 
 def test_a_file_that_cant_be_read_loses_nothing_and_is_told_of_once(
