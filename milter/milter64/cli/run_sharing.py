@@ -61,6 +61,10 @@ class Reports:
         if self._due("not taken"):
             self._telemetry.warning("sharing", trouble=what)
 
+    def list_trouble(self, what: str) -> None:
+        """Tell what is wrong with entries by command; one worker shares them, and tells it once."""
+        self._telemetry.warning("lists", trouble=what)
+
     def fault(self) -> None:
         """Tell of a fault of ours, while it is being handled."""
         self._telemetry.exception("fault", where="sharing")
@@ -122,5 +126,5 @@ class Joined:
             journal=journal,
             host=self._name,
             clock=now,
-            warn=self._reports.not_taken,
+            warn=self._reports.list_trouble,
         )
