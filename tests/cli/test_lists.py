@@ -123,6 +123,14 @@ def test_who_is_let_in_is_said(run: Run, words: list[str], row: str) -> None:
     assert row in run("list")[1]
 
 
+def test_where_hosts_share_it_is_said_when_a_command_counts_on_the_others(run: Run, config: Path) -> None:
+    shared = f'store = "redis://mx.invalid"\nlocal = "sqlite:{config.parent}/rows"'
+    config.write_text(config.read_text().replace(f'store = "sqlite:{config.parent}/rows"', shared))
+    others = "here, and on the hosts that share as soon as they hear of it"
+    assert run("allow", "@new.example")[1].splitlines()[0] == f"Counts within a second {others}"
+    assert run("forget", "@new.example")[1].splitlines()[0] == f"Forgotten {others}"
+
+
 def test_an_entry_that_names_the_same_is_replaced_however_it_is_written(run: Run, config: Path) -> None:
     run("allow", "2001:db8::/32", "--spares", "all")
     code, out, _ = run("allow", "2001:DB8:0::/32", "--because", "why")

@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from milter64.cli.listing import Row, change, complain, naming, show, who_argument
+from milter64.cli.listing import Row, change, complain, elsewhere, naming, show, who_argument
 from milter64.cli.terminal_layout import Screen
 from milter64.config.load_file import load
 from milter64.lists.list_file import BY_COMMAND
@@ -38,7 +38,7 @@ def main(arguments: argparse.Namespace) -> int:
         failure = str(error.strerror)
     screen = Screen()
     if gone:
-        screen.title("Forgotten")
+        screen.title(f"Forgotten{elsewhere(settings)}")
         show(screen, gone)
     if failure:
         return complain("forget", failure, os.EX_UNAVAILABLE)

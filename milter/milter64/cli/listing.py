@@ -170,7 +170,7 @@ def put(check: str, arguments: argparse.Namespace, spares: str | None = None) ->
     except OSError as error:
         return complain(check, str(error.strerror), os.EX_UNAVAILABLE)
     screen = Screen()
-    screen.title("Counts within a second")
+    screen.title(f"Counts within a second{elsewhere(settings)}")
     show(screen, [Row(check=check, entry=entry, place=BY_COMMAND)])
     if replaced:
         screen.title("In the place of")
@@ -183,6 +183,11 @@ def put(check: str, arguments: argparse.Namespace, spares: str | None = None) ->
         screen.title("It is in the block list too, which goes first")
         show(screen, blocked)
     return os.EX_OK
+
+
+def elsewhere(settings: Settings) -> str:
+    """Return where else a command counts, and when; whether the servers are reached is known to the service alone."""
+    return " here, and on the hosts that share as soon as they hear of it" if settings.greylist.shared else ""
 
 
 def _entry(
