@@ -44,7 +44,7 @@ def test_each_key_goes_to_its_master_and_each_is_for_all_of_them(bare: RedisClus
     with asked(bare.url, *KEYS.values()) as asker:
         assert not asker.servers.together
         assert asker.servers.edition == 3
-        sizes = [future.result(5.0) for future in asker.servers.each([("DBSIZE",)])]
+        sizes = [shard([("DBSIZE",)]).result(5.0) for shard in asker.servers.shards()]
         assert len(sizes) == 3
         for node, key in KEYS.items():
             assert int(bare.nodes[node].ask("GET", key)) > 0
@@ -104,7 +104,7 @@ def test_the_others_answer_while_one_is_gone(tmp_path: Path) -> None:
             assert answers(asker.servers, KEYS[0])
             assert not answers(asker.servers, KEYS[1])
         with pytest.raises(ServersGone):
-            asker.servers.each([("DBSIZE",)])
+            asker.servers.shards()
         cluster.nodes[1].restart()
         asker.whole()
 

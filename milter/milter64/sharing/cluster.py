@@ -9,7 +9,7 @@ from typing import Final
 
 from milter64.sharing.addresses import Addresses
 from milter64.sharing.dialling import dial
-from milter64.sharing.interface import Command, Reply, ServersGone
+from milter64.sharing.interface import Command, Reply, ServersGone, Shard
 from milter64.sharing.keys import PROBE
 from milter64.sharing.line import said
 from milter64.sharing.link import Link
@@ -58,14 +58,14 @@ class Cluster:
         """As Servers has it."""
         return self._link(key).ask(commands)
 
-    def each(self, commands: Sequence[Command]) -> Sequence[Future[list[Reply]]]:
+    def shards(self) -> Sequence[Shard]:
         """As Servers has it."""
         if None in self._of_slot:
             raise ServersGone(self._why)
         links = list(self._links.values())
         if not all(link.works for link in links):
             raise ServersGone("a node is gone")
-        return [link.send(commands) for link in links]
+        return [link.send for link in links]
 
     def close(self) -> None:
         """As Servers has it."""
