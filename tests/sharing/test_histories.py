@@ -105,7 +105,7 @@ def shared(redis: Redis) -> Rows:
     return {(pair, group): row_texts.dump(row, 0.0) for pair, rows in found.items() for group, row in rows.items()}
 
 
-@pytest.mark.parametrize("hundred", range(HISTORIES // 100))
+@pytest.mark.parametrize("hundred", [0, *[pytest.param(n, marks=pytest.mark.slow) for n in range(1, HISTORIES // 100)]])
 def test_a_history_ends_in_the_same_rows_everywhere(redis: Redis, hundred: int) -> None:
     for seed in range(100 * hundred, 100 * hundred + 100):
         history = History(redis, seed)
