@@ -6,7 +6,7 @@
     milter64:1:{s}:epoch         made up when there was none: with another one, what had been told before is lost
     milter64:1:{s}:feed          a stream: rows as they change
     milter64:1:{s}:lists         a hash: the entries by command; :lists-edition is counted up with each change
-    milter64:1:r:DIGEST          a hash: the rows of a pair by group
+    milter64:1rDIGEST            a hash: the rows of a pair by group; there are millions, so it is short
     milter64:1:c:{BLOCK}:NAME    a counter of a limit
 
 What stands in braces decides in which slot of a Cluster a key is: all counters of one block of addresses are together,
@@ -27,11 +27,11 @@ FEED = f"{OURS}{{s}}:feed"
 LISTS = f"{OURS}{{s}}:lists"
 LISTS_EDITION = f"{OURS}{{s}}:lists-edition"
 ROOM = f"{OURS}{{s}}:room"
-ROWS = f"{OURS}r:"
+ROWS = f"{PREFIX}{FORMAT}r"
 COUNTERS = f"{OURS}c:"
 
-_OCTETS = 12
-"""Of a digest: two of a hundred million pairs have the same one with a chance of one in ten million million."""
+_DIGEST = 10
+"""Characters: two of ten million pairs have the same one with a chance of one in 20,000, and would wait as one."""
 LOADED = "#"
 """What a key begins with under which a host's own store has rows whose pair it doesn't know, only the digest."""
 
@@ -40,7 +40,8 @@ def digest(key: str) -> str:
     """Return what stands for a pair in keys; nobody reads addresses out of it."""
     if key.startswith(LOADED):
         return key[len(LOADED) :]
-    return urlsafe_b64encode(blake2b(key.encode(errors="backslashreplace"), digest_size=_OCTETS).digest()).decode()
+    octets = blake2b(key.encode(errors="backslashreplace"), digest_size=8).digest()
+    return urlsafe_b64encode(octets).decode()[:_DIGEST]
 
 
 def rows_of(key: str) -> str:

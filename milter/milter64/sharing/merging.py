@@ -10,41 +10,48 @@ from milter64.sharing.keys import rows_of
 _MOST_GROUPS = 200
 """Of a pair, above which no more that wait are kept; our own stores keep half of it."""
 
+_ROW = f"^({'[%d%l]' * 8}) ?(%w*)(%+?%d*)$"
+"""What `row_texts` writes, as Lua looks for it."""
+
 MERGE = f"""
-local function parts(text)
-    local generation, first, passed = string.match(text, '^(%d+) (-?%d+) (-?%d*)$')
-    return tonumber(generation), tonumber(first), tonumber(passed), first, passed
+local function time(text)
+    return tonumber(text, 36) or 0 -- texts compare as the server's locale has it
+end
+local function merged(old, new)
+    local first, passed, generation = string.match(new, '{_ROW}')
+    local old_first, old_passed, old_generation = string.match(old, '{_ROW}')
+    local further = old_first and (tonumber(generation) or 0) - (tonumber(old_generation) or 0)
+    if not further or further > 0 then return new end
+    if further < 0 then return old end
+    if time(old_first) < time(first) then first = old_first end
+    if time(old_passed) > time(passed) then passed = old_passed end
+    if passed ~= '' then passed = ' ' .. passed end
+    return first .. passed .. generation
 end
 local at = 1
 for _, key in ipairs(KEYS) do
-    local left, count = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
-    at = at + 2
-    for _ = 1, count do
-        local group, new = ARGV[at], ARGV[at + 1]
-        at = at + 2
-        local old = redis.call('HGET', key, group)
-        if not old then
-            if string.sub(new, -1) ~= ' ' or redis.call('HLEN', key) < {_MOST_GROUPS} then
-                redis.call('HSET', key, group, new)
+    local left, last = tonumber(ARGV[at]), at + 2 * ARGV[at + 1]
+    local lasts = redis.call('PTTL', key)
+    if lasts == -2 then
+        redis.call('HSET', key, unpack(ARGV, at + 2, last + 1))
+    else
+        for each = at + 2, last, 2 do
+            local group, new = ARGV[each], ARGV[each + 1]
+            local old = redis.call('HGET', key, group)
+            if old and old ~= new then
+                new = merged(old, new)
+            elseif not old and not string.find(new, ' ', 1, true) and redis.call('HLEN', key) >= {_MOST_GROUPS} then
+                new = old
             end
-        elseif old ~= new then
-            local generation, first, passed, first_text, passed_text = parts(new)
-            local old_generation, old_first, old_passed, old_first_text, old_passed_text = parts(old)
-            if not old_generation or generation > old_generation then
+            if new ~= old then
                 redis.call('HSET', key, group, new)
-            elseif generation == old_generation then
-                if old_first < first then first_text = old_first_text end
-                if old_passed and (not passed or old_passed > passed) then passed_text = old_passed_text end
-                local merged = string.match(new, '^%d+') .. ' ' .. first_text .. ' ' .. passed_text
-                if merged ~= old then
-                    redis.call('HSET', key, group, merged)
-                end
             end
         end
     end
-    if redis.call('PTTL', key) < left then
+    if lasts < left then
         redis.call('PEXPIRE', key, left)
     end
+    at = last + 2
 end
 return #KEYS
 """
