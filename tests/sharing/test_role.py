@@ -104,6 +104,16 @@ def test_a_server_that_was_emptied_has_everything_again(redis: Redis) -> None:
     assert all(redis.ask("HLEN", rows_of(pair(n))) == "1" for n in range(300))
 
 
+def test_rows_that_come_before_a_host_has_seen_that_all_is_gone_are_no_strangers(redis: Redis) -> None:
+    host = begun(redis)
+    redis.ask("FLUSHALL")
+    host.store.merge(pair(1), {NETWORK: PASSED})
+    host.outgoing.work()
+    assert redis.ask("HLEN", rows_of(pair(1))) == "1"
+    turns(host)
+    assert host.told == []
+
+
 def test_who_has_missed_some_of_the_feed_compares(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "LENGTH", 5)
     one, other = begun(redis, "mx1"), begun(redis, "mx2")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from milter64.mail.clean_text import clean
 from milter64.sharing import members
 from milter64.sharing.interface import Servers
-from milter64.sharing.keys import EPOCH, FORMAT, FORMAT_KEY, MEMBERS, OURS, PREFIX
+from milter64.sharing.keys import EPOCH, FORMAT, FORMAT_KEY, MEMBERS, OURS, PREFIX, ROWS
 from milter64.sharing.members import Member
 from milter64.sharing.replies import MayNotShare, replies
 
@@ -94,7 +94,7 @@ class Heartbeat:
             while True:
                 ((cursor, keys),) = replies(shard([("SCAN", cursor, "MATCH", f"{PREFIX}*", "COUNT", _SCANNED)]))
                 for key in keys:
-                    if not key.startswith(OURS.encode()) and key != FORMAT_KEY.encode():
+                    if not key.startswith((OURS.encode(), ROWS.encode())) and key != FORMAT_KEY.encode():
                         raise MayNotShare(
                             f"{clean(key.decode(errors='replace'))} on the server is none of ours, but begins with "
                             f"{PREFIX!r}: give milter64 a db number or a server of its own in greylist.store"
