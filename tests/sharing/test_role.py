@@ -7,6 +7,7 @@ import pytest
 from milter64.greylist.row import Record
 from milter64.sharing import feed
 from milter64.sharing.keys import EPOCH, FEED, FORMAT_KEY, LOADED, MEMBERS, digest, rows_of
+from milter64.sharing.members import Member, dump
 from milter64.store.memory_store import MemoryStore
 from rig.lab import Lab
 from rig.redis import Redis
@@ -199,6 +200,55 @@ def test_a_host_with_too_little_room_asks(redis: Redis) -> None:
     small = begun(redis, "mx2", own=MemoryStore(KIND, max_rows=100))
     assert not small.state.whole
     assert all(small.store.read(pair(n)) == {NETWORK: PASSED} for n in range(300))
+
+
+def test_a_host_whose_own_store_is_new_all_at_once_gets_everything_back(redis: Redis) -> None:
+    host = begun(redis, "mx1", own=full(300))
+    assert isinstance(host.own, MemoryStore)
+    host.own.expire(NOW + 99 * 86400.0)
+    turns(host)
+    assert {n for n in range(300) if host.store.read(pair(n)) == {NETWORK: PASSED}} == {*range(300)}
+
+
+class Locked(MemoryStore[Record]):
+    """A store that can't be used as long as a story says so."""
+
+    locked = False
+
+    @property
+    def gone(self) -> bool:
+        return self.locked
+
+
+def test_what_others_learn_while_the_own_store_is_gone_comes_when_it_is_back(redis: Redis) -> None:
+    store = Locked(KIND)
+    host, other = begun(redis, "mx1", own=store), begun(redis, "mx2")
+    store.locked = True
+    other.store.merge(pair(1), {NETWORK: PASSED})
+    turns(other, host)
+    assert store.read(pair(1)) == {}
+    store.locked = False
+    turns(host)
+    assert store.read(pair(1)) == {NETWORK: PASSED}
+
+
+def test_a_host_that_was_not_heard_of_for_a_day_is_forgotten(redis: Redis) -> None:
+    gone = Member(
+        host="mx9",
+        version="1",
+        at=time() - 86500,
+        offset=0.0,
+        state="whole",
+        lag=0.0,
+        rows=0,
+        lists=0,
+        limits=0,
+        waiting=0,
+    )
+    redis.ask("HSET", MEMBERS, "mx9", dump(gone))
+    host = begun(redis)
+    assert host.state.hosts == 1
+    assert redis.ask("HKEYS", MEMBERS) == "mx1"
 
 
 def test_it_says_of_itself_how_it_stands(redis: Redis) -> None:

@@ -87,7 +87,8 @@ class Joined:
         self._slot = slot
         self._reports = reports
         self._kind = RecordKind(settings.greylist)
-        self._state = host_state(settings.greylist.shared, local)
+        # Rows in memory are this worker's alone, and nobody knows them who takes its place.
+        self._state = HostState() if local == "memory:" else host_state(settings.greylist.shared, local)
         url = server_url.parse(settings.greylist.shared)
         self._servers = open_servers(url, reports.gone, reports.back)
         self.store = SharedStore(own, self._kind, self._servers, self._state)

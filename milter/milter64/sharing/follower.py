@@ -61,9 +61,14 @@ class Follower:
     def poll(self) -> tuple[bytes | None, bool]:
         """Read on; return the edition of the lists, and whether nothing is known to be missing.
 
+        While our own store can't be used the feed is left as it is.
+
         Raises:
             ServersGone: the servers are out of reach.
         """
+        if self._own.gone:
+            (lists,) = replies(self._servers.send(LISTS_EDITION, [("GET", LISTS_EDITION)]))
+            return lists, True
         start, missing = self._at, False
         if self._in_doubt or self._servers.edition != self._edition:
             edition = self._servers.edition

@@ -20,6 +20,8 @@ _FAR = 300.0
 """Seconds that a host's time may be away from the server's."""
 _STEPS = 1
 """Digits of it that count, of a second: were it measured anew to the millisecond, no row would be as it was before."""
+_DAY = 86400.0
+"""Seconds in which a host that is gone is still shown."""
 _SCANNED = 1000
 """Keys that are looked through at a time."""
 
@@ -71,6 +73,8 @@ class Heartbeat:
             )
         )
         heard = members.read(dict(zip(fields[::2], fields[1::2], strict=True)))
+        if long_gone := [member.host for member in heard if at - member.at > _DAY]:
+            replies(self._servers.send(MEMBERS, [("HDEL", MEMBERS, *long_gone)]))
         if abs(self.offset) > _FAR:
             raise MayNotShare(members.astray(self._name, heard))
         return Beat(at, epoch or b"", heard)

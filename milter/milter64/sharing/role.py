@@ -90,6 +90,7 @@ class Role:
         self._epoch: bytes | None = None
         self._beat_at = self._count_at = 0.0
         self._fits = True
+        self._rows_before = 0
         self._compare = False
         self._comparing: Iterator[None] | None = None
         self._tidying: Iterator[None] | None = None
@@ -176,11 +177,12 @@ class Role:
             self._compare |= not self._follower.begin(beat.epoch, beat.at)
 
     def _count(self) -> None:
-        """See how many rows there are on the servers, and whether that is too much for them, or for our own store."""
-        rows, sizes = self._room.rows(), self._own.sizes()
-        fits = max(rows, sizes["rows"]) <= _MOSTLY * self._own.caps["rows"]
-        self._compare |= fits and not self._fits
-        self._fits = fits
+        """See how many rows there are on the servers and here, and whether that is too much, or something is lost."""
+        rows, own = self._room.rows(), self._own.sizes()["rows"]
+        fits = max(rows, own) <= _MOSTLY * self._own.caps["rows"]
+        emptied = own < self._rows_before // 2
+        self._compare |= emptied or (fits and not self._fits)
+        self._fits, self._rows_before = fits, own
         self._state.lacks_room(self._room.lacks(rows))
         if self._room.lacks(rows) and not self._tidying:
             self._tidying = self._room.steps(self._heartbeat.offset)
