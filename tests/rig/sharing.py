@@ -105,10 +105,11 @@ class Host:
         self.outgoing = Outgoing(
             self.store.outbox, servers, state, self.name, KIND, now, self.lost.append, lambda: None
         )
+        self.follower = Follower(servers, state, self.name, self.own)
         self.role = Role(
             state,
             Heartbeat(servers, self.name, now),
-            Follower(servers, state, self.name, self.own),
+            self.follower,
             Reconciling(servers, state, self.own, self.store.outbox, KIND, now),
             Room(servers, self.name, KIND, most=self._most),
             self.own,

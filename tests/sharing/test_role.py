@@ -6,6 +6,7 @@ import pytest
 
 from milter64.greylist.row import Record
 from milter64.sharing import feed
+from milter64.sharing.feed import packed
 from milter64.sharing.keys import EPOCH, FEED, FORMAT_KEY, LOADED, MEMBERS, digest, rows_of
 from milter64.sharing.members import Member, dump
 from milter64.store.memory_store import MemoryStore
@@ -66,6 +67,23 @@ def test_what_others_learn_comes_by_the_feed_and_nothing_is_compared_for_it(redi
     turns(other)
     assert other.own.read(pair(1)) == {NETWORK: PASSED}
     assert "SCAN" not in other.servers.asked
+    turns(one)
+    assert (one.follower.received, other.follower.received) == (0, 1)
+
+
+@pytest.mark.parametrize("seconds", [1, 120])
+def test_what_another_master_has_is_read_though_its_clock_is_behind(redis: Redis, seconds: int) -> None:
+    """It has lost the end of the feed, and numbers what comes then by its own time."""
+    host, other = begun(redis, "mx1"), begun(redis, "mx2")
+    other.store.merge(pair(1), {NETWORK: PASSED})
+    turns(other, host)
+    last = host.follower.at.milliseconds
+    redis.ask("DEL", FEED)
+    entry = packed([(pair(2), {NETWORK: PASSED})], 0.0)
+    host.servers.run("XADD", FEED, f"{last - 1000 * seconds}-0", "h", "mx2", "b", entry)
+    host.servers.edition += 1
+    turns(host)
+    assert host.own.read(pair(2)) == {NETWORK: PASSED}
 
 
 def test_a_host_that_has_all_is_told_nothing_again(redis: Redis) -> None:

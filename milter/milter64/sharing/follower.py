@@ -31,7 +31,8 @@ class Follower:
         self._edition = servers.edition
         self._in_doubt = False
         self._epoch = 0
-        self._at = Position(0, 0)
+        self.at = Position(0, 0)
+        """The last entry that we have."""
         self._caught_up_at = monotonic()
         self.received = 0
         """How many rows the others have sent."""
@@ -50,11 +51,11 @@ class Follower:
         self._epoch = crc32(epoch)
         self._in_doubt = True
         if self._epoch == known:
-            self._at = Position(*position)
+            self.at = Position(*position)
             return True
         (last,) = replies(self._servers.send(FEED, [feed.LAST]))
         # With another epoch what was in the feed before is lost, and whatever there is now we have to read.
-        self._at = Position(0, 0) if before else feed.position(last) or Position(int(at * 1000), 0)
+        self.at = Position(0, 0) if before else feed.position(last) or Position(int(at * 1000), 0)
         self._note()
         return False
 
@@ -69,11 +70,11 @@ class Follower:
         if self._own.gone:
             (lists,) = replies(self._servers.send(LISTS_EDITION, [("GET", LISTS_EDITION)]))
             return lists, True
-        start, missing = self._at, False
+        start, missing = self.at, False
         if self._in_doubt or self._servers.edition != self._edition:
             edition = self._servers.edition
             missing = self._looked_back()
-            start = Position(max(0, self._at.milliseconds - _BACK), 0)
+            start = Position(max(0, self.at.milliseconds - _BACK), 0)
             self._edition, self._in_doubt = edition, False
         while True:
             self._in_doubt = True  # unless it goes well
@@ -82,7 +83,7 @@ class Follower:
                 start = entry.position
                 if entry.host != self._host:
                     self._take(entry.rows)
-            self._at = max(self._at, start)
+            self.at = max(self.at, start)
             self._note()
             self._in_doubt = False
             if not feed.is_full(read):
@@ -99,9 +100,9 @@ class Follower:
         """See what of the feed there is, and return whether some of what we have not read is there no more."""
         first, last, length = replies(self._servers.send(FEED, [feed.FIRST, feed.LAST, feed.LENGTH_OF]))
         begins, ends = feed.position(first), feed.position(last)
-        missing = bool(begins and begins > self._at and length >= feed.LENGTH)
+        missing = bool(begins and begins > self.at and length >= feed.LENGTH)
         if ends:  # else another server has taken the place of one that had more
-            self._at = min(self._at, ends)
+            self.at = min(self.at, ends)
         return missing
 
     def _take(self, rows: Mapping[str, Mapping[str, Record]]) -> None:
@@ -113,4 +114,4 @@ class Follower:
                     self._state.loaded()
 
     def _note(self) -> None:
-        self._state.read_up_to(self._epoch, *self._at)
+        self._state.read_up_to(self._epoch, *self.at)
