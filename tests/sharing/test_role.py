@@ -133,6 +133,16 @@ def test_rows_that_come_before_a_host_has_seen_that_all_is_gone_are_no_strangers
     assert host.told == []
 
 
+def test_rows_whose_pair_nobody_knows_come_to_all_who_know_it(redis: Redis) -> None:
+    other = begun(redis, "mx2")
+    other.store.merge(pair(1), {"spf:honest.example": PASSED})
+    assert other.store.read(pair(1)).keys() == {"spf:honest.example"}
+    store = MemoryStore(KIND)
+    store.merge(f"{LOADED}{digest(pair(1))}", {NETWORK: PASSED})
+    turns(begun(redis, "mx1", own=store), other)
+    assert other.store.read(pair(1)).keys() == {"spf:honest.example", NETWORK}
+
+
 def test_who_has_missed_some_of_the_feed_compares(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "LENGTH", 5)
     one, other = begun(redis, "mx1"), begun(redis, "mx2")
