@@ -16,11 +16,18 @@ class Redis(Server):
     """A redis-server, on a unix socket and, on loopback or another address of its network, by TCP."""
 
     def __init__(
-        self, folder: Path, *settings: str, network: Network = HERE, address: str = "127.0.0.1", port: int = 0
+        self,
+        folder: Path,
+        *settings: str,
+        network: Network = HERE,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        tls: bool = False,
     ) -> None:
         """`settings` are lines of redis.conf; nothing is written to the disk unless they say so."""
         super().__init__(folder, network=network)
         self._settings = settings
+        self._tls = tls
         self.address, self.port = address, port
 
     @property
@@ -68,7 +75,8 @@ class Redis(Server):
     def _start(self, stack: ExitStack) -> Process:
         if not self.port:
             self.port = stack.enter_context(self._network.reserve(self.address)).port
-        lines = [f"bind {self.address}", f"port {self.port}", f"dir {self._folder}", *self._lines()]
+        ports = (f"tls-port {self.port}", "port 0") if self._tls else (f"port {self.port}",)
+        lines = [f"bind {self.address}", *ports, f"dir {self._folder}", *self._lines()]
         (self._folder / "redis.conf").write_text("\n".join(lines) + "\n")
         return self._started(stack)
 

@@ -59,7 +59,12 @@ def _socket(url: ServerUrl, host: Host | None, addresses: Addresses) -> socket.s
 
 def _tls(url: ServerUrl) -> ssl.SSLContext:
     """Return what TLS goes by, of the files as they are now."""
-    context = ssl.create_default_context(cafile=url.ca)
-    if url.cert:
-        context.load_cert_chain(url.cert, url.key)
+    reading = url.ca
+    try:
+        context = ssl.create_default_context(cafile=url.ca)
+        if url.cert:
+            reading = url.cert
+            context.load_cert_chain(url.cert, url.key)
+    except OSError as error:  # which doesn't name the file
+        raise LineBroken(f"{reading}: {said(error)}") from None
     return context

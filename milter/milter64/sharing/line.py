@@ -74,7 +74,12 @@ class Wire:
         view = memoryview(octets)
         while view:
             self._bound()
-            view = view[self._socket.send(view) :]
+            try:
+                sent = self._socket.send(view)
+            except ssl.SSLError:
+                self._socket.recv(1)  # raises what the server said before it went, as of a certificate that it misses
+                raise
+            view = view[sent:]
 
     def settimeout(self, seconds: float | None) -> None:
         """Take no notice of what redis-py thinks about time."""
