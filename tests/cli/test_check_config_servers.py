@@ -167,6 +167,19 @@ def test_a_secret_that_all_users_can_read_is_minded_and_no_error(
     assert said(capsys, folder / "some.toml", url) == (os.EX_OK, [warning] if secret else [])
 
 
+def test_a_list_by_command_that_can_not_be_read_is_beside_the_hosts_own_store(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, path = folder / "some.toml", folder / "rows.allow"
+    os.chown(folder, 65534, -1)
+    path.mkdir()
+    file.write_text(f'greylist.store = "redis://h"\ngreylist.local = "sqlite:{folder}/rows"\n')
+    assert main(["check-config", str(file)]) == os.EX_CONFIG
+    assert " ".join(capsys.readouterr().out.splitlines()[2].split()).startswith(
+        f"2 greylist.local {path} can't be read"
+    )
+
+
 def test_who_may_not_read_a_password_has_made_no_mistake(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, file = folder / "password", folder / "some.toml"
     path.write_text("s3cret")

@@ -224,12 +224,13 @@ def test_what_was_right_once_can_be_forgotten(run: Run, config: Path) -> None:
 
 
 def test_without_a_file_for_the_greylist_there_is_a_remedy(run: Run, config: Path) -> None:
-    config.write_text('greylist.store = "memory:"')
-    for words in (["allow", "a.example.org"], ["block", "a.example.org"], ["forget", "a.example.org"]):
-        code, out, err = run(*words)
-        assert (code, out) == (os.EX_UNAVAILABLE, "")
-        assert 'greylist.store is "memory:"' in err
-        assert "write them into [allow] and [block]" in err
+    for key, more in (("greylist.store", ""), ("greylist.local", 'greylist.store = "redis://h"')):
+        config.write_text(f'{key} = "memory:"\n{more}')
+        for words in (["allow", "a.example.org"], ["block", "a.example.org"], ["forget", "a.example.org"]):
+            code, out, err = run(*words)
+            assert (code, out) == (os.EX_UNAVAILABLE, "")
+            assert f'{key} is "memory:"' in err
+            assert "write them into [allow] and [block]" in err
 
 
 def test_who_may_read_no_file_is_told_so_and_not_that_there_is_nothing_in_it(

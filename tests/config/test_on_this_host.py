@@ -32,10 +32,12 @@ def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield Path(name)
 
 
-def found(socket: str = "inet:8864@localhost", store: str = "memory:", group: str = "") -> list[Problem]:
-    settings, problems = parse(
-        f'[milter]\nsocket = "{socket}"\nsocket_group = "{group}"\n[greylist]\nstore = "{store}"\n'
-    )
+def found(
+    socket: str = "inet:8864@localhost", store: str = "memory:", group: str = "", local: str = ""
+) -> list[Problem]:
+    """Return what this host lacks; `local` is its own store, beside one that others share."""
+    grey = f'store = "redis://h"\nlocal = "{local}"' if local else f'store = "{store}"'
+    settings, problems = parse(f'[milter]\nsocket = "{socket}"\nsocket_group = "{group}"\n[greylist]\n{grey}\n')
     assert not problems
     with its_rights(settings) as user:
         return list(host_problems(settings, user))
@@ -48,7 +50,11 @@ def run(remedy: str) -> None:
     subprocess.run(command[1], shell=True, check=True)
 
 
-KEYS = [("milter.socket", "unix:{}/socket"), ("greylist.store", "sqlite:{}/rows.sqlite")]
+KEYS = [
+    ("milter.socket", "unix:{}/socket"),
+    ("greylist.store", "sqlite:{}/rows.sqlite"),
+    ("greylist.local", "sqlite:{}/rows.sqlite"),
+]
 
 
 @pytest.mark.parametrize(("key", "form"), KEYS)

@@ -51,6 +51,7 @@ def test_no_verb_shows_it(lab: Lab, verb: str) -> None:
         command = (sys.executable, "-m", "milter64", *verb.split(), "--config", str(file))
         with Namespace() as network, Process(*network.command(*command)) as process:
             assert process.wait() != os.EX_USAGE, process.output
+            assert "Traceback" not in process.output
             assert SECRET not in process.output
 
 
