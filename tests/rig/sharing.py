@@ -103,7 +103,7 @@ class Host:
         servers, state, now = self.servers, self.state, self.now
         self.store = SharedStore(self.own, KIND, servers, state)
         self.outgoing = Outgoing(
-            self.store.outbox, servers, state, self.name, KIND, now, self.lost.append, lambda: None
+            self.store.outbox, servers, state, self.name, KIND, now, self.lost.append, lambda: None, self._fault
         )
         self.follower = Follower(servers, state, self.name, self.own)
         self.role = Role(
@@ -115,7 +115,7 @@ class Host:
             self.own,
             say=self._say,
             tell=self.told.append,
-            on_fault=lambda: self.faults.append(format_exc()),
+            on_fault=self._fault,
             clock=lambda: self._seconds,
         )
         state.begins(0)
@@ -129,6 +129,9 @@ class Host:
         self._seconds += 10.0
         self.role.turn()
         self.outgoing.work()
+
+    def _fault(self) -> None:
+        self.faults.append(format_exc())
 
     def _say(self, at: float, offset: float, state: str, lag: float) -> Member:
         return Member(

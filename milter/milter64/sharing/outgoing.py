@@ -6,9 +6,10 @@ from threading import Event, Thread
 from time import monotonic, sleep
 
 from milter64.greylist.row import Record, RecordKind
+from milter64.mail.clean_text import clean
 from milter64.sharing import feed
 from milter64.sharing.host_state import HostState
-from milter64.sharing.interface import Command, Reply, Servers, ServersGone
+from milter64.sharing.interface import Reply, Servers, ServersGone
 from milter64.sharing.keys import FEED, rows_of
 from milter64.sharing.merging import merge
 from milter64.sharing.outbox import Outbox
@@ -43,10 +44,11 @@ class Outgoing:
         now: Callable[[], float],
         warn: Callable[[str], None],
         tell: Callable[[], None],
+        on_fault: Callable[[], None],
     ) -> None:
         """Begin when `start` is called; `now` is row time, `warn` is told of rows that the servers don't take.
 
-        `tell` is called now and then.
+        `tell` is called now and then, and `on_fault` while an exception of ours is being handled.
         """
         self._outbox = outbox
         self._servers = servers
@@ -56,6 +58,7 @@ class Outgoing:
         self._now = now
         self._warn = warn
         self._tell = tell
+        self._on_fault = on_fault
         self._edition = self._now_there()
         self._closing = Event()
         self._thread = Thread(target=self._run, name="sharing", daemon=True)
@@ -72,8 +75,11 @@ class Outgoing:
             self._outbox.filled.wait(_LOOK)
             self._closing.wait(_GATHER)
             self._outbox.filled.clear()
-            self.work()
-            self._tell()
+            try:
+                self.work()
+                self._tell()
+            except Exception:  # noqa: BLE001  without its thread nothing would be sent any more
+                self._on_fault()
         deadline = monotonic() + _LAST
         while len(self._outbox) and self._state.allowed and monotonic() < deadline:
             self.work()
@@ -107,59 +113,54 @@ class Outgoing:
         return not unsent
 
     def _sent(self, entries: list[Entry]) -> list[Entry]:
-        """Send entries, and return those that have not got there, all of them where the feed is out of reach."""
-        now, offset, servers = self._now(), self._state.offset, self._servers
-        size = _KEYS if servers.together else 1
+        """Send entries, and return those that have not got there, all of them where the feed is out of reach.
+
+        Raises:
+            ServersGone: the feed is out of reach from the beginning.
+        """
+        offset, servers = self._state.offset, self._servers
         batch, rows = feed.packed(entries, offset), sum(len(rows) for _, rows in entries)
-        if self._state.lacking_room:
-            entries = [(key, kept) for key, rows in entries if (kept := self._passed(rows))]
-        chunks = [entries[start : start + size] for start in range(0, len(entries), size)]
-        futures = list[tuple[list[Entry], Future[list[Reply]] | None]]()
-        for chunk in chunks:
-            command: Command = merge(chunk, self._kind, now, offset)
-            try:
-                futures.append((chunk, servers.send(rows_of(chunk[0][0]), [command])))
-            except ServersGone:
-                futures.append((chunk, None))
-        feeding = servers.send(FEED, [feed.telling(self._host, batch)])
+        kept = [(key, kept) for key, rows in entries if (kept := self._kept(rows))]
+        size = _KEYS if servers.together else 1
+        chunks = [kept[start : start + size] for start in range(0, len(kept), size)]
+        merged = [(chunk, self._merged(chunk)) for chunk in chunks]
+        told = servers.send(FEED, [feed.telling(self._host, batch)])
         self._outbox.sent(rows, batch, offset)  # or some of them, and it does no harm to send those again
-        unsent = list[Entry]()
-        for chunk, future in futures:
-            try:
-                (reply,) = future.result(_PATIENCE) if future else (None,)
-            except (ServersGone, TimeoutError):
-                reply = None
-            if reply is None:
-                unsent += chunk
-            elif isinstance(reply, Exception):
-                unsent += self._one_by_one(chunk, reply)
+        unsent = [entry for chunk, future in merged for entry in self._left(chunk, future)]
         try:
-            (reply,) = feeding.result(_PATIENCE)
+            (reply,) = told.result(_PATIENCE)
         except (ServersGone, TimeoutError):
             return entries
         if isinstance(reply, Exception):
-            self._warn(f"{FEED} on the server is none of ours: {reply}")
+            self._warn(f"{FEED} on the server is none of ours: {clean(str(reply))}")
         return unsent
 
-    def _passed(self, rows: Mapping[str, Record]) -> Mapping[str, Record]:
+    def _kept(self, rows: Mapping[str, Record]) -> Mapping[str, Record]:
+        """Return the rows of a key that there is room for on the servers."""
+        if not self._state.lacking_room:
+            return rows
         return {group: row for group, row in rows.items() if not self._kind.waits(row)}
 
-    def _one_by_one(self, chunk: list[Entry], error: Exception) -> list[Entry]:
-        """Send entries of which one has failed, tell which, and return none of them to be sent again but the others."""
-        if len(chunk) == 1:
-            key = rows_of(chunk[0][0])
-            self._warn(f"{key} on the server is none of ours, and its rows are on this host alone: {error}")
+    def _merged(self, chunk: list[Entry]) -> Future[list[Reply]] | None:
+        """Have entries merged, None where that can't be."""
+        command = merge(chunk, self._kind, self._now(), self._state.offset)
+        try:
+            return self._servers.send(rows_of(chunk[0][0]), [command])
+        except ServersGone:
+            return None
+
+    def _left(self, chunk: list[Entry], merged: Future[list[Reply]] | None) -> list[Entry]:
+        """Return which entries have not got there; of several that fail, each is tried by itself."""
+        if not merged:
+            return chunk
+        try:
+            (reply,) = merged.result(_PATIENCE)
+        except (ServersGone, TimeoutError):
+            return chunk
+        if not isinstance(reply, Exception):
             return []
-        left = list[Entry]()
-        for entry in chunk:
-            future = self._servers.send(
-                rows_of(entry[0]), [merge([entry], self._kind, self._now(), self._state.offset)]
-            )
-            try:
-                (reply,) = future.result(_PATIENCE)
-            except (ServersGone, TimeoutError):
-                left.append(entry)
-                continue
-            if isinstance(reply, Exception):
-                left += self._one_by_one([entry], reply)
-        return left
+        if len(chunk) > 1:
+            return [left for entry in chunk for left in self._left([entry], self._merged([entry]))]
+        key = rows_of(chunk[0][0])
+        self._warn(f"{key} on the server is none of ours, and its rows are on this host alone: {clean(str(reply))}")
+        return []

@@ -58,7 +58,9 @@ class Sharing:
         self._counters = counters
         self._name = name
         self._follower = Follower(servers, state, name, store.own)
-        self._outgoing = Outgoing(store.outbox, servers, state, name, kind, now, reports.not_taken, self._tell)
+        self._outgoing = Outgoing(
+            store.outbox, servers, state, name, kind, now, reports.not_taken, self._tell, reports.fault
+        )
         self._role = Role(
             state,
             Heartbeat(servers, name, now),
