@@ -1,5 +1,6 @@
 """Hosts that share a real server, without the threads of real ones: a story says when each of them does something."""
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -36,11 +37,14 @@ class Reached:
         self.together = True
         self.edition = 1
         self.reached = True
+        self.lasts = math.inf
+        """Round trips until it is out of reach."""
         self.asked: list[str] = []
         """The first words of all commands."""
 
     def send(self, _key: str, commands: Sequence[Command]) -> Future[list[Reply]]:
-        if not self.reached:
+        self.lasts -= 1
+        if not self.reached or self.lasts < 0:
             raise ServersGone("the story says so")
         self.asked += [str(command[0]) for command in commands]
         future = Future[list[Reply]]()

@@ -1,5 +1,6 @@
 """What a host's worker with the role does: hears, reads on, compares, and says why it may not share."""
 
+from math import inf
 from time import time
 
 import pytest
@@ -84,6 +85,19 @@ def test_what_another_master_has_is_read_though_its_clock_is_behind(redis: Redis
     host.servers.edition += 1
     turns(host)
     assert host.own.read(pair(2)) == {NETWORK: PASSED}
+
+
+def test_a_comparison_that_is_cut_off_is_begun_anew(redis: Redis) -> None:
+    other = begun(redis, "mx2", own=full(300))
+    host = Host("mx1", redis.path, time)
+    host.servers.lasts = 11
+    turns(host, other)
+    assert host.servers.lasts < 0
+    assert not host.state.whole
+    host.servers.lasts = inf
+    turns(host)
+    assert {n for n in range(300) if host.store.read(pair(n)) == {NETWORK: PASSED}} == {*range(300)}
+    assert host.state.whole
 
 
 def test_a_host_that_has_all_is_told_nothing_again(redis: Redis) -> None:

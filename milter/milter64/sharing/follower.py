@@ -47,15 +47,14 @@ class Follower:
 
         `at` is the server's time.
         """
-        before, (known, *position) = self._epoch, self._state.position
+        known, *position = self._state.position
         self._epoch = crc32(epoch)
         self._in_doubt = True
         if self._epoch == known:
             self.at = Position(*position)
             return True
         (last,) = replies(self._servers.send(FEED, [feed.LAST]))
-        # With another epoch what was in the feed before is lost, and whatever there is now we have to read.
-        self.at = Position(0, 0) if before else feed.position(last) or Position(int(at * 1000), 0)
+        self.at = feed.position(last) or Position(int(at * 1000), 0)
         self._note()
         return False
 
