@@ -80,7 +80,7 @@ class Link:
 
     def probe_with(self, key: str) -> None:
         """Use another key to see whether the server takes writes."""
-        self._probe = pack([("HELLO", 2), ("SET", key, 1, "PX", 1000)])
+        self._probe = pack([("SET", key, 1, "PX", 1000), ("HELLO", 2)])
 
     def send(self, commands: Sequence[Command]) -> Future[list[Reply]]:
         """Send commands in one round trip; the future fails with ServersGone.
@@ -184,11 +184,11 @@ class Link:
 
     def _prove(self) -> None:
         """Have the server take a write, as a master."""
-        hello, written = self._exchange(self._probe, 2)
-        if isinstance(hello, list) and b"role" in hello and b"master" not in hello:
-            raise LineBroken("READONLY it is a replica")
+        written, hello = self._exchange(self._probe, 2)
         if isinstance(written, Exception):
             raise LineBroken(said(written))
+        if isinstance(hello, list) and b"role" in hello and b"master" not in hello:
+            raise LineBroken("READONLY it is a replica")
         self._proved = time.monotonic()
 
     def _serve(self) -> None:
