@@ -90,7 +90,7 @@ def test_what_another_master_has_is_read_though_its_clock_is_behind(redis: Redis
 def test_a_comparison_that_is_cut_off_is_begun_anew(redis: Redis) -> None:
     other = begun(redis, "mx2", own=full(300))
     host = Host("mx1", redis.path, time)
-    host.servers.lasts = 11
+    host.servers.lasts = 9
     turns(host, other)
     assert host.servers.lasts < 0
     assert not host.state.whole
