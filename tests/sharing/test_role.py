@@ -89,6 +89,7 @@ def test_what_another_master_has_is_read_though_its_clock_is_behind(redis: Redis
 
 def test_a_comparison_that_is_cut_off_is_begun_anew(redis: Redis) -> None:
     other = begun(redis, "mx2", own=full(300))
+    redis.ask("DEL", FEED)
     host = Host("mx1", redis.path, time)
     host.servers.lasts = 9
     turns(host, other)
