@@ -261,6 +261,7 @@ def test_a_counter_is_put_off_to_what_others_say_and_never_brought_forward() -> 
         assert table.take([one, other], 0.5) is None
     table.tell([one])
     table.put_off([one, other, lacking], [30 * 60.0, 5 * 60.0, 0.0])
+    assert table.bound[0] == 2, "what others say is nothing takes no room"
     assert (taken(table, one), taken(table, other)) == (30, 45), "of which ten had not been told, and came on top"
     table.put_off([one, lacking], [60.0, 59 * 60.0])
     assert (taken(table, one), taken(table, lacking)) == (0, 1)

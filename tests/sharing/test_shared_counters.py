@@ -148,8 +148,23 @@ def test_where_nothing_may_be_shared_nothing_is(server: Redis, standing: Time) -
         assert each.sessions(CLIENT, attempts=40) == 30
         each.tell()
         assert each.trips == each.lately == 0
+    host.state.may = True
+    assert host.sessions("192.31.196.11") == 1
+    host.state.may = False
+    host.tell()
+    assert (host.waiting, host.trips) == (0, 0), "nor is it kept until it may be"
     assert server.ask("KEYS", "*:c:*") == ""
     close(host, other)
+
+
+def test_a_flood_has_so_much_wait_and_no_more(server: Redis, standing: Time, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_counters, "_MOST", 150)
+    host = Host(server.path, sessions(300, ipv4_24=30_000), standing)
+    assert sum(host.sessions(f"192.31.196.{n}") for n in range(200)) == 200
+    assert host.waiting == 150
+    host.tell()
+    assert (host.waiting, host.lately) == (0, 150 + 200), "of their /24 nothing is lost"
+    close(host)
 
 
 def test_a_client_through_a_translator_is_the_one_it_is_at_another_host(server: Redis, standing: Time) -> None:
@@ -239,15 +254,8 @@ def test_what_is_no_counter_of_ours_refuses_nobody(server: Redis, standing: Time
 
 
 def test_a_real_link_to_a_server_that_hangs_and_dies_costs_one_decision_half_a_second(server: Redis) -> None:
-    with closing(
-        Worker(
-            sessions(30),
-            RateTable(),
-            sharing(3),
-            open_servers(parse(server.local), lambda _: None, lambda _: None),
-            exact=True,
-        )
-    ) as worker:
+    servers = open_servers(parse(server.local), lambda _: None, lambda _: None)
+    with closing(Worker(sessions(30), RateTable(), sharing(3), servers, exact=True)) as worker:
         until(lambda: worker.sessions("192.31.197.10") and server.ask("KEYS", "*:c:*"))
         server.stop()
         begun = time.monotonic()
