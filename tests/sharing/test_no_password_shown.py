@@ -3,10 +3,13 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
+from socket import socketpair
 
 import pytest
 
+from milter64.sharing.line import Line, LineBroken
 from rig.lab import Lab
 from rig.network import Namespace
 from rig.process import Process, until
@@ -78,6 +81,25 @@ def test_the_service_keeps_it_from_its_log_and_from_who_lists_processes(lab: Lab
     assert "password" not in refusal(milter, right.replace(f'"{url}"', f'"{url}'))
     assert milter.stop() == 0
     assert SECRET not in milter.output
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"), [('rename-command AUTH ""', "unknown command ..."), ("requirepass other", "invalid username-")]
+)
+def test_the_log_does_not_have_it_from_a_server_that_refuses_it(lab: Lab, setting: str, told: str) -> None:
+    redis = lab.start(Redis, setting)
+    milter = lab.start(Milter64, configuration(lab, f"redis://me:{SECRET}@{redis.address}:{redis.port}"))
+    assert told in milter.wait_log(lambda line: line["event"] == "sharing")["trouble"]
+    assert milter.stop() == 0
+    assert SECRET not in milter.output
+
+
+def test_nothing_that_a_server_says_at_the_door_tells_it() -> None:
+    ours, theirs = socketpair()
+    with theirs, closing(Line(ours)) as line:
+        theirs.sendall(f"-ERR {SECRET} is wrong, {SECRET}!\r\n".encode())
+        with pytest.raises(LineBroken, match=r"^\*\*\* is wrong, \*\*\*!$"):
+            line.enter("", SECRET, 0)
 
 
 def refusal(milter: Milter64, text: str) -> str:

@@ -18,6 +18,7 @@ from redis.exceptions import ResponseError
 
 from milter64.mail.clean_text import clean
 from milter64.sharing.interface import Command, Reply
+from milter64.sharing.server_url import HIDDEN
 
 EXCHANGE = 0.5
 """Seconds from the first octet of commands to the last of their replies."""
@@ -38,6 +39,9 @@ _CODES = {
 """What a server said first, by what redis-py makes of it."""
 _FAULT = re.compile(r"(?:|ERR .*: -)(?:BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|MISCONF|NOAUTH|NOREPLICAS|OOM|READONLY)\b")
 """Of the server, not of a command; what a script of Redis 6 met is behind a dash."""
+
+_REPEATED = re.compile("""['"`].*""")
+"""What a server says again of a command that it doesn't know: its arguments, which may be a password."""
 
 
 class LineBroken(Exception):  # noqa: N818  a state of the network, and no error of the program
@@ -121,7 +125,8 @@ class Line:
         commands: Sequence[Command] = [*who, *which]
         for reply in self.exchange(pack(commands), len(commands)):
             if isinstance(reply, Exception):
-                raise LineBroken(said(reply))
+                told = _REPEATED.sub("...", said(reply))
+                raise LineBroken(told.replace(clean(password), HIDDEN) if password else told)
 
     def exchange(self, packed: bytes, count: int, seconds: float = EXCHANGE) -> list[Reply]:
         """Send `count` commands, and return as many replies; an exception is one that is about its command alone.
