@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from milter64.sharing.members import own_name
 from rig.lab import Lab
 from rig.network import HERE, Network
 from rig.process import until
@@ -26,11 +27,17 @@ class SharingHost(Milter64):
         greylist: str = "",
         network: Network = HERE,
         unix: Path | None = None,
+        store: Path | None = None,
     ) -> None:
-        """Add lines to the table [greylist], and `more` to the configuration."""
-        self.store = folder / "own.sqlite"
+        """Add lines to the table [greylist], and `more` to the configuration; `store` is a file that there is."""
+        self.store = store or folder / "own.sqlite"
         own = f'[greylist]\nstore = "{url}"\nlocal = "sqlite:{self.store}"\napply = "all"\ndelay = "{DELAY:g}s"\n'
         super().__init__(folder, f"{own}{greylist}\n{more}", network=network, unix=unix)
+
+    @property
+    def name(self) -> str:
+        """What the others call it."""
+        return own_name(f"sqlite:{self.store}")
 
     @property
     def pairs(self) -> set[str]:

@@ -52,11 +52,10 @@ class Nat64(Server):
     def _lay_cables(self) -> None:
         for namespace in (self.client, self.router, self.server):
             # A router can't ask for its neighbour while duplicate detection holds its own address back, for a second.
-            _sysctl(namespace, "ipv6/conf/default/accept_dad", 0)
-        _sysctl(self.router, "ipv4/ip_forward", 1)
-        _sysctl(self.router, "ipv6/conf/all/forwarding", 1)
-        _ip(
-            self.router,
+            namespace.sysctl("ipv6/conf/default/accept_dad", 0)
+        self.router.sysctl("ipv4/ip_forward", 1)
+        self.router.sysctl("ipv6/conf/all/forwarding", 1)
+        self.router.ip(
             f"link add client type veth peer name eth0 netns {self.client.path}",
             f"link add server type veth peer name eth0 netns {self.server.path}",
             "tuntap add dev nat64 mode tun",
@@ -64,8 +63,7 @@ class Nat64(Server):
         )
 
     def _address(self) -> None:
-        _ip(
-            self.router,
+        self.router.ip(
             "addr add 192.0.0.1/32 dev client",
             *(f"route add {address}/32 dev client" for address in self._addresses),
             "addr add 3fff:4::1/64 dev client nodad",
@@ -73,17 +71,15 @@ class Nat64(Server):
             "route add 198.51.100.0/24 dev nat64",
             f"route add {self._prefix} dev nat64",
         )
-        _ip(
-            self.client,
+        self.client.ip(
             "link set eth0 up",
             *(f"addr add {address}/32 dev eth0" for address in self._addresses),
             "route add 192.0.0.1/32 dev eth0",
             "route add default via 192.0.0.1",
         )
         if self._dual_stack:
-            _ip(self.client, f"addr add {CLIENT_IPV6}/64 dev eth0 nodad", "route add default via 3fff:4::1")
-        _ip(
-            self.server,
+            self.client.ip(f"addr add {CLIENT_IPV6}/64 dev eth0 nodad", "route add default via 3fff:4::1")
+        self.server.ip(
             "link set eth0 up",
             f"addr add {SERVER_IPV6}/64 dev eth0 nodad",
             "route add default via 3fff:25::1",
@@ -105,11 +101,3 @@ class Nat64(Server):
         process = self._run(stack, "stdbuf", "-oL", "tayga", "-c", str(configuration), "-d", "--nodetach")
         process.expect("NAT64 prefix")
         return process
-
-
-def _ip(namespace: Namespace, *commands: str) -> None:
-    namespace.run("ip", "-batch", "-", stdin="\n".join(commands))
-
-
-def _sysctl(namespace: Namespace, name: str, value: int) -> None:
-    namespace.call(lambda: Path("/proc/sys/net", name).write_text(str(value)))

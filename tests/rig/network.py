@@ -11,6 +11,7 @@ import socket
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Self, TypeVar
 
 CLONE_NEWNET = 0x40000000
@@ -75,6 +76,14 @@ class Namespace(Network):
             return function()
 
         return _in_thread(inside)
+
+    def ip(self, *commands: str) -> None:
+        """Carry out what the ip command is told."""
+        self.run("ip", "-batch", "-", stdin="\n".join(commands))
+
+    def sysctl(self, name: str, value: int) -> None:
+        """Set what is in a file below /proc/sys/net."""
+        self.call(lambda: Path("/proc/sys/net", name).write_text(str(value)))
 
     def __enter__(self) -> Self:
         return self

@@ -49,6 +49,11 @@ class Redis(Server):
         """Have one more line of redis.conf from the next start on."""
         self._settings = (*self._settings, line)
 
+    @property
+    def dump(self) -> Path:
+        """What is on the disk after a SAVE."""
+        return self._folder / "dump.rdb"
+
     def ask(self, *words: str) -> str:
         """Return what it answers to a command, as redis-cli shows it."""
         return self._network.run("redis-cli", "-s", str(self.path), *words).strip()
