@@ -6,7 +6,7 @@ from time import time
 import pytest
 
 from milter64.greylist.row import Record
-from milter64.sharing import feed
+from milter64.sharing import feed, outbox
 from milter64.sharing.feed import packed
 from milter64.sharing.keys import EPOCH, FEED, FORMAT_KEY, LOADED, MEMBERS, digest, rows_of
 from milter64.sharing.members import Member, dump
@@ -70,6 +70,23 @@ def test_what_others_learn_comes_by_the_feed_and_nothing_is_compared_for_it(redi
     assert "SCAN" not in other.servers.asked
     turns(one)
     assert (one.follower.received, other.follower.received) == (0, 1)
+
+
+def test_a_server_that_begins_with_what_it_had_saved_long_ago_is_told_everything(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "_LATELY", 0.0)
+    host = begun(redis)
+    redis.ask("SAVE")
+    host.store.merge(pair(1), {NETWORK: PASSED})
+    turns(host)
+    host.outgoing.work()
+    redis.kill()
+    redis.restart()
+    assert redis.ask("HLEN", rows_of(pair(1))) == "0"
+    host.servers.edition += 1
+    turns(host)
+    assert redis.ask("HLEN", rows_of(pair(1))) == "1"
 
 
 @pytest.mark.parametrize("seconds", [1, 120])

@@ -1,5 +1,6 @@
 """Reads what the other hosts have learned, from the feed, into a host's own store."""
 
+import re
 from collections.abc import Mapping
 from time import monotonic
 from zlib import crc32
@@ -8,13 +9,15 @@ from milter64.greylist.row import Record
 from milter64.sharing import feed
 from milter64.sharing.feed import Position
 from milter64.sharing.host_state import HostState
-from milter64.sharing.interface import Servers
+from milter64.sharing.interface import Servers, ServersGone
 from milter64.sharing.keys import FEED, LISTS_EDITION, LOADED
-from milter64.sharing.replies import replies
+from milter64.sharing.replies import answers, replies
 from milter64.store.interface import Store
 
 _BACK = 60_000
 """Milliseconds of the feed that are read again where some of it may have been lost, or not been kept by us."""
+_RUN = re.compile(rb"run_id:([0-9a-f]+)")
+"""What a server made up when it was started."""
 _FULL = 10_000
 """Rows of the own store that wait to be written, from which on we don't read on."""
 
@@ -100,9 +103,22 @@ class Follower:
         first, last, length = replies(self._servers.send(FEED, [feed.FIRST, feed.LAST, feed.LENGTH_OF]))
         begins, ends = feed.position(first), feed.position(last)
         missing = bool(begins and begins > self.at and length >= feed.LENGTH)
+        missing |= self._servers_changed()
         if ends:  # else another server has taken the place of one that had more
             self.at = min(self.at, ends)
         return missing
+
+    def _servers_changed(self) -> bool:
+        """Whether a server was started since we asked last, or another one has taken its place.
+
+        It may have what it had when it was saved last, and that may be an hour ago.
+        """
+        try:
+            told = [answers(shard([("INFO", "server")]))[0] for shard in self._servers.shards()]
+        except ServersGone:  # one of several, and when it is back we ask again
+            return False
+        runs = sorted(found[1] for each in told if isinstance(each, bytes) and (found := _RUN.search(each)))
+        return bool(runs) and self._state.meets(crc32(b"".join(runs)))
 
     def _take(self, rows: Mapping[str, Mapping[str, Record]]) -> None:
         for key, of_key in rows.items():

@@ -7,9 +7,8 @@ import time
 import weakref
 from contextlib import suppress
 
-_PLACES = _WHOLE, _ALLOWED, _OFFSET, _HOSTS, _LAG, _LOADS, _OWES, _EPOCH, _MILLISECONDS, _NUMBER, _LACKS_ROOM = range(
-    11
-)
+_WHOLE, _ALLOWED, _OFFSET, _HOSTS, _LAG, _LOADS, _OWES, _LACKS_ROOM, _SERVERS = range(9)
+_EPOCH, _MILLISECONDS, _NUMBER = range(9, 12)
 _OWN, _SLOTS, _PER_SLOT = 16, 1024, 8
 """Numbers of the host, workers that there may be, and numbers of each of them."""
 _DIRTY, _SENT, _WAITING, _LIMITS_SENT, _LIMITS_WAITING = range(5)
@@ -129,6 +128,11 @@ class HostState:
         """What was given to `read_up_to` last, zeros at the beginning."""
         epoch, milliseconds, number = self._numbers[_EPOCH : _NUMBER + 1].tolist()
         return int(epoch), int(milliseconds), int(number)
+
+    def meets(self, servers: int) -> bool:
+        """Note which servers there are, by a checksum, and return whether these are others than before."""
+        before, self._numbers[_SERVERS] = self._numbers[_SERVERS], servers
+        return before not in {0, servers}
 
     @property
     def loads(self) -> float:
