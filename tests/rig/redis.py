@@ -11,6 +11,9 @@ from rig.network import HERE, Network
 from rig.process import Process, until
 from rig.server import Server
 
+_AT_ONCE = "repl-diskless-sync-delay 0"
+"""Or a replica waits five seconds for more of its kind."""
+
 
 class Redis(Server):
     """A redis-server, on a unix socket and, on loopback or another address of its network, by TCP."""
@@ -94,28 +97,35 @@ class Redis(Server):
 class Sentinel(Redis):
     """A Sentinel, which takes two of its kind for a failover."""
 
-    def __init__(self, folder: Path, master: Redis) -> None:
-        """Watch a server by the name "mail"."""
+    def __init__(self, folder: Path, number: int) -> None:
         super().__init__(folder)
-        self._master = master
+        self.id = f"{number:040x}"
 
-    def _lines(self) -> Sequence[str]:
-        return (
-            f"unixsocket {self.path}",
-            f"sentinel monitor mail {self._master.address} {self._master.port} 2",
+    def watch(self, master: Redis, replica: Redis, others: Sequence["Sentinel"]) -> None:
+        """Watch servers by the name "mail", with others; all of this is to be found out in seven seconds too."""
+        for line in (
+            f"sentinel myid {self.id}",
+            f"sentinel monitor mail {master.address} {master.port} 2",
             "sentinel down-after-milliseconds mail 1000",
             "sentinel failover-timeout mail 3000",
+            f"sentinel known-replica mail {replica.address} {replica.port}",
+            *(f"sentinel known-sentinel mail {each.address} {each.port} {each.id}" for each in others),
+        ):
+            self.add_setting(line)
+
+    def agrees(self) -> bool:
+        """Whether it has enough others for a failover, and a replica that may take the server's place."""
+        return "OK" in self.ask("SENTINEL", "CKQUORUM", "mail") and "master-link-status\nok" in self.ask(
+            "SENTINEL", "REPLICAS", "mail"
         )
+
+    def _lines(self) -> Sequence[str]:
+        return (f"unixsocket {self.path}", *self._settings)
 
     def _started(self, stack: ExitStack) -> Process:
         process = self._run(stack, "redis-server", str(self._folder / "redis.conf"), "--sentinel")
         process.expect(r"\+monitor master")
         return process
-
-    def knows_all(self) -> bool:
-        """Whether it knows two other Sentinels, and a replica of the server's."""
-        answer = self.ask("SENTINEL", "MASTER", "mail")
-        return "num-slaves\n1\n" in answer and "num-other-sentinels\n2\n" in answer
 
 
 class Watched:
@@ -123,8 +133,8 @@ class Watched:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
-        self.servers = (Redis(folder / "first"), Redis(folder / "second"))
-        self.sentinels = tuple(Sentinel(folder / f"sentinel{number}", self.servers[0]) for number in "123")
+        self.servers = tuple(Redis(folder / name, _AT_ONCE) for name in ("first", "second"))
+        self.sentinels = [Sentinel(folder / f"sentinel{number}", number) for number in (1, 2, 3)]
 
     @property
     def url(self) -> str:
@@ -151,9 +161,12 @@ class Watched:
             second.ask("REPLICAOF", first.address, str(first.port))
             until(lambda: "state=online" in first.ask("INFO", "replication"))
             for each in self.sentinels:
+                each.port = stack.enter_context(HERE.reserve(each.address)).port
+            for each in self.sentinels:
+                each.watch(first, second, [other for other in self.sentinels if other is not each])
                 stack.enter_context(each)
             for each in self.sentinels:
-                until(each.knows_all, "Sentinels to know each other")
+                until(each.agrees, "Sentinels that know each other")
             self._stack = stack.pop_all()
         return self
 
@@ -168,7 +181,7 @@ class RedisCluster:
         folder.mkdir()
         self._settings = settings
         self.nodes = [
-            Redis(folder / str(number), "cluster-enabled yes", "cluster-node-timeout 1000", *settings)
+            Redis(folder / str(number), "cluster-enabled yes", "cluster-node-timeout 1000", _AT_ONCE, *settings)
             for number in range(3 * (1 + replicas))
         ]
 
