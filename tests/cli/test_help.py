@@ -134,6 +134,8 @@ SHOWN = {
     "milter64 postfix --config new.toml": (78, "postconf -e 'smtpd_milters = inet:127.0.0.1:8865'\n"),
     "milter64 neighbours rspamd": (0, "task:set_from_ip(address)"),
     "milter64 neighbours spamassassin --config new.toml": (0, "  '64:ff9b::/96',\n);"),
+    "milter64 cluster": (69, "no shared store is configured"),
+    "milter64 cluster --json": (69, "no shared store is configured"),
     "milter64 audit": (1, "MX of lab.example "),
     "milter64 audit --domain example.org --domain example.net": (1, "MX of example.net "),
 }

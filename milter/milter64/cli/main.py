@@ -25,18 +25,21 @@ VERBS = {
     "discover": "find the prefixes of the translators before this host",
     "postfix": "print the lines that tell Postfix, and check its settings",
     "neighbours": "print what has other filters see the real client",
+    "cluster": "show which hosts share what they know, and how they stand",
     "audit": "find what is wrong with this mail host and its network",
 }
 
 _MORE = """\
 exit codes (sysexits.h):
   0   all is well
-  1   audit finds a problem
+  1   audit finds a problem, or cluster a host that is missing or not as it
+      should be
   64  the command line is not understood
   69  something that it takes is not there: run finds the socket taken,
       check-config finds no folder for it, or no rights; postfix finds no
       Postfix; allow, block and forget can't write beside the greylist, forget
-      finds no such entry, or list can't read a file
+      finds no such entry, list can't read a file, or cluster can't ask the
+      servers
   70  a fault of its own
   78  the configuration is wrong; or, of postfix, Postfix's settings would break
       mail

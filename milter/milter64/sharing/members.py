@@ -17,7 +17,7 @@ from milter64.mail.frozen_dataclass import frozen
 
 FAR = 300.0
 """Seconds that a clock may be off: with more, rows would count too early or too late."""
-_ALIKE = 60.0
+ALIKE = 60.0
 """Seconds within which clocks agree."""
 _GONE = 60.0
 """Seconds after which a host that says nothing counts as gone."""
@@ -127,7 +127,7 @@ def astray(own: str, members: Sequence[Member]) -> str:
     right = _agreeing(clocks)
     others = {name: at for name, at in clocks.items() if name not in right}
     if len(_agreeing(others)) == len(right):
-        told = _told([_apart(name, at, ["the server"]) for name, at in clocks.items() if abs(at) > _ALIKE], "; ")
+        told = _told([_apart(name, at, ["the server"]) for name, at in clocks.items() if abs(at) > ALIKE], "; ")
         return f"{told}; there are too few clocks to tell which is wrong: {_REMEDY}"
     middle = sum(clocks[name] for name in right) / len(right)
     return f"{_told([_apart(name, at - middle, right) for name, at in others.items()], '; ')}: {_REMEDY}"
@@ -135,7 +135,7 @@ def astray(own: str, members: Sequence[Member]) -> str:
 
 def _agreeing(clocks: Mapping[str, float]) -> list[str]:
     """Return the most clocks that agree with one of them."""
-    groups = ([name for name, at in clocks.items() if abs(at - one) <= _ALIKE] for one in clocks.values())
+    groups = ([name for name, at in clocks.items() if abs(at - one) <= ALIKE] for one in clocks.values())
     return max(groups, key=len, default=[])
 
 
