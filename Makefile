@@ -7,9 +7,9 @@ TEST_PACKAGES := bind9 bind9-dnsutils dbconfig-no-thanks iproute2 knot-resolver 
     spamass-milter spamassassin spamc spamd systemd tayga unbound
 CONTRIB_PACKAGES := bash-completion buildah debootstrap docker-compose fail2ban fish logcheck logcheck-database nftables \
     nix-bin python3-systemd python3-yaml swaks systemd-journal-remote zsh
-BENCH_PACKAGES := iproute2 nsd postfix socat
+BENCH_PACKAGES := iproute2 nsd postfix redis-server socat
 SOAK_PACKAGES := iproute2 nsd unbound
-BENCH_PEERS := opendmarc postgrey pyspf-milter redis-server rspamd
+BENCH_PEERS := opendmarc postgrey pyspf-milter rspamd
 DEB_PACKAGES := build-essential debhelper dh-python git pybuild-plugin-pyproject python3-hatchling
 CHROOT_PACKAGES := debian-archive-keyring debootstrap systemd-container
 DEMO_PACKAGES := iproute2 nsd postfix tayga unbound
@@ -67,7 +67,7 @@ build/.deb: Makefile
 	@tests/setup/apt $(CHROOT_PACKAGES)
 	@touch $@
 
-.venv/.bench: .venv/.done Makefile
+.venv/.bench: .venv/.dev Makefile
 	@tests/setup/apt $(BENCH_PACKAGES)
 	@tests/setup/apt $(BENCH_PEERS) || for peer in $(BENCH_PEERS); do \
 		tests/setup/apt $$peer || echo "$$peer can't be installed, and is not measured"; \

@@ -8,6 +8,7 @@ from pathlib import Path
 from bench import world
 from bench.intake import Intake
 from bench.loads import (
+    ALONE,
     EARLIER,
     IN_C,
     LISTED_RSPAMD,
@@ -17,24 +18,37 @@ from bench.loads import (
     PREFORK,
     PYSPF,
     RSPAMD,
+    SHARED_RSPAMD,
     TTL,
     TUNED_RSPAMD,
     UNLISTED,
     Load,
 )
 from bench.measure import Report, Run, cpu_seconds, load, machine_seconds, ratio, rest
-from bench.peers import DmarcDns, ListedRspamd, OpenDmarc, Postgrey, PySpfMilter, Rspamd, Syslog, TunedRspamd
+from bench.peers import (
+    DmarcDns,
+    ListedRspamd,
+    OpenDmarc,
+    Postgrey,
+    PySpfMilter,
+    Rspamd,
+    SharedRspamd,
+    Syslog,
+    TunedRspamd,
+)
 from bench.progress import Progress
 from bench.report import Result
 from bench.systems import DelayedDns, InC, Milter64, Plain, Prefork, System
+from bench.target import REDIS_CPU
 from rig.lab import Lab
 from rig.nsd import Nsd
+from rig.redis import Redis
 
 OURS = "milter64"
 CONFIGURATION = """
 {load}
 greylist.delay = "1s"
-greylist.store = "sqlite:{store}"
+{stores}
 headers.authentication_results = {headers}
 dns.nameservers = ["127.0.0.1:{dns}"]
 log.format = "logfmt"
@@ -60,6 +74,8 @@ class Bout:
         if of.ttl != TTL:
             nsd = lab.start(Nsd, world.zones(_FEW_DOMAINS, of.ttl))
         self._dns = lab.start(DelayedDns, build, nsd.port, of.dns).port if of.dns else nsd.port
+        self._redis = lab.start(Redis) if of.shared else None
+        self._other = lab.start(Milter64, self._configuration("other", shared=of.shared)) if of.shared else None
         self._systems: dict[str, System] = {}
         self._missing: dict[str, str] = {}
         for name in (OURS, *of.systems):
@@ -90,8 +106,11 @@ class Bout:
 
     def _start(self, name: str, lab: Lab) -> System:
         start: dict[str, Callable[[], System]] = {
-            OURS: lambda: lab.start(Milter64, self._configuration("greylist", self._load.lists)),
+            OURS: lambda: lab.start(
+                Milter64, self._configuration("greylist", self._load.lists, shared=self._load.shared)
+            ),
             UNLISTED: lambda: lab.start(Milter64, self._configuration("unlisted")),
+            ALONE: lambda: lab.start(Milter64, self._configuration("alone")),
             PLAIN: lambda: lab.start(Plain),
             PREFORK: lambda: lab.start(Prefork),
             IN_C: lambda: lab.start(InC, self._build),
@@ -99,19 +118,22 @@ class Bout:
             RSPAMD: lambda: lab.start(Rspamd, self._dns),
             TUNED_RSPAMD: lambda: lab.start(TunedRspamd, self._dns),
             LISTED_RSPAMD: lambda: lab.start(ListedRspamd, self._dns),
+            SHARED_RSPAMD: lambda: lab.start(SharedRspamd, self._dns, self._redis.port if self._redis else 0),
             OPENDMARC: lambda: lab.start(OpenDmarc, lab.start(DmarcDns).network, lab.start(Syslog)),
             POSTGREY: lambda: lab.start(Postgrey),
         }
         return start[name]()
 
-    def _configuration(self, name: str, lists: str = "") -> str:
+    def _configuration(self, name: str, lists: str = "", *, shared: bool = False) -> str:
         """Return a configuration of milter64, with a store of that name, which is new and on the disk of the build."""
         store = self._build / f"{name}.sqlite"
         for file in self._build.glob(f"{store.name}*"):
             file.unlink()
+        own = f"sqlite:{store}"
+        stores = {"store": self._redis.url, "local": own} if shared and self._redis else {"store": own}
         return CONFIGURATION.format(
             load=self._load.configuration,
-            store=store,
+            stores="\n".join(f'greylist.{name} = "{url}"' for name, url in stores.items()),
             headers=str(self._load.headers).lower(),
             dns=self._dns,
             lists=lists.replace("BUILD", str(self._build)),
@@ -125,7 +147,7 @@ class Bout:
         for number in range(1, self._load.fill + 1):
             progress.now(f"filling memory, {number} of {self._load.fill}")
             self._put(OURS, self._run(self._load.workload, f"f{number}", self._load.sessions, _LONGEST))
-            rest(self._systems[OURS].pid)
+            self._rest(OURS)
         progress.now("warming up")
         return {name: self._run_once(name, 0) for name in self._systems}[OURS]
 
@@ -157,20 +179,32 @@ class Bout:
 
     def _run_once(self, name: str, number: int) -> Report:
         """Put the load on a system; each round has triplets of its own, and lines if there are enough."""
-        of, system = self._load, self._systems[name]
-        before = machine_seconds() - cpu_seconds(self._groups)
+        of = self._load
+        before, redis = machine_seconds() - cpu_seconds(self._groups), self._redis_seconds()
         if of.postfix:
             report = self._intakes[name].send(of.sessions)
         else:
             if of.warm:
                 self._put(name, self._run(of.workload, "", of.warm, _LONGEST, paced=False))
-                rest(system.pid)
+                self._rest(name)
             first = number * of.sessions % world.DOMAINS if of.workload == "fresh" else 0
             report = self._put(name, self._run(of.workload, f"r{number}", of.sessions, of.seconds, first))
         elsewhere = machine_seconds() - cpu_seconds(self._groups) - before
         report["elsewhere_cpu_seconds"] = round(elsewhere, 2)
-        report["cpu_seconds_afterwards"] = rest(system.pid)
+        report["cpu_seconds_afterwards"] = self._rest(name)
+        if self._redis and report["sessions"]:
+            report[REDIS_CPU] = (self._redis_seconds() - redis) * 1e6 / report["sessions"]
         return report
+
+    def _redis_seconds(self) -> float:
+        return self._redis.cpu_seconds if self._redis else 0.0
+
+    def _rest(self, name: str) -> float:
+        """Wait until a system has rested, as measure.rest does, and the other host, which hears what it has learned."""
+        seconds = rest(self._systems[name].pid)
+        if self._other:
+            rest(self._other.pid)
+        return seconds
 
     def _run(
         self, workload: str, seed: str, sessions: int, seconds: float, first_line: int = 0, *, paced: bool = True

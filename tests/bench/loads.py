@@ -1,27 +1,10 @@
-"""What is measured, against what, and the ratio that is aimed at."""
+"""What is measured, against what, and the ratios that are aimed at."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.listed import DNS_LISTS, EVERYTHING
-
-RATE = "sessions_per_second"
-MESSAGES = "messages_per_second"
-CPU = "server.cpu_us_per_session"
-MEMORY = "server.rss_kib"
-MB = 1024
-"""In the unit of MEMORY."""
-MEDIAN_LATENCY = "latency_ms.session.p50"
-RCPT_LATENCY = "latency_ms.until_rcpt.p99"
-IN_WORDS = {
-    RATE: "sessions/s",
-    MESSAGES: "messages/s",
-    CPU: "CPU per session",
-    MEMORY: "memory",
-    MEDIAN_LATENCY: "median latency",
-    RCPT_LATENCY: "RCPT p99",
-}
-"""What a figure of a report is called."""
+from bench.target import CPU, MB, MEDIAN_LATENCY, MEMORY, MESSAGES, RCPT_LATENCY, REDIS_CPU, Target
 
 TTL = 3600
 """Seconds that an answer of DNS is good for, where nothing else is said."""
@@ -35,36 +18,13 @@ TUNED_RSPAMD = "rspamd, tuned"
 OPENDMARC = "opendmarc"
 POSTGREY = "postgrey"
 LISTED_RSPAMD = "rspamd, same lists"
+SHARED_RSPAMD = "rspamd, same Redis"
 EARLIER = "itself at its caps"
 """milter64 before the rounds, its memory filled."""
 UNLISTED = "itself without lists"
 """milter64 beside itself, without what a load has for lists."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """The ratio of milter64's `metric` to that of the system `against`: at least, or `at_most`.
-
-    Of milter64's, `less` is taken away first: 60 * MB less of MEMORY at most 1x means no more than 60 MB more.
-    """
-
-    against: str
-    ratio: float
-    metric: str = RATE
-    at_most: bool = False
-    less: int = 0
-
-    def met(self, ratio: float) -> bool:
-        """Whether a measured ratio is as good."""
-        return ratio <= self.ratio if self.at_most else ratio >= self.ratio
-
-    @property
-    def in_words(self) -> str:
-        """What the ratio is of."""
-        return IN_WORDS[self.metric] + (f" less {self.less // MB} MB" if self.less else "")
-
-    def __str__(self) -> str:
-        return f"{self.in_words} {'at most' if self.at_most else 'at least'} {self.ratio:g}x"
+ALONE = "itself with SQLite alone"
+"""milter64 beside itself, without a shared store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +37,8 @@ class Load:
     fill milter64's memory first, and `warm` sessions before each run have it remember what DNS says. DNS is `dns`
     milliseconds away, and its answers are good for `ttl` seconds. With `postfix` the sessions are those of a real
     Postfix before each system, and smtp-source is its client. What `lists` configures is for milter64 and not for
-    UNLISTED; BUILD in it is the folder that has the files of listed.py. The systems `beside` are measured too, with no
-    aim.
+    UNLISTED; BUILD in it is the folder that has the files of listed.py. With `shared`, milter64 shares a Redis with
+    another host, to which nobody connects, and ALONE doesn't. The systems `beside` are measured too, with no aim.
     """
 
     name: str
@@ -88,6 +48,7 @@ class Load:
     beside: tuple[str, ...] = ()
     configuration: str = 'greylist.apply = "all"'
     lists: str = ""
+    shared: bool = False
     headers: bool = False
     hot: bool = False
     fill: int = 0
@@ -260,6 +221,41 @@ LOADS = (
         warm=5_000,
         ttl=12,
         targets=(Target(against=PREFORK, ratio=3, metric=RCPT_LATENCY, at_most=True),),
+    ),
+    Load(
+        name="hot-shared",
+        title="known senders, with a shared store",
+        workload="hot",
+        shared=True,
+        hot=True,
+        targets=(
+            Target(against=ALONE, ratio=0.97),
+            Target(against=SHARED_RSPAMD, ratio=6),
+            Target(against=SHARED_RSPAMD, ratio=0.25, metric=REDIS_CPU, at_most=True),
+        ),
+    ),
+    Load(
+        name="fresh-shared",
+        title="first tries, with a shared store",
+        workload="fresh",
+        shared=True,
+        sessions=3_750,
+        targets=(
+            Target(against=ALONE, ratio=0.8),
+            Target(against=SHARED_RSPAMD, ratio=4),
+            Target(against=SHARED_RSPAMD, ratio=0.25, metric=REDIS_CPU, at_most=True),
+        ),
+    ),
+    Load(
+        name="rate-shared",
+        title="400 known senders/s, with a shared store",
+        workload="hot",
+        shared=True,
+        hot=True,
+        sessions=3_200,
+        seconds=60,
+        per_second=400,
+        targets=(Target(against=ALONE, ratio=1.3, metric=RCPT_LATENCY, at_most=True),),
     ),
 )
 

@@ -95,18 +95,19 @@ class Rspamd(Peer):
         'logging.inc: type = "console";',
     )
     # Redis becomes a child of rspamd, and so its CPU time counts, as the store of milter64's greylist does.
-    _BOTH = """redis-server /etc/redis/redis.conf --port "$1" --dir "$0" \
+    _REDIS = """redis-server /etc/redis/redis.conf --port "$1" --dir "$0" \
             --daemonize no --supervised no --logfile "" --pidfile "$0/redis.pid" &
-        exec rspamd --no-fork --insecure --config="$0/rspamd.conf" \
+        """
+    _RSPAMD = """exec rspamd --no-fork --insecure --config="$0/rspamd.conf" \
             --var=LOCAL_CONFDIR="$0" --var=DBDIR="$0" --var=RUNDIR="$0" --var=LOGDIR="$0"
         """
 
-    def __init__(self, folder: Path, port: int) -> None:
-        """Ask the nameserver on this port of 127.0.0.1."""
+    def __init__(self, folder: Path, port: int, redis: int = 0) -> None:
+        """Ask the nameserver on this port of 127.0.0.1, and the Redis on another, or else one of its own."""
         with socket(AF_INET, SOCK_STREAM) as free:
             free.bind(("127.0.0.1", 0))
-            self._redis = free.getsockname()[1]
-        super().__init__(folder, "sh", "-c", self._BOTH, folder, str(self._redis))
+            self._redis = redis or free.getsockname()[1]
+        super().__init__(folder, "sh", "-c", f"{'' if redis else self._REDIS}{self._RSPAMD}", folder, str(self._redis))
         self._port = port
 
     def _start(self, stack: ExitStack) -> Process:
@@ -144,6 +145,12 @@ class ListedRspamd(Rspamd):
     """rspamd in Debian's layout, which asks the lists of listed.py, and none of those that Debian configures."""
 
     files = (("rbl.conf", f"rbls {{ {listed.RBLS} }}"), ("rbl_group.conf", f"symbols {{ {listed.SCORES} }}"))
+
+
+class SharedRspamd(Rspamd):
+    """rspamd in Debian's layout, which greylists all whom it doesn't know."""
+
+    files = (("actions.conf", "greylist = -100;"),)
 
 
 class DmarcDns(Nsd):

@@ -11,25 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from bench.loads import (
-    CPU,
+    ALONE,
     EARLIER,
     IN_C,
     LISTED_RSPAMD,
-    MEMORY,
-    MESSAGES,
     OPENDMARC,
     PLAIN,
     POSTGREY,
     PREFORK,
     PYSPF,
-    RATE,
     RSPAMD,
+    SHARED_RSPAMD,
     TUNED_RSPAMD,
     UNLISTED,
     Load,
-    Target,
 )
 from bench.measure import CONNECTIONS, Ratio, Report, afterwards, typical
+from bench.target import CPU, MEMORY, MESSAGES, RATE, Target
 from milter64.cli.terminal_layout import Screen
 
 PEERS = {
@@ -49,6 +47,9 @@ PEERS = {
     TUNED_RSPAMD: "The same, at its fastest: a process per CPU, each of which speaks milter and scans by itself.",
     LISTED_RSPAMD: "rspamd as above, in Debian's layout, but that it asks milter64's three DNS lists and no others. It"
     " asks about the client's address, which for half of them is one of NAT64's; it doesn't decode these.",
+    SHARED_RSPAMD: "rspamd as above, in Debian's layout, but that it looks for each message in the Redis that milter64"
+    " shares, and greylists whatever its score. It knows a message by its body too, which is the same for all here: so"
+    " it puts off none after the first. Its Redis doesn't count as part of it, nor as part of milter64.",
     OPENDMARC: "DMARC for the From header, one question a message. It takes SPF's and DKIM's results from the headers"
     " of other milters, of which there are none here, and asks neither itself. No greylist. It needs all headers, each"
     " with a reply, and adds Authentication-Results; milter64's load has neither. It logs to a"
@@ -58,6 +59,8 @@ PEERS = {
     " milters, with negotiation, HELO and MAIL, and ends its session after the reply to RCPT here.",
     EARLIER: "The memory of milter64's processes before the rounds, after 300,000 sessions of the flood.",
     UNLISTED: "milter64 with the same configuration, but no lists, no DNS lists, no limits and no exceptions.",
+    ALONE: "milter64 with the same configuration, but no shared store. With one, another milter64 runs beside it, which"
+    " writes all that this one learns to a store of its own.",
 }
 """What each system does and doesn't do."""
 DISTURBED = 0.1

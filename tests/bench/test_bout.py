@@ -4,13 +4,15 @@ import pytest
 
 from bench import bout, world
 from bench.bout import OURS, Bout
-from bench.loads import EARLIER, MEMORY, PLAIN, POSTGREY, PREFORK, UNLISTED, Load, Target
+from bench.loads import ALONE, EARLIER, PLAIN, POSTGREY, PREFORK, UNLISTED, Load
 from bench.peers import Peer
 from bench.progress import Progress
 from bench.systems import Milter64
+from bench.target import MEMORY, REDIS_CPU, Target
 from rig.lab import Lab
 from rig.nsd import Nsd
 from rig.process import until
+from rig.redis import Redis
 
 
 class Broken(Peer):
@@ -91,6 +93,26 @@ def test_itself_without_lists_is_measured_beside_it(lab: Lab, milterload: Path) 
     result = Bout(of, lab, lab.start(Nsd, {".": ""}), milterload.parent).run(1, Progress())
     assert [report["replies"]["rcpt.550"] for report in result.reports[OURS]] == [20]
     assert [report["replies"]["rcpt.450"] for report in result.reports[UNLISTED]] == [20]
+
+
+def test_itself_with_and_without_a_shared_store_are_measured_and_what_that_costs_redis(
+    lab: Lab, milterload: Path
+) -> None:
+    (milterload.parent / "fresh.tsv").write_text("\n".join(world.workloads(100)["fresh"]))
+    of = Load(
+        name="a",
+        title="b",
+        workload="fresh",
+        sessions=20,
+        shared=True,
+        targets=(Target(against=ALONE, ratio=1), Target(against=ALONE, ratio=1, metric=REDIS_CPU)),
+    )
+    result = Bout(of, lab, lab.start(Nsd, {".": ""}), milterload.parent).run(2, Progress())
+    for name in (OURS, ALONE):
+        assert [report["replies"]["rcpt.450"] for report in result.reports[name]] == [20, 20]
+        assert [report[REDIS_CPU] > 0 for report in result.reports[name]] == [True, True]
+    (redis,) = (server for server in lab.servers if isinstance(server, Redis))
+    until(lambda: redis.ask("--raw", "KEYS", "milter64:1r*").count("\n") == 3 * 20 - 1, "all pairs to be there")
 
 
 def test_a_greylist_that_never_lets_known_senders_pass_is_left_out(

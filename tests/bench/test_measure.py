@@ -3,8 +3,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from bench.loads import CPU, IN_C, MB, MEMORY, RATE, RCPT_LATENCY, UNLISTED, Target
+from bench.loads import IN_C, UNLISTED
 from bench.measure import Ratio, Report, afterwards, figure, ratio, typical
+from bench.target import CPU, MB, MEMORY, RATE, RCPT_LATENCY, Target
 
 
 def reports(*rates: float) -> list[Report]:

@@ -8,9 +8,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from bench import chart
-from bench.loads import CPU, EARLIER, IN_C, MEMORY, PYSPF, Load, Target
+from bench.loads import EARLIER, IN_C, PYSPF, Load
 from bench.measure import Ratio, Report
 from bench.report import Result, show, whole, write
+from bench.target import CPU, MEMORY, Target
 
 SVG = {"svg": "http://www.w3.org/2000/svg"}
 FASTER = Target(against=IN_C, ratio=0.8)

@@ -26,12 +26,14 @@ class Redis(Server):
         address: str = "127.0.0.1",
         port: int = 0,
         tls: bool = False,
+        program: str = "redis-server",
     ) -> None:
         """`settings` are lines of redis.conf; nothing is written to the disk unless they say so."""
         super().__init__(folder, network=network)
         self._settings = settings
         self._tls = tls
         self.address, self.port = address, port
+        self._program = program
 
     @property
     def path(self) -> Path:
@@ -56,6 +58,20 @@ class Redis(Server):
     def dump(self) -> Path:
         """What is on the disk after a SAVE."""
         return self._folder / "dump.rdb"
+
+    @property
+    def version(self) -> str:
+        """What it is, such as "redis-server 7.0.15"."""
+        told = dict(line.partition(":")[::2] for line in self.ask("INFO", "server").splitlines())
+        if "valkey_version" in told:
+            return f"valkey-server {told['valkey_version']}"
+        return f"redis-server {told['redis_version']}"
+
+    @property
+    def cpu_seconds(self) -> float:
+        """What it has used so far, more exactly than the kernel's files tell."""
+        told = dict(line.partition(":")[::2] for line in self.ask("INFO", "cpu").splitlines())
+        return float(told["used_cpu_user"]) + float(told["used_cpu_sys"])
 
     def ask(self, *words: str) -> str:
         """Return what it answers to a command, as redis-cli shows it."""
@@ -89,7 +105,7 @@ class Redis(Server):
         return self._started(stack)
 
     def _started(self, stack: ExitStack) -> Process:
-        process = self._run(stack, "redis-server", str(self._folder / "redis.conf"))
+        process = self._run(stack, self._program, str(self._folder / "redis.conf"))
         process.expect("Ready to accept connections")
         return process
 

@@ -37,14 +37,16 @@ class Reached:
         self.together = True
         self.edition = 1
         self.reached = True
+        self.cut = set[str]()
+        """Keys whose server is out of reach."""
         self.lasts = math.inf
         """Round trips until it is out of reach."""
         self.asked: list[str] = []
         """The first words of all commands."""
 
-    def send(self, _key: str, commands: Sequence[Command]) -> Future[list[Reply]]:
+    def send(self, key: str, commands: Sequence[Command]) -> Future[list[Reply]]:
         self.lasts -= 1
-        if not self.reached or self.lasts < 0:
+        if not self.reached or self.lasts < 0 or key in self.cut:
             raise ServersGone("the story says so")
         self.asked += [str(command[0]) for command in commands]
         future = Future[list[Reply]]()

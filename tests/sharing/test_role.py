@@ -89,6 +89,49 @@ def test_a_server_that_begins_with_what_it_had_saved_long_ago_is_told_everything
     assert redis.ask("HLEN", rows_of(pair(1))) == "1"
 
 
+def test_what_was_told_in_the_last_minute_is_told_again_over_each_new_connection(redis: Redis) -> None:
+    host, other = begun(redis, "mx1"), begun(redis, "mx2")
+    host.store.merge(pair(1), {NETWORK: PASSED})
+    turns(host)
+    redis.ask("DEL", FEED, rows_of(pair(1)))  # as another server may not have got it yet
+    host.servers.edition += 1
+    turns(host, other)
+    assert redis.ask("HLEN", rows_of(pair(1))) == "1"
+    assert other.own.read(pair(1)) == {NETWORK: PASSED}
+
+
+def test_what_the_feed_has_not_got_is_sent_again(redis: Redis) -> None:
+    host, other = begun(redis, "mx1"), begun(redis, "mx2")
+    host.servers.cut = {FEED}
+    host.store.merge(pair(1), {NETWORK: PASSED})
+    host.outgoing.work()
+    assert len(host.store.outbox) == 1
+    host.servers.cut.clear()
+    turns(host, other)
+    assert other.own.read(pair(1)) == {NETWORK: PASSED}
+
+
+def test_more_than_may_wait_is_not_lost(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = begun(redis)
+    monkeypatch.setattr(host.store.outbox, "_most", 10)
+    host.servers.reached = False
+    for n in range(50):
+        host.store.merge(pair(n), {NETWORK: PASSED})
+    assert len(host.store.outbox) == 10
+    turns(host)
+    host.servers.reached = True
+    monkeypatch.undo()
+    turns(host)
+    assert all(redis.ask("HLEN", rows_of(pair(n))) == "1" for n in range(50))
+
+
+def test_rows_that_say_nothing_any_more_are_not_sent(redis: Redis) -> None:
+    store = full(1)
+    store.merge(pair(1), {NETWORK: Record(generation=0, first_seen=NOW - 49 * 3600.0)})
+    begun(redis, own=store)
+    assert [redis.ask("EXISTS", rows_of(pair(n))) for n in (0, 1)] == ["1", "0"]
+
+
 @pytest.mark.parametrize("seconds", [1, 120])
 def test_what_another_master_has_is_read_though_its_clock_is_behind(redis: Redis, seconds: int) -> None:
     """It has lost the end of the feed, and numbers what comes then by its own time."""
