@@ -117,14 +117,14 @@ class Sentinel(Redis):
         super().__init__(folder)
         self.id = f"{number:040x}"
 
-    def watch(self, master: Redis, replica: Redis, others: Sequence["Sentinel"]) -> None:
+    def watch(self, master: Redis, replica: Redis | None = None, others: Sequence["Sentinel"] = ()) -> None:
         """Watch servers by the name "mail", with others; all of this is to be found out in seven seconds too."""
         for line in (
             f"sentinel myid {self.id}",
             f"sentinel monitor mail {master.address} {master.port} 2",
             "sentinel down-after-milliseconds mail 1000",
             "sentinel failover-timeout mail 3000",
-            f"sentinel known-replica mail {replica.address} {replica.port}",
+            *([f"sentinel known-replica mail {replica.address} {replica.port}"] if replica else []),
             *(f"sentinel known-sentinel mail {each.address} {each.port} {each.id}" for each in others),
         ):
             self.add_setting(line)

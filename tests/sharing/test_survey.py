@@ -126,8 +126,15 @@ def test_what_is_no_server_of_ours_is_told(answer: bytes) -> None:
 # Sentinels
 
 
+def lone_sentinel(folder: Path, number: int, master: Redis) -> Sentinel:
+    """Return one that watches a server by the name "mail"."""
+    sentinel = Sentinel(folder, number)
+    sentinel.watch(master)
+    return sentinel
+
+
 def test_sentinels_lead_to_the_server(lab: Lab, redis: Redis) -> None:
-    one, other = (lab.start(Sentinel, redis) for _ in range(2))
+    one, other = (lab.start(lone_sentinel, number, redis) for number in (1, 2))
     (lab.folder / "password").write_text("s3cret\n")
     found = asked(f"redis+sentinel://127.0.0.1:1,127.0.0.1:{one.port},127.0.0.1:{other.port}/mail")
     assert [(node.address, node.role, node.trouble) for node in found.nodes] == [
@@ -142,7 +149,7 @@ def test_sentinels_lead_to_the_server(lab: Lab, redis: Redis) -> None:
 
 def test_sentinels_have_a_password_of_their_own(lab: Lab, redis: Redis) -> None:
     redis.ask("CONFIG", "SET", "requirepass", "another")
-    sentinel = lab.start(Sentinel, redis)
+    sentinel = lab.start(lone_sentinel, 1, redis)
     sentinel.ask("ACL", "SETUSER", "default", "resetpass", ">s3cret")
     (lab.folder / "password").write_text("s3cret\n")
     named = f"redis+sentinel://:another@127.0.0.1:{sentinel.port}/mail"
@@ -152,7 +159,7 @@ def test_sentinels_have_a_password_of_their_own(lab: Lab, redis: Redis) -> None:
 
 
 def test_sentinels_that_know_no_such_server_say_so(lab: Lab, redis: Redis) -> None:
-    sentinel = lab.start(Sentinel, redis)
+    sentinel = lab.start(lone_sentinel, 1, redis)
     with pytest.raises(ServersGone, match=f"^127.0.0.1:{sentinel.port}: it knows no other$"):
         asked(f"redis+sentinel://127.0.0.1:{sentinel.port}/other")
 
