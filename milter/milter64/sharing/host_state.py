@@ -109,7 +109,7 @@ class HostState:
         """Note whether some of what others are to know is in our own store alone, so that all of it is to be sent."""
         self._numbers[_OWES] = everything
 
-    def lacks_room(self, lacks: bool) -> None:  # noqa: FBT001  as its name says
+    def lacks_room(self, *, lacks: bool) -> None:
         """Note whether there are too many rows on the servers, so that none that wait are to be added."""
         self._numbers[_LACKS_ROOM] = lacks
 

@@ -183,7 +183,7 @@ class Role:
         emptied = own < self._rows_before // 2
         self._compare |= emptied or (fits and not self._fits)
         self._fits, self._rows_before = fits, own
-        self._state.lacks_room(self._room.lacks(rows))
+        self._state.lacks_room(lacks=self._room.lacks(rows))
         if self._room.lacks(rows) and not self._tidying:
             self._tidying = self._room.steps(self._heartbeat.offset)
 

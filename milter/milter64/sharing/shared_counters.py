@@ -63,7 +63,7 @@ class SharedCounters:
     def take(self, counters: Sequence[Counter]) -> tuple[Counter, int] | None:
         """Count one more by all counters, as `RateTable.take` does, of which other hosts count too."""
         table, state = self._table, self._state
-        if not state.allowed:
+        if not state.allowed or state.lacking_room:  # for a counter of each stranger there would be none
             return table.take(counters)
         found = table.take(counters, 0.0 if self._exact else _SHARE / state.hosts)
         if found is None:
