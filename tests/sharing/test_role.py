@@ -191,6 +191,16 @@ def test_rows_that_a_worker_had_to_send_when_it_was_killed_are_sent_by_another(r
     assert redis.ask("HLEN", rows_of(pair(1))) == "1"
 
 
+def test_rows_that_a_worker_could_not_send_before_it_ended_are_sent_by_another(redis: Redis) -> None:
+    host = begun(redis)
+    host.store.merge(pair(1), {NETWORK: PASSED})
+    host.state.leave_role()
+    host.state.ends(0, waiting=len(host.store.outbox))
+    host.start()
+    turns(host)
+    assert redis.ask("HLEN", rows_of(pair(1))) == "1"
+
+
 def test_a_server_that_was_emptied_has_everything_again(redis: Redis) -> None:
     hosts = begun(redis, "mx1", own=full(300)), begun(redis, "mx2")
     redis.ask("FLUSHALL")

@@ -117,3 +117,8 @@ def test_who_only_reads_sees_what_was_loaded_too(host: Host) -> None:
     host.own.merge(f"{LOADED}{digest(PAIR)}", {NETWORK: PASSED, DOMAIN: WAITS})
     assert known_here(host.own, KIND, PAIR) == {NETWORK: KIND.merge(WAITS, PASSED), DOMAIN: WAITS}
     assert known_here(host.own, KIND, "<> <you@lab.example>") == {}
+
+
+def test_rows_are_here_what_they_are_elsewhere_to_the_millisecond(host: Host) -> None:
+    host.store.merge(PAIR, {NETWORK: Record(generation=0, first_seen=NOW + 0.0004, passed_at=NOW + 0.9996)})
+    assert host.own.read(PAIR) == {NETWORK: Record(generation=0, first_seen=NOW, passed_at=NOW + 1.0)}
