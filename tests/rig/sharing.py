@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from time import time
 from traceback import format_exc
 from typing import Any
 
@@ -24,6 +25,7 @@ from milter64.sharing.room import Room
 from milter64.sharing.shared_store import SharedStore
 from milter64.store.interface import Store
 from milter64.store.memory_store import MemoryStore
+from rig.redis import Redis
 
 KIND = RecordKind(Settings())
 _OPTIONS: Any = {} if redis.__version__.startswith("4.") else {"protocol": 2}
@@ -152,3 +154,36 @@ class Host:
             limits=0,
             waiting=0,
         )
+
+
+NETWORK = "net:192.31.196.0/24"
+NOW = round(time(), 3)
+PASSED = Record(generation=0, first_seen=NOW - 600, passed_at=NOW - 300)
+
+
+def pair(number: int) -> str:
+    """Return the key of a pair."""
+    return f"<a{number}@honest.example> <b@lab.example>"
+
+
+def full(number: int) -> MemoryStore[Record]:
+    """Return a store with so many pairs that have passed."""
+    store = MemoryStore(KIND)
+    for n in range(number):
+        store.merge(pair(n), {NETWORK: PASSED})
+    return store
+
+
+def begun(redis: Redis, name: str = "mx1", own: MemoryStore[Record] | None = None) -> Host:
+    """Return a host that has begun to share, or may not."""
+    host = Host(name, redis.path, time, own=own)
+    turns(host)
+    return host
+
+
+def turns(*hosts: Host) -> None:
+    """Let each of them have its turn until all have heard of all."""
+    for _ in range(3):
+        for host in hosts:
+            host.turn()
+            assert host.faults == []

@@ -294,14 +294,3 @@ def test_all_counters_of_a_decision_are_in_one_slot_of_a_cluster(
         blocks = {key.partition("}")[0] for key in keys}
         assert len({one.ask("CLUSTER", "KEYSLOT", key) for key in keys}) == len(blocks) == 3
         close(told, asked)
-
-
-def test_where_the_server_has_no_room_each_host_counts_alone(server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_counters, "_EVERY", HOUR)
-    for exact in (False, True):
-        host = Host(server.path, sessions(10), time.monotonic, exact=exact, hosts=2)
-        host.state.lacks_room(lacks=True)
-        assert host.sessions(CLIENT, 20) == 10
-        host.tell()
-        host.close()
-    assert not server.ask("KEYS", "*:c:*")
