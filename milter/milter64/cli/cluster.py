@@ -162,7 +162,7 @@ def _show(report: dict[str, Any], screen: Screen) -> None:
             )
             for each in report["hosts"]
         ),
-        ("host", "version", "state", "heard", "clock", "lag", "rows", "lists", "limits", "waiting"),
+        ("name", "version", "state", "heard", "clock", "lag", "rows", "lists", "limits", "waiting"),
         indent=2,
     )
     if report["troubles"]:
