@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from rig.asker import asked, opened
+from rig.between import Between, Way
 from rig.certificates import Authority, Certificate
 from rig.process import until
 from rig.redis import Redis
@@ -90,6 +91,19 @@ def test_a_server_that_wants_a_certificate_gets_it(redis: Redis, authority: Auth
 def test_a_server_without_tls_is_no_server_with_it(tmp_path: Path, authority: Authority) -> None:
     with Redis(tmp_path / "plain") as plain:
         assert "is gone" in gone(url(plain, authority.path))
+
+
+@pytest.mark.parametrize("way", ["dribble", "hold", "garbage"])
+def test_a_handshake_that_goes_wrong_takes_no_longer_than_another_fault(
+    redis: Redis, authority: Authority, way: Way
+) -> None:
+    lines: list[str] = []
+    with Between(redis.port) as between:
+        between.goes(way)
+        with opened(f"rediss://localhost:{between.port}?ca={authority.path}", lines) as servers:
+            until(lambda: lines)
+            between.goes("pass")
+            until(lambda: servers.edition, seconds=2.0)
 
 
 def test_a_file_that_cant_be_used_is_named(redis: Redis, tmp_path: Path, authority: Authority) -> None:
