@@ -56,7 +56,7 @@ class Asker:
         assert time.monotonic() - ended < _AGAIN
         self.had_to_wait(at_most=1)
         gone, back = self.lines
-        assert re.search(f"is gone, and this host goes on alone: .*(?:{told})", gone)
+        assert re.search(f"is gone: .*(?:{told})", gone)
         assert back.endswith("is back")
 
     def had_to_wait(self, *, at_most: int) -> None:

@@ -144,4 +144,4 @@ def test_a_url_is_shown_in_what_is_told_without_its_password() -> None:
     lines: list[str] = []
     with opened(parse("redis://me:secret@127.0.0.1:1"), lines):
         until(lambda: lines)
-    assert lines == ["redis://me:***@127.0.0.1:1 is gone, and this host goes on alone: Connection refused"]
+    assert lines == ["redis://me:***@127.0.0.1:1 is gone: Connection refused"]

@@ -57,5 +57,5 @@ def test_after_a_restart_there_is_another_edition_and_each_turn_is_told_once(red
         until(lambda: answers(servers), seconds=2.0)
         assert servers.edition == 2
     gone, back = lines
-    assert gone.startswith(f"{redis.url} is gone, and this host goes on alone: ")
+    assert gone.startswith(f"{redis.url} is gone: ")
     assert back == f"{redis.url} is back"

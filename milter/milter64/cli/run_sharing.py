@@ -22,6 +22,7 @@ from milter64.sharing.sharing import Sharing
 from milter64.store.interface import Store
 from milter64.telemetry.log import Telemetry
 
+_ALONE = "this host goes on by its own store"
 _TOGETHER = 10.0
 """Seconds within which workers see the same trouble with the servers, if it is the same."""
 
@@ -41,18 +42,18 @@ class Reports:
 
     def gone(self, why: str) -> None:
         """Tell that the servers are out of reach."""
-        if self._due(f"gone {why}"):
-            self._telemetry.warning("sharing", trouble=why, until="they answer: this host goes on by its own store")
+        if self._due(why) if "still gone" in why else self._changed("gone", "back"):
+            self._telemetry.warning("sharing", trouble=why, effect=_ALONE)
 
     def back(self, what: str) -> None:
         """Tell that they are in reach again."""
-        if self._due(f"back {what}"):
-            self._telemetry.info("sharing again", servers=what)
+        if self._changed("back", "gone"):
+            self._telemetry.info("sharing again", what=what)
 
     def may_not_share(self, why: str) -> None:
         """Tell why nothing is shared, or that it is again."""
         if why:
-            self._telemetry.warning("sharing", trouble=why, effect="this host goes on by its own store")
+            self._telemetry.warning("sharing", trouble=why, effect=_ALONE)
         else:
             self._telemetry.info("sharing again")
 
@@ -68,6 +69,12 @@ class Reports:
     def fault(self) -> None:
         """Tell of a fault of ours, while it is being handled."""
         self._telemetry.exception("fault", where="sharing")
+
+    def _changed(self, now: str, before: str) -> bool:
+        """Whether no other worker has told lately that it is so now, as was told of what was before."""
+        with self._notes.notes() as notes:
+            notes.said.pop(("sharing", before), None)
+            return notes.due(("sharing", now), time.monotonic(), _TOGETHER)
 
     def _due(self, line: str) -> bool:
         with self._notes.notes() as notes:

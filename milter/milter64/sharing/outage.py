@@ -1,10 +1,15 @@
-"""What is told of servers that are gone: once that they are, and once that they are back."""
+"""What is told of servers that are gone: that they are, each reason once, and that they are back."""
 
 from collections.abc import Callable
 from functools import partial
 from threading import Lock
+from time import monotonic
 
 Tell = Callable[[str], None]
+_LASTING = 5.0
+"""Seconds of an outage after which another reason is told too: a server that was restarted may want a password."""
+_MOST = 5
+"""Reasons that are told of an outage, about."""
 
 
 class Outage:
@@ -18,6 +23,8 @@ class Outage:
         self._lock = Lock()
         self._gone: set[str] = set()
         self._out = False
+        self._since = 0.0
+        self._reasons = set[str]()
         self.edition = 0
 
     def up(self, name: str) -> None:
@@ -28,12 +35,16 @@ class Outage:
 
     def down(self, name: str, why: str) -> None:
         """Note that one of them is gone."""
+        now, why = monotonic(), f"{name}: {why}" if name else why
         with self._lock:
             self._gone.add(name)
             out, self._out = self._out, True
-        if not out:
-            which = f"{self._shown}: {name}" if name else self._shown
-            self._warn(f"{which} is gone, and this host goes on alone: {why}")
+            if not out:
+                self._since, self._reasons = now, {why}
+            elif now - self._since < _LASTING or why in self._reasons or len(self._reasons) > _MOST:
+                return
+            self._reasons.add(why)
+        self._warn(f"{self._shown} is {'still ' if out else ''}gone: {why}")
 
     def forget(self, name: str) -> None:
         """Note that one of them is back, or is none any more."""
