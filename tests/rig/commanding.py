@@ -131,6 +131,11 @@ class Scene:
         self.a = Commanding("a", folder / "a", redis.path, self.story)
         self.b = Commanding("b", folder / "b", redis.path, self.story, ahead=240)
 
+    def close(self) -> None:
+        """Let go of the server."""
+        self.a.servers.close()
+        self.b.servers.close()
+
     def look(self) -> None:
         """Have both look until all is told."""
         for _ in range(2):

@@ -1,7 +1,7 @@
 """Entries by command, on hosts that share a real server."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -16,8 +16,8 @@ from rig.redis import Redis
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
-    with Redis(tmp_path / "redis") as redis:
-        yield Scene(tmp_path, redis)
+    with Redis(tmp_path / "redis") as redis, closing(Scene(tmp_path, redis)) as scene:
+        yield scene
 
 
 def test_what_a_command_says_on_one_host_counts_on_the_other(scene: Scene) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -42,6 +43,11 @@ class History:
             host.look()
         self.last: dict[tuple[str, str], str] = {}
         """What was said last, by list and whom it names; "" where that was taken back."""
+
+    def close(self) -> None:
+        """Let go of the server."""
+        for each in [self._server, *[host.servers for host in self.hosts]]:
+            each.close()
 
     def run(self, *, down: bool) -> None:
         """`down` says that hosts may look late at what was said, and lose their journals."""
@@ -102,7 +108,8 @@ def test_in_the_end_all_have_the_same_whatever_the_order(redis: Redis, tmp_path:
         folder = tmp_path / f"{seed}"
         folder.mkdir()
         history = History(redis, folder, seed)
-        history.run(down=down)
+        with closing(history):
+            history.run(down=down)
         first, *others = [host.entries for host in history.hosts]
         assert all(each == first for each in others), f"seed {seed}"
         if not down:

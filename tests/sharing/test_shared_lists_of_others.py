@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ from rig.redis import Redis
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
-    with Redis(tmp_path / "redis") as redis:
-        yield Scene(tmp_path, redis)
+    with Redis(tmp_path / "redis") as redis, closing(Scene(tmp_path, redis)) as scene:
+        yield scene
 
 
 def test_a_newer_builds_words_are_kept_for_others(scene: Scene) -> None:
