@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from rig.network import HERE, Network
-from rig.process import Process, until
+from rig.process import Process, alive, until
 from rig.server import Server
 
 _AT_ONCE = "repl-diskless-sync-delay 0"
@@ -49,6 +49,11 @@ class Redis(Server):
     def local(self) -> str:
         """The server as milter64 names it, by its unix socket."""
         return f"unix://{self.path}"
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs, even if it is stopped."""
+        return alive(self.pid)
 
     def add_setting(self, line: str) -> None:
         """Have one more line of redis.conf from the next start on."""

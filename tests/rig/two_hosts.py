@@ -1,5 +1,6 @@
 """Two hosts, each in a network of its own, the servers that they share, and mail that flows over both."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from typing import Self
 
 from rig.hosts import SharingHost
 from rig.lab import Lab
+from rig.network import HERE
 from rig.process import until
 from rig.sites import Sites
 from rig.traffic import OLD, Traffic, Trouble, remember, wrong
@@ -44,17 +46,21 @@ class TwoHosts:
     def __init__(
         self,
         lab: Lab,
-        sites: Sites,
         url: str,
         servers: Callable[[], Sequence[Path]],
-        kinds: Sequence[type[SharingHost]] = (SharingHost, Asking),
+        *,
+        sites: Sites | None = None,
+        kinds: Sequence[Callable[..., SharingHost]] = (SharingHost, Asking),
     ) -> None:
-        """Start hosts that share over `url`; `servers` gives the unix sockets of the servers that have all keys."""
+        """Start hosts that share over `url`, at sites of their own if there are such.
+
+        `servers` gives the unix sockets of the servers that have all keys.
+        """
         self._servers = servers
         self.hosts, self.addresses = list[SharingHost](), list[str]()
         sockets = list[Path]()
         for number, kind in enumerate(kinds):
-            network, address = sites.new()
+            network, address = sites.new() if sites else (HERE, "")
             sockets.append(lab.folder / f"{number}.socket")
             store = lab.folder / f"{number}.sqlite"
             remember(store, OLD[number :: len(kinds)])
@@ -74,8 +80,8 @@ class TwoHosts:
     def _alike(self) -> bool:
         return all_alike(self.hosts, self._servers())
 
-    def endure(self, fault: AbstractContextManager[object], *, seconds: float = LASTS) -> str:
-        """Have mail flow through a fault, and see that no sender notices it; return how it went."""
+    def endure(self, fault: AbstractContextManager[object], *, seconds: float = LASTS) -> None:
+        """Have mail flow through a fault, see that no sender notices it, and print how it went."""
         traffic = self._traffic
         traffic.flow()
         time.sleep(0.5)
@@ -93,4 +99,5 @@ class TwoHosts:
         complaints = wrong(traffic.attempts, self._troubles)
         assert not complaints, complaints
         assert worst < SLOWEST + BUSY, worst
-        return f"{len(during)} sessions, the slowest {worst:.2f} s, whole after {trouble.ended - ended:.2f} s"
+        went = f"{len(during)} sessions, the slowest {worst:.2f} s, whole after {trouble.ended - ended:.2f} s"
+        print(f"{os.environ['PYTEST_CURRENT_TEST']}: {went}")  # noqa: T201  for `pytest -s`

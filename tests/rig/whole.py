@@ -28,7 +28,8 @@ def all_alike(hosts: Sequence[SharingHost], sockets: Sequence[Path]) -> bool:
             with closing(redis.Redis(unix_socket_path=str(socket), socket_timeout=2.0)) as server:
                 members |= _members(server)
                 shared |= _shared(server)
-        offsets = [json.loads(members[host.name.encode()])["offset"] for host in hosts]
+        by_store = {name.rpartition(b"#")[2].decode(): said for name, said in members.items()}
+        offsets = [json.loads(by_store[host.name.rpartition("#")[2]])["offset"] for host in hosts]
         return all(_known(host, offset) == shared for host, offset in zip(hosts, offsets, strict=True))
     except (redis.RedisError, KeyError):
         return False
