@@ -102,6 +102,8 @@ class Host:
         self.faults: list[str] = []
         self.told: list[str] = []
         """Why it may not share, or "" where it may again."""
+        self.met: list[Sequence[str]] = []
+        """Which hosts share, each time that it has changed."""
         self.lost: list[str] = []
         """What the servers don't take."""
         self.start()
@@ -123,6 +125,7 @@ class Host:
             self.own,
             say=self._say,
             tell=self.told.append,
+            meet=self.met.append,
             on_fault=self._fault,
             clock=lambda: self._seconds,
         )

@@ -90,3 +90,9 @@ def test_a_host_that_was_not_heard_of_for_a_day_is_forgotten(redis: Redis) -> No
 def test_it_says_of_itself_how_it_stands(redis: Redis) -> None:
     host = begun(redis)
     assert [(member.host, member.state) for member in host.role.members] == [("mx1", "whole")]
+
+
+def test_it_tells_who_shares_when_that_has_changed(redis: Redis) -> None:
+    host = begun(redis)
+    turns(begun(redis, "mx2"), host)
+    assert host.met == [["mx1"], ["mx1", "mx2"]]

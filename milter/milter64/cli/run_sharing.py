@@ -1,7 +1,7 @@
 """What `milter64 run` opens where several hosts share what they know: greylist.store names their servers."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 from milter64.config.list_sources import line_reader
@@ -56,6 +56,10 @@ class Reports:
             self._telemetry.warning("sharing", trouble=why, effect=_ALONE)
         else:
             self._telemetry.info("sharing again")
+
+    def meet(self, hosts: Sequence[str]) -> None:
+        """Tell which hosts share."""
+        self._telemetry.info("hosts share", hosts=" ".join(hosts))
 
     def not_taken(self, what: str) -> None:
         """Tell of rows that the servers don't take."""

@@ -4,7 +4,7 @@ Each tenth of a second it reads the feed, and each half a second it says and hea
 long is done in steps in between: to compare all rows with the servers', and to make room there.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from threading import Event, Thread
 from time import monotonic, sleep
 from typing import Protocol
@@ -64,14 +64,15 @@ class Role:
         lists: Lists | None = None,
         say: Callable[[float, float, str, float], Member],
         tell: Callable[[str], None],
+        meet: Callable[[Sequence[str]], None],
         on_fault: Callable[[], None],
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """Begin when `start` is called.
 
         `say` makes what the others hear of us, of the server's time, how far ahead ours is, our state and our lag.
-        `tell` is told why we may not share, once, and then that we may, as "". `on_fault` is called while an exception
-        of ours is being handled.
+        `tell` is told why we may not share, once, and then that we may, as "". `meet` is told who shares, when that
+        has changed. `on_fault` is called while an exception of ours is being handled.
         """
         self._state = state
         self._heartbeat = heartbeat
@@ -82,6 +83,7 @@ class Role:
         self._lists = lists
         self._say = say
         self._tell = tell
+        self._meet = meet
         self._on_fault = on_fault
         self._clock = clock
         self.members: list[Member] = []
@@ -166,12 +168,14 @@ class Role:
         return "whole" if self._fits and self._follower.lag < _LATE else "behind"
 
     @property
-    def _sharing(self) -> list[Member]:
-        return [member for member in self.members if not member.gone(self._heard_at)]
+    def _sharing(self) -> list[str]:
+        return [member.host for member in self.members if not member.gone(self._heard_at)]
 
     def _beat(self) -> None:
         beat = self._heartbeat.beat(lambda at, offset: self._say(at, offset, self._standing, self._follower.lag))
-        self.members, self._heard_at = beat.members, beat.at
+        before, self.members, self._heard_at = self._sharing, beat.members, beat.at
+        if self._sharing != before:
+            self._meet(self._sharing)
         if beat.epoch != self._epoch:
             self._epoch = beat.epoch
             self._compare |= not self._follower.begin(beat.epoch, beat.at)

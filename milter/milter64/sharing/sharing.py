@@ -1,6 +1,6 @@
 """What a worker does for sharing: threads that send, hear and keep house, begun and ended together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from milter64 import __version__
@@ -24,6 +24,9 @@ class Reports(Protocol):
 
     def may_not_share(self, why: str) -> None:
         """Hear why nothing is shared, or that it is again, as ""."""
+
+    def meet(self, hosts: Sequence[str]) -> None:
+        """Hear which hosts share, this one among them."""
 
     def not_taken(self, what: str) -> None:
         """Hear what the servers don't take."""
@@ -71,6 +74,7 @@ class Sharing:
             lists=lists,
             say=self._say,
             tell=reports.may_not_share,
+            meet=reports.meet,
             on_fault=reports.fault,
         )
         state.begins(slot)
