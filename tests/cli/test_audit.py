@@ -87,7 +87,7 @@ def test_json_has_every_line_whole(play: Play) -> None:
     assert (report["host"], report["domains"]) == ("mx.example.org", ["example.org"])
     assert report["counts"] == {"ok": 26, "warning": 1, "problem": 2}
     assert len(report["lines"]) == 29
-    there_are_none = {"lists", "neighbours"}
+    there_are_none = {"sharing", "lists", "neighbours"}
     assert {line["theme"] for line in report["lines"]} == set(auditor.THEMES) - there_are_none
     assert report["lines"][1] == {
         "theme": "inbound",

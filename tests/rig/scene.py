@@ -20,6 +20,7 @@ from milter64.audit.rules.published_mx import published
 from milter64.config.listen_address import Endpoint
 from milter64.config.load_file import parse
 from milter64.discover.recorded_prefixes import Sighting
+from milter64.sharing.survey import Survey
 from rig.records import Records, zone
 
 FOUR, SIX = "192.0.2.25", "2001:db8:25::25"
@@ -148,6 +149,8 @@ class Scene:
     lookups: Known = field(default_factory=Known)
     host_lists: tuple[HostList, ...] = ()
     told: frozenset[str] = frozenset()
+    servers: Survey | None = None
+    no_servers: str = ""
 
     def facts(self) -> Facts:
         """Return the facts as the audit gathers them."""
@@ -170,6 +173,8 @@ class Scene:
             sightings=self.sightings,
             host_lists=self.host_lists,
             told=self.told,
+            servers=self.servers,
+            no_servers=self.no_servers,
         )
 
     def lines(self, theme: str) -> list[Line]:

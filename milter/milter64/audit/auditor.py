@@ -13,6 +13,7 @@ from milter64.audit.facts.facts import Dns, Facts, Translators
 from milter64.audit.facts.host_lists import read as read_host_lists
 from milter64.audit.facts.instances import Instances, instances
 from milter64.audit.facts.postconf import Postfix, PostfixUnreadable
+from milter64.audit.facts.shared_server import look
 from milter64.audit.facts.told_filters import read as read_told_filters
 from milter64.audit.report_line import Line, problem
 from milter64.audit.rules.container_network import container
@@ -22,6 +23,7 @@ from milter64.audit.rules.inbound import inbound
 from milter64.audit.rules.milter64_itself import service
 from milter64.audit.rules.outbound import outbound
 from milter64.audit.rules.published_mx import Published, published
+from milter64.audit.rules.shared_server import shared_server
 from milter64.audit.rules.translated_clients import clients
 from milter64.checks.dns_list_settings import Settings as DnsList
 from milter64.config.settings import Settings
@@ -41,6 +43,7 @@ THEMES: Mapping[str, Callable[[Facts, Published], Iterator[Line]]] = {
     "milter64": service,
     "container": container,
     "clients": clients,
+    "sharing": shared_server,
     "lists": dns_lists,
     "neighbours": filters_behind,
 }
@@ -113,6 +116,9 @@ def gather(
     end = time.monotonic() + LONGEST
     progress(f"AAAA {dns64_prefix.NAME}")
     translator = settings.translator()
+    if settings.greylist.shared:
+        progress("the shared store")
+    servers, no_servers = look(settings)
     translators = _translators(translator, settings)
     own = (mail_server.value("mydomain") or here.name.partition(".")[2],)
     facts = Facts(
@@ -132,6 +138,8 @@ def gather(
         host_lists=tuple(read_host_lists()),
         told=frozenset(read_told_filters()),
         more=tuple(more),
+        servers=servers,
+        no_servers=no_servers,
         idle=tuple(f"{folder}: {why}" for folder, why in found.others.items()),
     )
     return facts, trouble

@@ -44,10 +44,10 @@ def host_problems(settings: Settings, user: str) -> Iterator[Problem]:
             what = f"the user {user} may not read and write {store}"
             yield Problem(key=key, what=what, remedy=f"run `chown {user} {store}*`")
     if settings.greylist.shared:
-        yield from _library_problem(server_url.parse(settings.greylist.shared))
+        yield from library_problem(server_url.parse(settings.greylist.shared))
 
 
-def _library_problem(url: server_url.ServerUrl) -> Iterator[Problem]:
+def library_problem(url: server_url.ServerUrl) -> Iterator[Problem]:
     """Return that the library that speaks with servers is missing, or too old."""
     try:
         found = version("redis")

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from milter64.address.client import Origin
 from milter64.address.networks import pack
@@ -19,6 +19,9 @@ from milter64.config.settings import Settings, Translation
 from milter64.discover.recorded_prefixes import Sighting
 from milter64.dns.lookup import Asker, Lookup
 from milter64.mail.session import Envelope, Session
+
+if TYPE_CHECKING:
+    from milter64.sharing.survey import Survey
 
 _TOKEN = "audit"  # noqa: S105  a session's name, and no secret
 
@@ -87,6 +90,11 @@ class Facts:
     """Those of other milters."""
     told: frozenset[str] = frozenset()
     """The filters that have been told who is behind a translator."""
+
+    servers: "Survey | None" = None
+    """Those through which hosts share."""
+    no_servers: str = ""
+    """Why nothing is known of them."""
 
     @property
     def translated(self) -> bool:
