@@ -51,6 +51,26 @@ def test_the_mail_servers_image_must_be_named() -> None:
         HERE.run("docker-compose", "-f", str(COMPOSE / "compose.yaml"), "config")
 
 
+def test_the_shared_server_is_open_on_one_address_with_a_password_and_throws_out_nothing() -> None:
+    files = [word for name in ("compose.yaml", "cluster.yaml") for word in ("-f", str(COMPOSE / name))]
+    given = ["MAIL_IMAGE=mail", "SHARED_ADDRESS=192.0.2.10", "SHARED_PASSWORD=s3cret"]
+    said = HERE.run("env", *given, "docker-compose", *files, "config")
+    services = json.loads(HERE.run("/usr/bin/python3", "-c", _TO_JSON, stdin=said))["services"]
+    (port,) = services["shared"]["ports"]
+    if isinstance(port, str):  # by docker-compose 1
+        assert port == "192.0.2.10:6379:6379/tcp"
+    else:
+        assert (port["host_ip"], str(port["published"]), port["target"]) == ("192.0.2.10", "6379", 6379)
+    assert services["milter64"]["hostname"] == "mx1"
+    program, *words = services["shared"]["command"]
+    assert program == "valkey-server"
+    settings = dict(zip([word.removeprefix("--") for word in words[::2]], words[1::2], strict=True))
+    assert settings == {"requirepass": "s3cret", "maxmemory": "1gb", "maxmemory-policy": "noeviction", "save": ""}
+    for missing in range(1, 3):
+        with pytest.raises(RuntimeError, match=given[missing].partition("=")[0]):
+            HERE.run("env", *given[:missing], *given[missing + 1 :], "docker-compose", *files, "config")
+
+
 def test_the_daemon_keeps_its_proxy_out_of_the_way() -> None:
     assert json.loads((COMPOSE / "daemon.json").read_text()) == {"userland-proxy": False, "ip6tables": True}
 
