@@ -51,8 +51,10 @@ def unpacked(batch: bytes, offset: float) -> Mapping[str, Mapping[str, Record]]:
     """Return the rows of a batch by key and group; what is none has no rows."""
     try:
         texts = json.loads(zlib.decompressobj().decompress(batch, _LARGEST))
+        for key, of_key in texts.items():
+            "".join((key, *of_key)).encode()  # what is no text could not be sent on, nor anything with it
         return {key: row_texts.load_all(of_key, offset) for key, of_key in texts.items()}
-    except (ValueError, zlib.error, AttributeError, TypeError):
+    except (ValueError, zlib.error, AttributeError, TypeError, RecursionError):
         return {}
 
 
