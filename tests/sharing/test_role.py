@@ -49,6 +49,14 @@ def test_a_host_that_has_all_is_told_nothing_again(redis: Redis) -> None:
     assert host.own.read(f"{LOADED}{digest(pair(1))}") == {}
 
 
+def test_a_host_that_gets_everything_sends_none_of_it_back(redis: Redis) -> None:
+    begun(redis, "mx1", own=full(300))
+    redis.ask("DEL", FEED)
+    host = begun(redis, "mx2")
+    assert all(host.store.read(pair(n)) == {NETWORK: PASSED} for n in range(300))
+    assert host.store.outbox.total == 0
+
+
 def test_a_worker_that_takes_over_goes_on_where_the_one_before_was(redis: Redis) -> None:
     host, other = begun(redis), begun(redis, "mx2")
     host.state.ends(0, waiting=0)

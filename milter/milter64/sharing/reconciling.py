@@ -5,7 +5,6 @@ had read it, or a worker has ended with rows that it could not send. Slowly, a s
 """
 
 from array import array
-from bisect import bisect_left
 from collections.abc import Callable, Iterator
 
 from milter64.greylist.row import Record, RecordKind
@@ -21,6 +20,8 @@ _STEP = 64
 """Rows of our own that are looked at in a step."""
 _FULL = 5000
 """Rows that wait to be sent, or to be written, while which no more are put there."""
+_PARTS = 32_768
+"""Of a million marks each has some thirty, which are gone through in a microsecond."""
 
 
 class Reconciling:
@@ -49,26 +50,22 @@ class Reconciling:
             ServersGone: the servers are out of reach; it is to be begun anew.
             StoreGone: our own store can't be read.
         """
-        own, offset = array("q"), self._state.offset
+        own, there, offset = _Marks(), _Marks(), self._state.offset
         for number, (key, group, row) in enumerate(self._own.everything()):
-            own.append(_mark(digest(key), group, row_texts.dump(row, offset)))
+            own.add(_mark(digest(key), group, row_texts.dump(row, offset)))
             if number % _STEP == 0:
                 yield
-        own = array("q", sorted(own))
-        yield
-        found = bytearray(len(own))
-        yield from self._compare(own, found, offset, fetch=fetch)
+        yield from self._compare(own, there, offset, fetch=fetch)
         for number, (key, group, row) in enumerate(self._own.everything()):
-            at = _place(own, _mark(digest(key), group, row_texts.dump(row, offset)))
-            if at < 0 or not found[at]:
+            if _mark(digest(key), group, row_texts.dump(row, offset)) not in there:
                 self._offer(key, group, row)
                 while len(self._outbox) > _FULL:
                     yield
             if number % _STEP == 0:
                 yield
 
-    def _compare(self, own: "array[int]", found: bytearray, offset: float, *, fetch: bool) -> Iterator[None]:
-        """Mark those of our own rows that the servers have, and fetch those that we don't have."""
+    def _compare(self, own: "_Marks", there: "_Marks", offset: float, *, fetch: bool) -> Iterator[None]:
+        """Note which of our rows the servers have, and fetch those that we don't have, which are ours then."""
         for key, reply in scanned(self._servers):
             if reply is None:
                 yield
@@ -78,10 +75,12 @@ class Reconciling:
             name, lacking = key.removeprefix(ROWS), dict[str, Record]()
             words = [word.decode(errors="replace") for word in reply]
             for group, text in zip(words[::2], words[1::2], strict=True):
-                if (at := _place(own, _mark(name, group, text))) >= 0:
-                    found[at] = 1
-                elif fetch:
+                mark = _mark(name, group, text)
+                if mark not in own:
+                    if not fetch:
+                        continue
                     lacking |= row_texts.load_all({group: text}, offset)
+                there.add(mark)
             if lacking:
                 self._own.merge(f"{LOADED}{name}", lacking)
         self._state.loaded()
@@ -96,7 +95,14 @@ def _mark(name: str, group: str, text: str) -> int:
     return hash((name, group, text))
 
 
-def _place(marks: "array[int]", mark: int) -> int:
-    """Return where a mark is, -1 if it isn't there."""
-    at = bisect_left(marks, mark)
-    return at if at < len(marks) and marks[at] == mark else -1
+class _Marks:
+    """Many marks in little room; to sort them would keep the GIL from sessions for as long as that takes."""
+
+    def __init__(self) -> None:
+        self._parts = [array("q") for _ in range(_PARTS)]
+
+    def add(self, mark: int) -> None:
+        self._parts[mark % _PARTS].append(mark)
+
+    def __contains__(self, mark: int) -> bool:
+        return mark in self._parts[mark % _PARTS]
