@@ -168,12 +168,13 @@ def test_who_has_missed_some_of_the_feed_compares(redis: Redis, monkeypatch: pyt
     assert {n for n in range(300) if other.store.read(pair(n)) == {NETWORK: PASSED}} == {*range(300)}
 
 
-def test_a_host_whose_own_store_is_new_all_at_once_gets_everything_back(redis: Redis) -> None:
-    host = begun(redis, "mx1", own=full(300))
+@pytest.mark.parametrize("number", [1, 300])
+def test_a_host_whose_own_store_is_new_all_at_once_gets_everything_back(redis: Redis, number: int) -> None:
+    host = begun(redis, "mx1", own=full(number))
     assert isinstance(host.own, MemoryStore)
     host.own.expire(NOW + 99 * 86400.0)
     turns(host)
-    assert {n for n in range(300) if host.store.read(pair(n)) == {NETWORK: PASSED}} == {*range(300)}
+    assert {n for n in range(300) if host.store.read(pair(n)) == {NETWORK: PASSED}} == {*range(number)}
 
 
 class Locked(MemoryStore[Record]):

@@ -184,7 +184,7 @@ class Role:
         """See how many rows there are on the servers and here, and whether that is too much, or something is lost."""
         rows, own = self._room.rows(), self._own.sizes()["rows"]
         fits = max(rows, own) <= _MOSTLY * self._own.caps["rows"]
-        emptied = own < self._rows_before // 2
+        emptied = own < self._rows_before / 2
         self._compare |= emptied or (fits and not self._fits)
         self._fits, self._rows_before = fits, own
         self._state.lacks_room(lacks=self._room.lacks(rows))
