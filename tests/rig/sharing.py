@@ -52,7 +52,7 @@ class Reached:
             raise ServersGone("the story says so")
         self.asked += [str(command[0]) for command in commands]
         future = Future[list[Reply]]()
-        future.set_result([self._reply(command) for command in commands])
+        future.set_result(self._replies(commands))
         return future
 
     def run(self, *command: str | bytes | float) -> Reply:
@@ -69,15 +69,20 @@ class Reached:
     def close(self) -> None:
         self._client.close()
 
-    def _reply(self, command: Command) -> Reply:
+    def _replies(self, commands: Sequence[Command]) -> list[Reply]:
         pipe: Any = self._client.connection_pool.get_connection()  # redis-py's types are other ones in each version
         try:
-            pipe.send_packed_command(pipe.pack_command(*command))
-            return pipe.read_response()
-        except Exception as error:  # noqa: BLE001  whatever redis-py calls it
-            return error
+            pipe.send_packed_command(pipe.pack_commands(commands))
+            return [_reply(pipe) for _ in commands]
         finally:
             self._client.connection_pool.release(pipe)
+
+
+def _reply(pipe: Any) -> Reply:  # noqa: ANN401  as above
+    try:
+        return pipe.read_response()
+    except Exception as error:  # noqa: BLE001  whatever redis-py calls it
+        return error
 
 
 class Host:

@@ -64,6 +64,7 @@ ARGUMENTS = {
     "xrevrange": ["xrevrange", KEY, "+", "-"],
     "xread": ["xread", "STREAMS", KEY, "0"],
     "dbsize": ["dbsize"],
+    "randomkey": ["randomkey"],
     "time": ["time"],
     "cluster": ["cluster", "slots"],
 }

@@ -109,5 +109,5 @@ def test_a_handshake_that_goes_wrong_takes_no_longer_than_another_fault(
 def test_a_file_that_cant_be_used_is_named(redis: Redis, tmp_path: Path, authority: Authority) -> None:
     missing, empty = tmp_path / "missing.pem", tmp_path / "empty.pem"
     empty.touch()
-    assert f"alone: {missing}: No such file or directory" in gone(url(redis, missing))
-    assert f"alone: {empty}: " in gone(url(redis, authority.path, f"&cert={empty}"))
+    assert f"gone: {missing}: No such file or directory" in gone(url(redis, missing))
+    assert f"gone: {empty}: " in gone(url(redis, authority.path, f"&cert={empty}"))

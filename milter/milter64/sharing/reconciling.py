@@ -99,10 +99,12 @@ class _Marks:
     """Many marks in little room; to sort them would keep the GIL from sessions for as long as that takes."""
 
     def __init__(self) -> None:
-        self._parts = [array("q") for _ in range(_PARTS)]
+        self._parts: dict[int, array[int]] = {}
 
     def add(self, mark: int) -> None:
-        self._parts[mark % _PARTS].append(mark)
+        if (part := self._parts.get(mark % _PARTS)) is None:
+            part = self._parts[mark % _PARTS] = array("q")
+        part.append(mark)
 
     def __contains__(self, mark: int) -> bool:
-        return mark in self._parts[mark % _PARTS]
+        return mark in self._parts.get(mark % _PARTS, ())

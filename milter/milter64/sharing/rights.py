@@ -6,7 +6,6 @@ COMMANDS = (
     *(
         "cluster|slots",
         "dbsize",
-        "del",
         "eval",
         "get",
         "hdel",
@@ -18,7 +17,7 @@ COMMANDS = (
         "info",
         "pexpire",
     ),
-    *("pttl", "scan", "select", "set", "time", "xadd", "xlen", "xrange", "xread", "xrevrange"),
+    *("pttl", "randomkey", "scan", "select", "set", "time", "xadd", "xlen", "xrange", "xread", "xrevrange"),
 )
 """All that is ever asked of them, by decisions, behind them, and by verbs that can't do without."""
 
