@@ -105,7 +105,8 @@ class Commanding:
         if not self.servers.reached:
             self.lists.step(None)
             return
-        self._state.found(whole=True, offset=self._ahead, hosts=2, lag=0.0)
+        self._state.measured(self._ahead)
+        self._state.found(whole=True, hosts=2, lag=0.0)
         self.lists.step(self.servers.run("GET", LISTS_EDITION) or b"")
 
     @property

@@ -96,7 +96,7 @@ class Standing(HostState):
 def sharing(hosts: int) -> Standing:
     """Return how a host stands that shares with others, whatever becomes of the worker that finds it out."""
     state = Standing()
-    state.found(whole=True, offset=0.0, hosts=hosts, lag=0.0)
+    state.found(whole=True, hosts=hosts, lag=0.0)
     return state
 
 

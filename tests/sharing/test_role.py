@@ -9,7 +9,7 @@ from milter64.sharing.members import Member, dump
 from milter64.store.memory_store import MemoryStore
 from rig.lab import Lab
 from rig.redis import Redis
-from rig.sharing import KIND, NETWORK, PASSED, begun, full, pair, turns
+from rig.sharing import KIND, NETWORK, PASSED, Host, begun, full, pair, turns
 
 
 @pytest.fixture
@@ -26,6 +26,14 @@ def test_a_host_that_begins_has_what_others_know_and_they_have_what_it_knows(red
         assert {n for n in range(1001) if host.store.read(pair(n)) == {NETWORK: PASSED}} == {*range(300), 1000}
         assert host.state.whole
     assert {host.state.hosts for host in (one, other)} == {2}
+
+
+def test_a_host_whose_clock_is_ahead_takes_what_there_is_by_the_clock_of_the_server(redis: Redis) -> None:
+    one = begun(redis, "mx1", own=full(1))
+    ahead = Host("mx2", redis.path, lambda: time() + 290.0)
+    turns(ahead)
+    (row,), (there,) = one.store.read(pair(0)).values(), ahead.store.read(pair(0)).values()
+    assert there.first_seen == pytest.approx(row.first_seen + 290.0, abs=1.0)
 
 
 def test_what_others_learn_comes_by_the_feed_and_nothing_is_compared_for_it(redis: Redis) -> None:

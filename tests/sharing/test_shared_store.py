@@ -38,7 +38,7 @@ def host(redis: Redis) -> Iterator[Host]:
 
 def alone(host: Host) -> None:
     """Have it share, and be sure of nothing."""
-    host.state.found(whole=False, offset=0.0, hosts=1, lag=0.0)
+    host.state.found(whole=False, hosts=1, lag=0.0)
 
 
 def told(host: Host, rows: dict[str, Record]) -> None:

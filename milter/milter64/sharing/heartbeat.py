@@ -27,9 +27,10 @@ _SCANNED = 1000
 
 
 class Beat(NamedTuple):
-    """What was heard: the server's time, in seconds since 1970, the epoch, and all members."""
+    """What was heard: the server's time, in seconds since 1970, by how many ours is ahead, the epoch, all members."""
 
     at: float
+    offset: float
     epoch: bytes
     members: list[Member]
 
@@ -42,11 +43,9 @@ class Heartbeat:
         self._servers = servers
         self._name = name
         self._now = now
-        self.offset = 0.0
-        """By how many seconds row time is ahead of the server's clock."""
 
-    def beat(self, say: Callable[[float, float], Member]) -> Beat:
-        """Exchange news; `say` makes ours, of the server's time and our offset.
+    def beat(self, before: float, say: Callable[[float, float], Member]) -> Beat:
+        """Exchange news; `say` makes ours, of the server's time and our offset, which was `before` until now.
 
         Raises:
             ServersGone: the servers are out of reach.
@@ -57,10 +56,9 @@ class Heartbeat:
         (clock,) = replies(self._servers.send(MEMBERS, [("TIME",)]))
         took = monotonic() - began
         at = int(clock[0]) + int(clock[1]) / 1e6
-        offset = ours + took / 2 - at
-        if abs(offset - self.offset) > took / 2 + 10**-_STEPS:
-            self.offset = round(offset, _STEPS)
-        ours_told = members.dump(say(at, self.offset))
+        measured = ours + took / 2 - at
+        offset = before if abs(measured - before) <= took / 2 + 10**-_STEPS else round(measured, _STEPS)
+        ours_told = members.dump(say(at, offset))
         _, epoch, _, fields = replies(
             self._servers.send(
                 MEMBERS,
@@ -75,9 +73,9 @@ class Heartbeat:
         heard = members.read(dict(zip(fields[::2], fields[1::2], strict=True)))
         if long_gone := [member.host for member in heard if at - member.at > _DAY]:
             replies(self._servers.send(MEMBERS, [("HDEL", MEMBERS, *long_gone)]))
-        if abs(self.offset) > _FAR:
+        if abs(offset) > _FAR:
             raise MayNotShare(members.astray(self._name, heard))
-        return Beat(at, epoch or b"", heard)
+        return Beat(at, offset, epoch or b"", heard)
 
     def _check_format(self) -> None:
         (found,) = replies(self._servers.send(FORMAT_KEY, [("GET", FORMAT_KEY)]))

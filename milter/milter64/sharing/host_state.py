@@ -55,14 +55,18 @@ class HostState:
         with suppress(OSError):
             os.close(held)
 
-    def found(self, *, whole: bool, offset: float, hosts: int, lag: float) -> None:
+    def measured(self, offset: float) -> None:
+        """Note by how many seconds our row time is ahead of the server's clock: before any row is told or heard."""
+        self._numbers[_OFFSET] = offset
+
+    def found(self, *, whole: bool, hosts: int, lag: float) -> None:
         """Note that we may share, and how we stand; it counts for two seconds.
 
-        `whole` says that all that the others know is in our own store, up to `lag` seconds. `offset` is by how many
-        seconds our row time is ahead of the server's clock, and `hosts` how many share, we among them.
+        `whole` says that all that the others know is in our own store, up to `lag` seconds, and `hosts` how many share,
+        we among them.
         """
         numbers, now = self._numbers, _uptime()
-        numbers[_OFFSET], numbers[_HOSTS], numbers[_LAG] = offset, hosts, lag
+        numbers[_HOSTS], numbers[_LAG] = hosts, lag
         numbers[_ALLOWED] = now
         numbers[_WHOLE] = now if whole else 0.0
 

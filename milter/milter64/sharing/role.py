@@ -155,7 +155,6 @@ class Role:
         self._go_on()
         self._state.found(
             whole=self._standing == "whole",
-            offset=self._heartbeat.offset,
             hosts=len(self._sharing),
             lag=self._follower.lag,
         )
@@ -172,7 +171,9 @@ class Role:
         return [member.host for member in self.members if not member.gone(self._heard_at)]
 
     def _beat(self) -> None:
-        beat = self._heartbeat.beat(lambda at, offset: self._say(at, offset, self._standing, self._follower.lag))
+        state, lag = self._state, self._follower.lag
+        beat = self._heartbeat.beat(state.offset, lambda at, offset: self._say(at, offset, self._standing, lag))
+        state.measured(beat.offset)  # before any row is read
         before, self.members, self._heard_at = self._sharing, beat.members, beat.at
         if self._sharing != before:
             self._meet(self._sharing)
@@ -189,7 +190,7 @@ class Role:
         self._fits, self._rows_before = fits, own
         self._state.lacks_room(lacks=self._room.lacks(rows))
         if self._room.lacks(rows) and not self._tidying:
-            self._tidying = self._room.steps(self._heartbeat.offset)
+            self._tidying = self._room.steps(self._state.offset)
 
     def _go_on(self) -> None:
         """Go on for a tenth of a second with what takes long, in stretches that nobody notices."""
