@@ -157,14 +157,19 @@ def _message(sender: int) -> Message:
     )
 
 
+def pair(sender: int) -> str:
+    """Return the key of a sender's rows."""
+    message = _message(sender)
+    return pair_key(message.sender, message.recipient)
+
+
 def remember(path: Path, senders: Iterable[int]) -> None:
     """Have a store know that some senders have passed a day ago."""
     at = time.time() - 86400.0
     with closing(SqliteStore(path, KIND, pytest.fail)) as store:
         for sender in senders:
-            message = _message(sender)
             row = Record(generation=0, first_seen=at - sender, passed_at=at)
-            store.merge(pair_key(message.sender, message.recipient), {f"net:2001:db8:{sender:x}::/64": row})
+            store.merge(pair(sender), {f"net:2001:db8:{sender:x}::/64": row})
 
 
 def wrong(attempts: Iterable[Attempt], troubles: Sequence[Trouble]) -> list[tuple[str, Attempt]]:

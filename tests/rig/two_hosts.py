@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -13,7 +14,7 @@ from rig.lab import Lab
 from rig.network import HERE
 from rig.process import until
 from rig.sites import Sites
-from rig.traffic import OLD, Traffic, Trouble, remember, wrong
+from rig.traffic import OLD, Traffic, Trouble, pair, remember, wrong
 from rig.whole import all_alike
 
 LASTS = 2.2
@@ -76,6 +77,15 @@ class TwoHosts:
 
     def __exit__(self, *_: object) -> None:
         self._traffic.end()
+
+    def rest(self) -> None:
+        """Hold all mail until the next fault, and wait until each host has written down what it has learned."""
+        self._traffic.hold()
+        for number, host in enumerate(self.hosts):
+            until(partial(self._written, number, host), "all that was learned to be written")
+
+    def _written(self, number: int, host: SharingHost) -> bool:
+        return host.pairs >= {pair(each.sender) for each in self._traffic.attempts if each.host == number}
 
     def _alike(self) -> bool:
         return all_alike(self.hosts, self._servers())
