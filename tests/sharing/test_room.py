@@ -49,7 +49,7 @@ def hosts(redis: Redis, server: Reached) -> Iterator[list[Host]]:
         host.turn()
     yield hosts
     assert [host.faults for host in hosts] == [[]] * 3
-    until(lambda: fits(hosts, server) and not server.run("EXISTS", ROOM), "all to have done what they began")
+    until(lambda: fits(hosts, server) and server.run("PTTL", ROOM) not in range(60_001), "them to end what they began")
     for host in hosts:
         host.servers.close()
 

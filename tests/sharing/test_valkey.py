@@ -32,7 +32,7 @@ def program() -> Iterator[Path]:
 @pytest.mark.timeout(1200)
 def test_hosts_share_over_valkey(program: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *TESTS],
+        [sys.executable, "-m", "pytest", "-q", "--timeout", "600", *TESTS],
         cwd=HERE,
         env={**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"},
         capture_output=True,
