@@ -1,7 +1,7 @@
 """A line to one server, spoken over through redis-py.
 
-redis-py encodes commands and reads replies. It is left out of all that takes time: how it connects, resolves, retries
-and waits differs from version to version, and none of them bounds it.
+redis-py reads replies. It is left out of all that takes time: how it encodes takes three times as long as need be, and
+how it connects, resolves, retries and waits differs from version to version, and none of them bounds it.
 """
 
 import re
@@ -163,12 +163,13 @@ class Line:
 
 
 def pack(commands: Sequence[Command]) -> bytes:
-    """Return commands as they are sent.
+    """Return commands as they are sent."""
+    return b"".join(map(_packed, commands))
 
-    Raises:
-        redis.exceptions.DataError: an argument is neither text, octets nor a number.
-    """
-    return b"".join(_PACKER.pack_commands(commands))
+
+def _packed(command: Command) -> bytes:
+    words = [word if isinstance(word, bytes) else str(word).encode() for word in command]
+    return b"".join([b"*%d\r\n" % len(words), *[b"$%d\r\n%b\r\n" % (len(word), word) for word in words]])
 
 
 def said(error: Exception) -> str:
@@ -192,9 +193,6 @@ def _say_nothing(connection: Any) -> None:  # noqa: ANN401  its types differ by 
 
 
 def _connection() -> Any:  # noqa: ANN401  its types differ by version
-    """Return what encodes and reads."""
+    """Return what reads."""
     make: Any = Connection
     return make(protocol=2) if VERSION >= _PROTOCOLS else make()
-
-
-_PACKER = _connection()
