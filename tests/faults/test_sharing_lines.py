@@ -50,7 +50,7 @@ def test_no_sender_notices_a_fault_of_the_way_to_a_server(two: tuple[TwoHosts, B
 @pytest.mark.slow
 def test_no_sender_notices_a_certificate_that_expires(lab: Lab) -> None:
     authority = Authority(lab.folder / "authority")
-    good, bad = authority.sign("IP:127.0.0.1"), authority.sign("IP:127.0.0.1", days=-1)
+    good, bad = authority.sign("IP:127.0.0.1"), authority.sign("IP:127.0.0.1", days=0)
     files = (f"tls-cert-file {good.path}", f"tls-key-file {good.key}", f"tls-ca-cert-file {authority.path}")
     redis = lab.start(Redis, *files, "tls-auth-clients no", tls=True)
 

@@ -25,7 +25,7 @@ class Authority:
         _openssl("req", "-x509", *_KEY, "-days", "2", "-subj", "/CN=lab", "-keyout", self._key, "-out", self.path)
 
     def sign(self, names: str, *, days: int = 2) -> Certificate:
-        """Return a certificate for such as "DNS:localhost,IP:127.0.0.1"; with `days` below 0 it has expired."""
+        """Return a certificate for such as "DNS:localhost,IP:127.0.0.1"; with 0 `days` it has expired."""
         name = f"{len(list(self._folder.iterdir()))}"
         path, key, request = (self._folder / f"{name}.{suffix}" for suffix in ("pem", "key", "csr"))
         _openssl("req", *_KEY, "-subj", "/CN=x", "-addext", f"subjectAltName={names}", "-keyout", key, "-out", request)

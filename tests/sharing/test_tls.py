@@ -55,7 +55,7 @@ def gone(url: str) -> str:
 def test_a_certificate_that_expires_is_an_outage_until_there_is_a_new_one(
     redis: Redis, authority: Authority, good: Certificate
 ) -> None:
-    expired = authority.sign("DNS:localhost", days=-1)
+    expired = authority.sign("DNS:localhost", days=0)
     with asked(url(redis, authority.path)) as asker:
         asker.holds(
             lambda: present(redis, expired),
