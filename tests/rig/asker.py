@@ -59,11 +59,11 @@ class Asker:
         assert re.search(f"is gone: .*(?:{told})", gone)
         assert back.endswith("is back")
 
-    def had_to_wait(self, *, at_most: int) -> None:
-        """See that no more than these have waited, and nobody longer than half a second."""
+    def had_to_wait(self, *, at_most: int, seconds: float = _WAITED) -> None:
+        """See that no more than these have waited so long, and nobody longer than half a second."""
         times = list(self._times)
         assert max(times) < _AT_MOST
-        assert sum(each > _WAITED for each in times) <= at_most
+        assert sum(each > seconds for each in times) <= at_most
 
     def __enter__(self) -> Self:
         self._thread.start()

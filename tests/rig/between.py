@@ -6,9 +6,9 @@ from contextlib import suppress
 from threading import Event, Lock, Thread
 from typing import Literal, Self
 
-Way = Literal["pass", "hold", "reset", "end", "garbage", "dribble", "late"]
+Way = Literal["pass", "hold", "reset", "end", "garbage", "dribble", "late", "limp"]
 """What becomes of the server's octets. "hold": nothing comes and nothing ends; "reset" and "end" are of connections;
-"dribble": an octet each 0.15 s; "late": by 0.2 s."""
+"dribble": an octet each 0.15 s; "late": by 0.2 s, and "limp" each second time."""
 _LATE = 0.2
 _DRIBBLE = 0.15
 _RST = struct.pack("ii", 1, 0)
@@ -25,6 +25,7 @@ class Between:
         self._lock = Lock()
         self._open: list[socket.socket] = []
         self._way: Way = "pass"
+        self._late = False
         self._closed = Event()
 
     def goes(self, way: Way) -> None:
@@ -77,8 +78,9 @@ class Between:
                     self._closed.wait(_DRIBBLE)
                     to.sendall(data[:1])
                     data = data[1:]
-                case "late":
-                    self._closed.wait(_LATE)
+                case "late" | "limp" as way:
+                    self._late = way == "late" or not self._late
+                    self._closed.wait(_LATE if self._late else 0.0)
                     to.sendall(data)
                     return
                 case "hold":

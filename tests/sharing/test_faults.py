@@ -141,3 +141,12 @@ def test_a_server_that_is_late_is_asked_once_and_then_not_until_a_probe_is_quick
         asker.whole()
         asker.had_to_wait(at_most=0)
         assert asker.lines == []
+
+
+def test_a_server_that_is_late_each_second_time_costs_no_more_than_one_that_always_is(redis: Redis) -> None:
+    with Between(redis.port) as between, asked(f"redis://127.0.0.1:{between.port}") as asker:
+        between.goes("limp")
+        until(lambda: asker.refused > 300)
+        between.goes("pass")
+        asker.whole()
+        asker.had_to_wait(at_most=2, seconds=0.08)

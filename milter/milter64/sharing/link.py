@@ -23,6 +23,8 @@ _TOGETHER, _TOGETHER_OCTETS = 500, 256 << 10
 """Commands that go out in one go, and their octets: they take a healthy server some milliseconds."""
 _SLOW = 0.1
 """Seconds: a server that takes longer is not asked for decisions."""
+_REST = 1.0
+"""Seconds for which it has to be quick to be asked again: one that is late now and then costs no decision each time."""
 _PROBE = 1.0
 """Seconds from one probe to the next: its role may change. It is `_SLOW` where it was slow."""
 _PAUSE, _LONG_PAUSE = 0.25, 0.5
@@ -67,7 +69,7 @@ class Link:
         self._why = "no connection yet"
         self._line: Line | None = None
         self._begun = 0.0  # when the exchange that goes on began
-        self._took = 0.0  # seconds, the last one
+        self._late = -_REST  # when one took long last
         self._proved = 0.0  # when it has
         self._patient = Lock()
         self.probe_with(probe)
@@ -142,7 +144,12 @@ class Link:
         with self._news:
             since = [self._begun] if self._begun else []
             since += [self._waiting[0].at] if self._waiting else []
-        return self._took > _SLOW or (bool(since) and time.monotonic() - min(since) > _SLOW)
+        return self._rests or (bool(since) and time.monotonic() - min(since) > _SLOW)
+
+    @property
+    def _rests(self) -> bool:
+        """Whether it was slow a moment ago."""
+        return time.monotonic() - self._late < _REST
 
     def _run(self) -> None:
         while not self._closed:
@@ -215,7 +222,8 @@ class Link:
         self._begun = begun = time.monotonic()
         replies = self._line.exchange(packed, count)
         self._begun = 0.0
-        self._took = time.monotonic() - begun
+        if (now := time.monotonic()) - begun > _SLOW:
+            self._late = now
         return replies
 
     def _next(self) -> list[_Request]:
@@ -223,7 +231,7 @@ class Link:
         batch = self._on_line = []
         count = octets = 0
         with self._news:
-            due = self._proved + (_SLOW if self._took > _SLOW else _PROBE) - time.monotonic()
+            due = self._proved + (_SLOW if self._rests else _PROBE) - time.monotonic()
             if due > 0.0:
                 self._news.wait_for(lambda: self._waiting or self._stale, due)
             if self._stale:
