@@ -22,7 +22,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
-from math import ceil
+from math import ceil, inf
 
 from milter64.mail.frozen_dataclass import frozen
 
@@ -114,7 +114,8 @@ class RateTable:
         which are never 0.
 
         Where other hosts count too, `share` is the part of a limit that may be taken here before they are told. If it
-        would be more, or little is left, count nothing, and return a counter with 0 seconds: they are to be asked.
+        would be more, or little is left, count nothing, and return a counter with 0 seconds: they are to be asked. With
+        infinity that is never so.
         """
         segment = counters[0].begins // _SEGMENT
         lock = segment % _LOCKS
@@ -216,9 +217,10 @@ class RateTable:
         """Return one of the counters of which others are to be asked; if there is none, they are yet to be told."""
         if not share:
             return counters[0]
+        most = _MUCH if share < inf else inf
         for counter, place, moment in found:
             period = counter.period
-            if (self._untold[place] + 1) * counter.interval > share * period or moment - now > _MUCH * period:
+            if (self._untold[place] + 1) * counter.interval > share * period or moment - now > most * period:
                 return counter
         for counter, _ in lacking:
             if counter.interval > share * counter.period:

@@ -11,7 +11,7 @@ lost everything learns it from the hosts.
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from math import ceil
+from math import ceil, inf
 from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -53,6 +53,8 @@ class SharedCounters:
         self._on_fault = on_fault
         self._due: dict[str, Sequence[Counter]] = {}
         """Of what the server is to be told: counters that count together, by the first one's name."""
+        self._unheard = deque[Told](maxlen=_MOST)
+        """What it was to be told when it could not be asked."""
         self._just_told = deque[int](maxlen=_MOST)
         self._told = deque[tuple[float, int]]()
         """How many takes were told, and when, up to the last time."""
@@ -65,12 +67,8 @@ class SharedCounters:
         table, state = self._table, self._state
         if not state.allowed or state.lacking_room:  # for a counter of each stranger there would be none
             return table.take(counters)
-        found = table.take(counters, 0.0 if self._exact else _SHARE / state.hosts)
-        if found is None:
-            if len(self._due) < _MOST:
-                self._due[counters[0].known_as] = counters
-            return None
-        return found if found[1] else self._ask(counters)
+        found = self._take(counters, 0.0 if self._exact else _SHARE / state.hosts)
+        return found if found is None or found[1] else self._ask(counters)
 
     def tell(self) -> None:
         """Tell the server what is due, and wait for what it answers."""
@@ -105,15 +103,23 @@ class SharedCounters:
         self._ending.set()
         self._thread.join()
 
+    def _take(self, counters: Sequence[Counter], share: float) -> tuple[Counter, int] | None:
+        """Count one more here, unless the server is to be asked, which hears of it soon."""
+        found = self._table.take(counters, share)
+        if found is None and len(self._due) < _MOST:
+            self._due[counters[0].known_as] = counters
+        return found
+
     def _ask(self, counters: Sequence[Counter]) -> tuple[Counter, int] | None:
-        """Have the server count one more; where it can't be asked, only we do."""
+        """Have the server count one more; where it can't be asked, only we do, and it hears of it when it can."""
         told = [Told(counter, *known) for counter, known in zip(counters, self._table.tell(counters), strict=True)]
         try:
             (reply,) = self._servers.ask(key(counters[0]), [command(told, asks=True)])
         except ServersGone:
             reply = None
         if (heard := answer(reply, len(counters))) is None:
-            return self._table.take(counters)
+            self._unheard += told
+            return self._take(counters, inf)
         self._table.put_off(counters, heard.seconds)
         self._just_told.append(
             sum(each.taken for each in told) + (0 if heard.wait else sum(each.takes for each in counters))
@@ -132,7 +138,11 @@ class SharedCounters:
     def _gathered(self) -> list[Told]:
         """Return what is due, which is told from now on, whether it gets there or not."""
         due: dict[str, Told] = {}
-        for _ in range(len(self._due)):  # while sessions add more
+        for _ in range(len(self._unheard)):  # while sessions add more
+            counter, taken, known = self._unheard.popleft()
+            before = due.get(counter.known_as)
+            due[counter.known_as] = Told(counter, taken + (before.taken if before else 0), known)
+        for _ in range(len(self._due)):
             _, counters = self._due.popitem()
             for counter, (taken, known) in zip(counters, self._table.tell(counters), strict=True):
                 before = due.get(counter.known_as)
