@@ -23,8 +23,9 @@ _TOGETHER, _TOGETHER_OCTETS = 500, 256 << 10
 """Commands that go out in one go, and their octets: they take a healthy server some milliseconds."""
 _SLOW = 0.1
 """Seconds: a server that takes longer is not asked for decisions."""
-_REST = 1.0
-"""Seconds for which it has to be quick to be asked again: one that is late now and then costs no decision each time."""
+_LONGEST_REST, _FORGIVEN = 1.0, 3.0
+"""Seconds for which it has to be quick to be asked again, at most: `_SLOW`, and twice as many each time that it is slow
+within so many seconds. So one that is late now and then costs no decision each time."""
 _PROBE = 1.0
 """Seconds from one probe to the next: its role may change. It is `_SLOW` where it was slow."""
 _PAUSE, _LONG_PAUSE = 0.25, 0.5
@@ -69,7 +70,7 @@ class Link:
         self._why = "no connection yet"
         self._line: Line | None = None
         self._begun = 0.0  # when the exchange that goes on began
-        self._late = -_REST  # when one took long last
+        self._late, self._rest = -_FORGIVEN, 0.0  # when one took long last, and the rest that it has since
         self._proved = 0.0  # when it has
         self._patient = Lock()
         self.probe_with(probe)
@@ -149,7 +150,7 @@ class Link:
     @property
     def _rests(self) -> bool:
         """Whether it was slow a moment ago."""
-        return time.monotonic() - self._late < _REST
+        return time.monotonic() - self._late < self._rest
 
     def _run(self) -> None:
         while not self._closed:
@@ -223,7 +224,8 @@ class Link:
         replies = self._line.exchange(packed, count)
         self._begun = 0.0
         if (now := time.monotonic()) - begun > _SLOW:
-            self._late = now
+            again = now - self._late < _FORGIVEN
+            self._late, self._rest = now, min(2 * self._rest, _LONGEST_REST) if again else _SLOW
         return replies
 
     def _next(self) -> list[_Request]:
