@@ -140,6 +140,7 @@ BROKEN = [
     b"[]\n[1,2,3]\n{}\nnull\n" + b"[" * 10_000,
     b'["allow x.example.org", 1, 2]',
     b'["allow", "x", 1]',
+    b'["allow", Infinity, 1]',
 ]
 
 

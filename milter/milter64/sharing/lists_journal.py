@@ -102,7 +102,7 @@ class Journal:
                 self.stamps[name] = (int(first), int(second))
             elif list_of(name) in self.said and (said := read(name, first.encode(), clock() - self.offset)):
                 self.put(name, said, held=bool(second))
-        except (ValueError, TypeError, AttributeError, RecursionError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             return
 
 
