@@ -19,7 +19,7 @@ from rig.redis import Redis
 from rig.sites import Sites
 from rig.two_hosts import TwoHosts
 
-WAYS: tuple[Way, ...] = ("garbage", "dribble")
+WAYS: tuple[Way, ...] = ("garbage", "dribble", "more")
 OTHER_WAYS: tuple[Way, ...] = ("hold", "reset", "late")
 
 

@@ -6,9 +6,10 @@ from contextlib import suppress
 from threading import Event, Lock, Thread
 from typing import Literal, Self
 
-Way = Literal["pass", "hold", "reset", "end", "garbage", "dribble", "late", "limp"]
+Way = Literal["pass", "hold", "reset", "end", "garbage", "dribble", "late", "limp", "more"]
 """What becomes of the server's octets. "hold": nothing comes and nothing ends; "reset" and "end" are of connections;
-"dribble": an octet each 0.15 s; "late": by 0.2 s, and "limp" each second time."""
+"dribble": an octet each 0.15 s; "late": by 0.2 s, and "limp" each second time; "more": an answer to nothing comes before
+each."""
 _LATE = 0.2
 _DRIBBLE = 0.15
 _RST = struct.pack("ii", 1, 0)
@@ -82,6 +83,9 @@ class Between:
                     self._late = way == "late" or not self._late
                     self._closed.wait(_LATE if self._late else 0.0)
                     to.sendall(data)
+                    return
+                case "more":
+                    to.sendall(b"+OK\r\n" + data)
                     return
                 case "hold":
                     self._closed.wait(0.02)

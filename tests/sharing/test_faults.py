@@ -109,6 +109,7 @@ OF_THE_WAY: Mapping[Way, str] = {
     "end": "closed the connection|reset|Broken pipe",
     "garbage": "",
     "dribble": "no answer in time",
+    "more": "answers what nobody asked",
 }
 
 

@@ -88,7 +88,11 @@ def test_what_is_no_command_is_the_callers_fault_and_nobody_elses(redis: Redis) 
         (["ACL", "SETUSER", "default", "resetpass", ">right"], "", "Authentication required"),
         (["ACL", "SETUSER", "milter", "on", ">wrong", "+@all", "~other:*"], "milter:wrong@", "NOPERM"),
         (["ACL", "SETUSER", "milter", "on", ">wrong", "+@all", "~milter64:*"], "milter:wrong@", ""),
-        (["ACL", "SETUSER", "milter", "on", ">wrong", "+@write", "+hello", "~milter64:*"], "milter:wrong@", ""),
+        (
+            ["ACL", "SETUSER", "milter", "on", ">wrong", "+@write", "+hello", "+echo", "~milter64:*"],
+            "milter:wrong@",
+            "",
+        ),
     ],
 )
 def test_what_a_server_has_against_us_is_told_without_the_password(

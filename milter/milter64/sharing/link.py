@@ -71,6 +71,7 @@ class Link:
         self._line: Line | None = None
         self._begun = 0.0  # when the exchange that goes on began
         self._late, self._rest = -_FORGIVEN, 0.0  # when one took long last, and the rest that it has since
+        self._exchanges = 0
         self._proved = 0.0  # when it has
         self._patient = Lock()
         self.probe_with(probe)
@@ -219,13 +220,19 @@ class Link:
             future.set_result(replies)
 
     def _exchange(self, packed: bytes, count: int) -> list[Reply]:
+        """Return the replies to commands, and to no others: a number goes along that has to come back behind them."""
         assert self._line
+        self._exchanges += 1
         self._begun = begun = time.monotonic()
-        replies = self._line.exchange(packed, count)
+        *replies, number = self._line.exchange(packed + pack([("ECHO", self._exchanges)]), count + 1)
         self._begun = 0.0
         if (now := time.monotonic()) - begun > _SLOW:
             again = now - self._late < _FORGIVEN
             self._late, self._rest = now, min(2 * self._rest, _LONGEST_REST) if again else _SLOW
+        if isinstance(number, Exception):
+            raise LineBroken(said(number))
+        if number != str(self._exchanges).encode():
+            raise LineBroken("it answers what nobody asked")
         return replies
 
     def _next(self) -> list[_Request]:

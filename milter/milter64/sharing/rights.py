@@ -6,6 +6,7 @@ COMMANDS = (
     *(
         "cluster|slots",
         "dbsize",
+        "echo",
         "eval",
         "get",
         "hdel",
