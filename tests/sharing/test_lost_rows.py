@@ -168,6 +168,16 @@ def test_who_has_missed_some_of_the_feed_compares(redis: Redis, monkeypatch: pyt
     assert {n for n in range(300) if other.store.read(pair(n)) == {NETWORK: PASSED}} == {*range(300)}
 
 
+def test_so_does_who_was_late_and_never_out_of_reach(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "LENGTH", 60)
+    one, other = begun(redis, "mx1"), begun(redis, "mx2")
+    for n in range(300):
+        one.store.merge(pair(n), {NETWORK: PASSED})
+        one.outgoing.work()
+    turns(other)
+    assert {n for n in range(300) if other.store.read(pair(n)) == {NETWORK: PASSED}} == {*range(300)}
+
+
 @pytest.mark.parametrize("number", [1, 300])
 def test_a_host_whose_own_store_is_new_all_at_once_gets_everything_back(redis: Redis, number: int) -> None:
     host = begun(redis, "mx1", own=full(number))

@@ -9,7 +9,7 @@ from milter64.greylist.row import Record
 from milter64.sharing import feed
 from milter64.sharing.feed import Position
 from milter64.sharing.host_state import HostState
-from milter64.sharing.interface import Servers, ServersGone
+from milter64.sharing.interface import Reply, Servers, ServersGone
 from milter64.sharing.keys import FEED, LISTS_EDITION, LOADED
 from milter64.sharing.replies import answers, replies
 from milter64.store.interface import Store
@@ -81,6 +81,9 @@ class Follower:
         while True:
             self._in_doubt = True  # unless it goes well
             lists, read = replies(self._servers.send(FEED, [("GET", LISTS_EDITION), feed.after(start)]))
+            if feed.is_full(read) and not missing:  # we are late, and some may have been thrown away by now
+                first, length = replies(self._servers.send(FEED, [feed.FIRST, feed.LENGTH_OF]))
+                missing = self._missed(first, length)
             for entry in feed.entries(read, self._state.offset):
                 start = entry.position
                 if entry.host != self._host:
@@ -101,12 +104,16 @@ class Follower:
     def _looked_back(self) -> bool:
         """See what of the feed there is, and return whether some of what we have not read is there no more."""
         first, last, length = replies(self._servers.send(FEED, [feed.FIRST, feed.LAST, feed.LENGTH_OF]))
-        begins, ends = feed.position(first), feed.position(last)
-        missing = bool(begins and begins > self.at and length >= feed.LENGTH)
-        missing |= self._servers_changed()
+        ends = feed.position(last)
+        missing = self._missed(first, length) | self._servers_changed()
         if ends:  # else another server has taken the place of one that had more
             self.at = min(self.at, ends)
         return missing
+
+    def _missed(self, first: Reply, length: int) -> bool:
+        """Whether the feed, of such a length and with such a first entry, reaches no longer back to what we have."""
+        begins = feed.position(first)
+        return bool(begins and begins > self.at and length >= feed.LENGTH)
 
     def _servers_changed(self) -> bool:
         """Whether a server was started since we asked last, or another one has taken its place.
