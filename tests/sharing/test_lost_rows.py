@@ -109,6 +109,21 @@ def test_a_comparison_that_is_cut_off_is_begun_anew(redis: Redis) -> None:
     assert host.state.whole
 
 
+def test_a_comparison_that_a_worker_had_not_done_when_it_ended_is_done_by_another(redis: Redis) -> None:
+    begun(redis, "mx2", own=full(300))
+    redis.ask("DEL", FEED)
+    host = Host("mx1", redis.path, time)
+    host.servers.lasts = 9
+    turns(host)
+    host.role.start()
+    host.role.close()
+    host.state.ends(0, waiting=0)
+    host.servers.lasts = inf
+    host.start()
+    turns(host)
+    assert {n for n in range(300) if host.own.read(f"{LOADED}{digest(pair(n))}")} == {*range(300)}
+
+
 def test_rows_that_a_worker_had_to_send_when_it_was_killed_are_sent_by_another(redis: Redis) -> None:
     host = begun(redis)
     host.store.merge(pair(1), {NETWORK: PASSED})

@@ -105,6 +105,8 @@ class Role:
         """End, and let another worker have the role."""
         self._closing.set()
         self._thread.join(2.0)
+        if self._compare or self._comparing:  # who has the role next is to begin anew
+            self._state.owe(everything=True)
         self._state.leave_role()
 
     def _run(self) -> None:
