@@ -8,8 +8,8 @@ from typing import Literal, Self
 
 Way = Literal["pass", "hold", "reset", "end", "garbage", "dribble", "late", "limp", "more"]
 """What becomes of the server's octets. "hold": nothing comes and nothing ends; "reset" and "end" are of connections;
-"dribble": an octet each 0.15 s; "late": by 0.2 s, and "limp" each second time; "more": an answer to nothing comes before
-each."""
+"dribble": an octet each 0.15 s; "late": by 0.2 s, and "limp" each second time; "more": an answer to nothing comes
+before each."""
 _LATE = 0.2
 _DRIBBLE = 0.15
 _RST = struct.pack("ii", 1, 0)
