@@ -83,6 +83,7 @@ class Reconciling:
                 there.add(mark)
             if lacking:
                 self._own.merge(f"{LOADED}{name}", lacking)
+            yield
         self._state.loaded()
 
     def _offer(self, key: str, group: str, row: Record) -> None:

@@ -26,7 +26,7 @@ _ROLE = 0.5
 """Seconds between two tries to get the role."""
 _COUNT = 10.0
 """Seconds between two looks how many rows there are on the servers."""
-_STRETCH, _BREATH = 0.001, 0.001
+_STRETCH, _BREATH = 0.001, 0.003
 """Seconds of a step, about, and those in which sessions have the GIL then."""
 _MOSTLY = 0.9
 """The part of our own store that may be full if we are to have everything that others know."""

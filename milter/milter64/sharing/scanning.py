@@ -6,7 +6,7 @@ from milter64.sharing.interface import Servers
 from milter64.sharing.keys import ROWS
 from milter64.sharing.replies import answers, replies
 
-_AT_ONCE = 200
+_AT_ONCE = 50
 """Keys that are read at a time, about."""
 
 
