@@ -77,3 +77,10 @@ def test_a_role_sets_up_milter64_before_postfix_and_finds_nothing_to_do_the_seco
     host.postconf("-PX", "submission/inet/smtpd_milters")
     assert host.play(milter64_settings='mode = "observe"\n') == 2
     assert host.milters() == {"": OURS, "submission": "", "smtps": SIGNER}
+
+    shared = '[greylist]\nstore = "redis://milter64@192.0.2.10?password_file=/etc/milter64/redis-password"\n'
+    for changes in (2, 0):  # the settings, and the password
+        assert host.play(milter64_settings=shared, milter64_redis_password="s3cret") == changes
+    password = host.chroot.root / "etc/milter64/redis-password"
+    assert (password.read_text(), oct(password.stat().st_mode)) == ("s3cret\n", "0o100640")
+    assert password.stat().st_gid != 0

@@ -31,8 +31,10 @@ def build(folder: Path) -> Path:
     _write(
         folder / "DEBIAN/control",
         f"Package: milter64\nVersion: {version}\nArchitecture: all\nMaintainer: tests <root@localhost>\n"
-        f"Depends: python3, {', '.join(depends())}\nDescription: milter64 for a test\n",
+        f"Depends: adduser, python3, {', '.join(depends())}\nRecommends: python3-redis\n"
+        "Description: milter64 for a test\n",
     )
+    _write(folder / "DEBIAN/postinst", "#!/bin/sh\nadduser --quiet --system --group --no-create-home milter64\n", 0o755)
     HERE.run("dpkg-deb", "--root-owner-group", "--build", str(folder), f"{folder}.deb")
     return Path(f"{folder}.deb")
 
