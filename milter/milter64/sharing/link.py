@@ -28,8 +28,8 @@ _LONGEST_REST, _FORGIVEN = 1.0, 3.0
 within so many seconds. So one that is late now and then costs no decision each time."""
 _PROBE = 1.0
 """Seconds from one probe to the next: its role may change. It is `_SLOW` where it was slow."""
-_PAUSE, _LONG_PAUSE = 0.25, 0.5
-"""Seconds from a line that broke to the next one, and from one that could not be had."""
+_PAUSE = 0.25
+"""Seconds from a line that broke, or could not be had, to the next one."""
 _ELSEWHERE = re.compile(r"(?:|ERR .*: -)(?:ASK|MOVED|TRYAGAIN)\b")
 """Said of keys that another node of a Cluster has, or will have."""
 
@@ -155,7 +155,6 @@ class Link:
 
     def _run(self) -> None:
         while not self._closed:
-            pause = _LONG_PAUSE
             try:
                 with self._news:
                     self._stale = self._closed
@@ -164,13 +163,12 @@ class Link:
                 with self._news:
                     self._works = not self._stale
                 self._watcher.up()
-                pause = _PAUSE
                 while True:
                     self._serve()
             except Exception as error:  # noqa: BLE001  a fault of ours must not leave others waiting either
                 self._broken(error)
             with self._news:
-                self._news.wait_for(lambda: self._closed, pause)
+                self._news.wait_for(lambda: self._closed, _PAUSE)
 
     def _broken(self, error: Exception) -> None:
         """Tell all who have sent something that they have no reply."""
