@@ -42,9 +42,14 @@ class SharingHost(Milter64):
     @property
     def pairs(self) -> set[str]:
         """The keys of the rows in its own store."""
+        return {key for key, _ in self.rows}
+
+    @property
+    def rows(self) -> set[tuple[str, str]]:
+        """The keys and groups of the rows in its own store."""
         try:
             with closing(sqlite3.connect(f"file:{self.store}?mode=ro", uri=True)) as connection:
-                return {key for (key,) in connection.execute("SELECT key FROM rows")}
+                return {*connection.execute("SELECT key, grp FROM rows")}
         except sqlite3.OperationalError:  # not there yet
             return set()
 
