@@ -148,7 +148,7 @@ def judged(redis: Redis) -> list[Line]:
     [
         ["maxmemory 100mb", "maxmemory-policy allkeys-lru"],
         ["maxmemory-policy volatile-lru"],
-        ["maxmemory 1100000"],
+        ["maxmemory 600000"],
         ["protected-mode no", "bind 0.0.0.0"],
     ],
 )

@@ -1,5 +1,6 @@
 """TLS: the server's certificate has to be one that we trust, for the name that the URL has."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,7 +86,8 @@ def test_a_server_that_wants_a_certificate_gets_it(redis: Redis, authority: Auth
     mine = authority.sign("DNS:mx.lab.example")
     with asked(url(redis, authority.path, f"&cert={mine.path}&key={mine.key}")) as asker:
         assert asker.lines == []
-    assert "certificate required" in gone(url(redis, authority.path))
+    # A server may close before its alert has been read, and then nobody hears more.
+    assert re.search("certificate required|Connection reset by peer", gone(url(redis, authority.path)))
 
 
 def test_a_server_without_tls_is_no_server_with_it(tmp_path: Path, authority: Authority) -> None:

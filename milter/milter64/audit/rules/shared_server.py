@@ -115,5 +115,5 @@ def _memory(node: "Node", subject: str) -> Line:
         return make(subject, reason, see=see, remedy=_KEEP.format("maxmemory-policy noeviction"))
     if limited and used.isdigit() and int(used) > _FULL * int(most):
         reason = f"{int(used) / int(most):.0%} of maxmemory is used; when it is full, it takes nothing more"
-        return warning(subject, reason, see=see, remedy=_KEEP.format(f"maxmemory {2 * int(most)}"))
+        return warning(subject, reason, see=see, remedy=_KEEP.format(f"maxmemory {2 * max(int(used), int(most))}"))
     return ok(subject, f"{policy or 'unknown policy'}, maxmemory {most if limited else 'is not set'}", see=see)
