@@ -28,7 +28,10 @@ from milter64.store.memory_store import MemoryStore
 from rig.redis import Redis
 
 KIND = RecordKind(Settings())
-_OPTIONS: Any = {} if redis.__version__.startswith("4.") else {"protocol": 2}
+_OLD = redis.__version__.startswith("4.")
+_OPTIONS: Any = {} if _OLD else {"protocol": 2}
+_COMMAND = ["any"] if _OLD else []
+"""What a pool is told of a connection's use."""
 
 
 class Reached:
@@ -70,7 +73,9 @@ class Reached:
         self._client.close()
 
     def _replies(self, commands: Sequence[Command]) -> list[Reply]:
-        pipe: Any = self._client.connection_pool.get_connection()  # redis-py's types are other ones in each version
+        pipe: Any = self._client.connection_pool.get_connection(
+            *_COMMAND
+        )  # redis-py's types are other ones in each version
         try:
             pipe.send_packed_command(pipe.pack_commands(commands))
             return [_reply(pipe) for _ in commands]
