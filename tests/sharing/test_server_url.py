@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from traceback import format_exception
+from unicodedata import category
 
 import pytest
 from hypothesis import given
@@ -199,7 +200,7 @@ def test_a_url_is_shown_with_what_goes_without_saying_and_with_stars_for_a_passw
     assert parse(text).shown == shown
 
 
-printable = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=20)
+printable = st.text(st.characters().filter(lambda one: category(one)[0] not in "CZ"), min_size=1, max_size=20)
 paths = st.none() | st.builds("/{}".format, printable.filter(lambda text: not text.endswith("/"))).map(Path)
 names = st.from_regex(r"[a-z0-9._-]{1,9}", fullmatch=True).filter(lambda name: name.strip("."))
 hosts: st.SearchStrategy[Host] = st.tuples(
