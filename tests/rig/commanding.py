@@ -23,6 +23,8 @@ class Story:
 
     def __init__(self) -> None:
         self.now = BEGIN
+        self.dated = 0
+        """How many files were dated: no two are dated the same."""
 
 
 class Commanding:
@@ -98,7 +100,8 @@ class Commanding:
 
     def date(self, check: str) -> None:
         """Have a list's file be changed now, in the story's time."""
-        os.utime(self.path(check), (self._clock(),) * 2)
+        self._story.dated += 1
+        os.utime(self.path(check), ns=(int(self._clock() * 1e9) + self._story.dated,) * 2)
 
     def look(self) -> None:
         """Do what the worker with the role does."""

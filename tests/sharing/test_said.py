@@ -62,3 +62,12 @@ def test_it_is_known_for_forty_days_that_something_has_ended(said: Said, *, afte
 def test_what_was_told_is_read_as_it_was() -> None:
     said = Said(NOW + 0.125, "mx1", "x.example.org # f\u00fcr alle")
     assert read("allow .x.example.org", dump(said), NOW) == said
+
+
+@pytest.mark.parametrize("line", [b"5", b'["x.example.org"]', b'"# x"', b'" x.example.org"', b'"\\ud800"'])
+def test_what_is_no_line_is_nothing(line: bytes) -> None:
+    assert read("allow .x.example.org", b'{"line": %s, "at": 1, "by": "c"}' % line, NOW) is None
+
+
+def test_who_has_no_name_says_nothing() -> None:
+    assert read("allow .x.example.org", b'{"line": "x.example.org", "at": 1, "by": "\\ud800"}', NOW) is None

@@ -73,7 +73,7 @@ class CommandedFile:
                 later |= known
             later |= {field: said for field, said in news.items() if said > known.get(field, NOTHING)}
             journal.found(check, stamp)
-            kept = [each for each in here if each.raw.strip() and each.field not in later]
+            kept = [each for each in here if each.field not in later]
             added, held = self._taken(later, kept, wall)
             if added or len(kept) < len(here):
                 text = b"".join(raw + b"\n" for raw in [*(each.raw for each in kept), *added])
@@ -92,10 +92,10 @@ class CommandedFile:
         return (found.st_ino, found.st_mtime_ns), found.st_mtime
 
     def _lines(self, text: bytes) -> list[_Line]:
-        """Return the lines of the file; of those that are known it isn't asked again whom they name."""
+        """Return the lines of the file but empty ones; of those that are known it isn't asked again whom they name."""
         of_line = {said.line: field for field, said in self._journal.said[self._check].items() if said.line}
         found = list[_Line]()
-        for _, raw in lines(text):
+        for raw in (raw for _, raw in lines(text) if raw.strip()):
             try:
                 line = raw.decode().strip()
             except UnicodeDecodeError:
@@ -120,7 +120,7 @@ class CommandedFile:
         given = {
             field: line
             for field, line in now_in.items()
-            if field in held or line != known.get(field, NOTHING).line or field not in still
+            if line != known.get(field, NOTHING).line or field not in still
         }
         given |= {field: "" for field in before if field not in now_in and counts(known[field].line, wall)}
         if not given and now_in and stamp != self._journal.stamps[self._check]:
@@ -150,7 +150,7 @@ class CommandedFile:
             raw = line.encode()
             try:
                 entry = self._read(raw)
-                if not (line and entry and entry.counts(wall)):
+                if not (entry and entry.counts(wall)):
                     continue
                 why = "" if len(added) < room and len(raw) < octets else f"{self._path} has no room; forget others"
             except Mistake as mistake:

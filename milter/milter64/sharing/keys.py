@@ -5,7 +5,7 @@
     milter64:1:{s}:members       a hash: each host, and what it says of itself
     milter64:1:{s}:epoch         made up when there was none: with another one, what had been told before is lost
     milter64:1:{s}:feed          a stream: rows as they change
-    milter64:1:{s}:lists         a hash: the entries by command; :lists-edition is counted up with each change
+    milter64:1:{s}:lists         a hash: the entries by command; :lists-edition is another one after each change
     milter64:1rDIGEST            a hash: the rows of a pair by group; there are millions, so it is short
     milter64:1:c:{BLOCK}:NAME    a counter of a limit
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from milter64.limits import regular_file
 from milter64.lists import commanded
 from milter64.lists.index import lines
-from milter64.sharing.said import Said, dump, read
+from milter64.sharing.said import Said, as_json, dump, read
 
 _OCTETS = 1 << 28
 """Of a file at most."""
+_AT_ONCE = 500
+"""Lines that are read at a time."""
 
 _AHEAD = "ahead"
 _FAR = 300.0
@@ -38,19 +40,20 @@ class Journal:
         self.changed = False
         """Whether there is more than was written down."""
 
-    def read(self, clock: Callable[[], float]) -> None:
-        """Read what was written down, and leave out what can't be used; `clock` is row time."""
+    def read(self, clock: Callable[[], float]) -> Iterator[None]:
+        """Read what was written down, in parts, and leave out what can't be used; `clock` is row time."""
         try:
             text = regular_file.read(self._path, _OCTETS, follow=False)
         except OSError:
             return
-        for _, raw in lines(text):
+        for number, (_, raw) in enumerate(lines(text), 1):
             self._take(raw, clock)
-        self.changed = False
+            if number % _AT_ONCE == 0:
+                yield
 
     def get(self, field: str) -> Said | None:
         """Return what was agreed of a field."""
-        return self.said.get(list_of(field), {}).get(field)
+        return self.said[list_of(field)].get(field)
 
     def put(self, field: str, said: Said, *, held: bool = False) -> None:
         """Note what counts of a field, as the latest."""
@@ -58,17 +61,17 @@ class Journal:
         of_list.pop(field, None)
         of_list[field] = said
         (self.held.add if held else self.held.discard)(field)
-        self.changed = True
 
     def drop(self, field: str) -> None:
         """Forget a field."""
-        self.changed |= self.said[list_of(field)].pop(field, None) is not None
+        self.said[list_of(field)].pop(field, None)
         self.held.discard(field)
+        self.changed = True
 
     def found(self, check: str, stamp: Stamp) -> None:
-        """Note how a list's file is now."""
-        self.changed |= stamp != self.stamps[check]
+        """Note how a list's file is now, once it has been looked at."""
         self.stamps[check] = stamp
+        self.changed = True
 
     def ahead(self, offset: float) -> None:
         """Note by how many seconds row time is ahead of the server's clock."""
@@ -91,7 +94,7 @@ class Journal:
             yield json.dumps([check, *stamp]).encode()
         for of_list in self.said.values():
             for field, said in of_list.items():
-                yield json.dumps([field, dump(said).decode(), field in self.held], ensure_ascii=False).encode()
+                yield as_json([field, dump(said).decode(), field in self.held]).encode()
 
     def _take(self, raw: bytes, clock: Callable[[], float]) -> None:
         try:

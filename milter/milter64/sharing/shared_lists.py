@@ -6,7 +6,7 @@ still as it was read, so that of two hosts who write at once the second one read
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from milter64.sharing.said import NOTHING, Said, dump, is_past, read
 _AT_ONCE = 500
 """Fields that are read or written at a time."""
 _ROUNDS = 20
-"""Times that is done in a step, at most."""
+"""Times that is done in a step, at most: with a hundred thousand entries the role's worker has more to do."""
 _LATELY = 60.0
 
 _WRITE = """
@@ -36,7 +36,7 @@ for i = 2, #ARGV, 3 do
         other[#other + 1] = field
         other[#other + 1] = is
     elseif value == '' then
-        changed = redis.call('HDEL', KEYS[1], field) == 1 or changed
+        redis.call('HDEL', KEYS[1], field)
     elseif is == '' and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[1]) then
         full[#full + 1] = field
     else
@@ -89,6 +89,8 @@ class SharedLists:
         self._files: dict[str, CommandedFile] = {}
         self._edition: bytes | None = None
         """Of what the journal has all, so far as it is not in:"""
+        self._beginning = self._begin()
+        self._comparing: Iterator[None] | None = None
         self._news: dict[str, Said] = {}
         self._to_send: dict[str, bytes] = {}
         """The fields that the servers are to have as the journal has them, with what they have in their place."""
@@ -119,31 +121,33 @@ class SharedLists:
             ServersGone: they are out of reach.
             MayNotShare: they refuse what is asked.
         """
-        if not self._files:
-            self._begin()
+        if not self._files and len([*islice(self._beginning, _ROUNDS)]) == _ROUNDS:
+            return
         if edition is not None:
             self._journal.ahead(self._state.offset)
         self._exchange()
         if edition is None:
+            self._comparing = None  # other servers' cursors are other ones
             return
-        if edition != self._edition:
-            self._compare()
-            self._edition = edition
-            self._exchange()
+        if edition != self._edition and not self._comparing:
+            self._comparing = self._compare(edition)
         for _ in range(_ROUNDS):
-            if not self._to_send and not self._to_drop:
+            if self._to_send or self._to_drop:
+                self._send()
+            elif not self._comparing:
                 break
-            self._send()
-            self._exchange()
+            elif next(self._comparing, self) is self:
+                self._comparing = None
+        self._exchange()
 
     @property
     def _now(self) -> float:
         """The server's time."""
         return self._clock() - self._journal.offset
 
-    def _begin(self) -> None:
+    def _begin(self) -> Iterator[None]:
         """Read the journal, once the worker has the role: before, another one writes it."""
-        self._journal.read(self._clock)
+        yield from self._journal.read(self._clock)
         for check, path in self._paths.items():
             self._files[check] = CommandedFile(check, path, self._read[check], self._journal, self._host, self._warn)
 
@@ -166,13 +170,14 @@ class SharedLists:
             if self._journal.changed:
                 self._journal.save()
         except OSError as error:
-            trouble = trouble or f"what was shared of entries by command is not noted: {error.strerror}"
+            trouble = f"what was shared of entries by command is not noted: {error.strerror}"
         if trouble and trouble != self._told:
             self._warn(trouble)
         self._told = trouble
 
-    def _compare(self) -> None:
-        """Look through what the servers have."""
+    def _compare(self, edition: bytes) -> Iterator[None]:
+        """Look through what the servers have since this edition, a part at a time."""
+        self._told_full = bool(self._without_room)
         self._without_room.clear()
         seen, cursor = set[str](), b"0"
         while True:
@@ -183,6 +188,7 @@ class SharedLists:
                 self._saw(field, value)
             if cursor == b"0":
                 break
+            yield
         for said_of in self._journal.said.values():
             for field, said in list(said_of.items()):
                 if field in seen:
@@ -191,21 +197,21 @@ class SharedLists:
                     self._journal.drop(field)
                 else:
                     self._to_send[field] = b""
+        self._edition = edition
 
     def _saw(self, field: str, value: bytes) -> None:
         """Take note of what the servers have in a field, b"" where they have none."""
         if list_of(field) not in self._files:
             return
-        theirs, now = read(field, value, self._now), self._now
-        ours = max(self._journal.get(field) or NOTHING, self._news.get(field, NOTHING))
-        self._to_send.pop(field, None)
-        self._to_drop.pop(field, None)
-        if theirs and theirs >= ours and is_past(theirs, now):
-            self._journal.drop(field)
-            self._to_drop[field] = value
-        elif theirs and theirs > ours:
+        now = self._now
+        ours = self._journal.get(field) or NOTHING
+        theirs = ours if value == dump(ours) else read(field, value, now)  # most are, and to read them takes longer
+        if theirs and theirs > ours:
             if len(self._news) < LINES:
                 self._news[field] = theirs
+        elif theirs and theirs == ours and is_past(theirs, now):
+            self._journal.drop(field)
+            self._to_drop[field] = value
         elif theirs != ours and ours is not NOTHING:
             self._to_send[field] = value
 
@@ -228,4 +234,4 @@ class SharedLists:
             self._saw(raw.decode(), value)
         if full and not self._told_full:
             self._warn(f"the hosts have more than {LINES} entries by command, and share no more: forget some")
-        self._told_full = bool(full)
+            self._told_full = True
