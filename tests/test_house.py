@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from milter64 import __version__
+
 ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "milter" / "milter64"
 
@@ -125,3 +127,7 @@ def test_the_lowest_versions_that_are_asked_for_are_those_of_make_test_oldest() 
     tested = dict(line.split("==") for line in lines if not line.startswith("#"))
     assert asked.keys() - tested.keys() == {"build", "mypy", "ruff", "twine"}  # tools that no test imports
     assert [name for name in tested if not f"{tested[name]}.".startswith(f"{asked[name]}.")] == []
+
+
+def test_the_program_and_its_package_have_one_version() -> None:
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == __version__
