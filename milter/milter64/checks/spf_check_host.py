@@ -17,9 +17,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import spf
-
 from milter64.address.networks import pack
+from milter64.checks.pyspf import spf
 from milter64.checks.spf_directive import Directive
 from milter64.checks.spf_macros import DOMAIN_SPEC, EXPLAIN_STRING, MACRO_STRING, Macros
 from milter64.dns.lookup import Lookup

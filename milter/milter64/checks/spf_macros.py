@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
-import spf
+from milter64.checks.pyspf import spf
 
 # 7.1. No name has a thousand labels, so three digits will do; none of them may be 0 (7.3).
 _MACRO = r"%(?:[%_-]|\{([slodiphvcrt])((?!0+[^0-9])[0-9]{1,3})?(r)?([-.+,/_=]*)\})"
