@@ -6,8 +6,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-import structlog
-
 from milter64.mail.clean_text import clean
 from milter64.telemetry.log_writer import LONGEST
 
@@ -19,10 +17,18 @@ _TRACEBACK = 3
 """Values that a traceback is as long as."""
 
 
-def as_json(fields: Fields) -> str:
-    """Write a line as an object of JSON."""
-    fields["time"] = _timestamp(fields["time"])
-    return _fitting(lambda cleaned: str(structlog.processors.JSONRenderer()(None, "", cleaned)), fields)
+def json_layout() -> Callable[[Fields], str]:
+    """Return what writes a line as an object of JSON."""
+    # Who wants none of it is spared six megabytes, and a quarter of a verb's start.
+    from structlog.processors import JSONRenderer  # noqa: PLC0415  see above
+
+    render = JSONRenderer()
+
+    def as_json(fields: Fields) -> str:
+        fields["time"] = _timestamp(fields["time"])
+        return _fitting(lambda cleaned: str(render(None, "", cleaned)), fields)
+
+    return as_json
 
 
 def logfmt(fields: Fields) -> str:
