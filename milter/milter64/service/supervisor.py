@@ -118,6 +118,9 @@ class _Supervisor:
 
     def _raise(self, plan: Plan, listener: Listener, event: str) -> None:
         crew = self._rising = Crew(plan=plan, listener=listener, event=event)
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()  # a look for cycles would write to all objects, and each child would have them once more
         try:
             for cpu in worker.cpus(plan.settings.workers):
                 self._hire(crew, partial(worker.run, listener.socket, work=plan.work, log=plan.log, cpu=cpu))
