@@ -8,7 +8,6 @@ Workers come in crews, one for each configuration. A crew rises until all its wo
 one before retires, and that is a reload. A crew that doesn't rise is dismissed, and nothing has changed.
 """
 
-import gc
 import os
 import sched
 import selectors
@@ -22,7 +21,7 @@ from functools import partial
 from milter64.config.listen_address import Settings
 from milter64.service import channel, worker
 from milter64.service.channel import Duty
-from milter64.service.child_processes import RISE, SIGNALS, ChildProcesses, kill
+from milter64.service.child_processes import RISE, SIGNALS, ChildProcesses, kill, tidy
 from milter64.service.listening_socket import Listener, ListenError
 from milter64.service.systemd_notify import Notifier
 from milter64.service.worker_state import Crew, Plan, Worker, backoff
@@ -118,9 +117,7 @@ class _Supervisor:
 
     def _raise(self, plan: Plan, listener: Listener, event: str) -> None:
         crew = self._rising = Crew(plan=plan, listener=listener, event=event)
-        gc.unfreeze()
-        gc.collect()
-        gc.freeze()  # a look for cycles would write to all objects, and each child would have them once more
+        tidy()
         try:
             for cpu in worker.cpus(plan.settings.workers):
                 self._hire(crew, partial(worker.run, listener.socket, work=plan.work, log=plan.log, cpu=cpu))
@@ -285,7 +282,7 @@ class _Supervisor:
             self._replace(crew, member.duty, member.process, deaths)
             self._children.report(self._serving)
         else:
-            gc.collect()  # with the last of a crew goes what its workers shared, descriptors too
+            tidy()  # with the last of a crew goes what its workers shared, descriptors too
 
     def _replace(self, crew: Crew, duty: Duty, process: Process, deaths: int) -> None:
         self._later(backoff(deaths), partial(self._rehire, crew, duty, process, deaths + 1))
