@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
@@ -22,7 +23,12 @@ class Screen:
     def __init__(self, stream: TextIO | None = None) -> None:
         """Write to `stream`, standard output by default."""
         self._stream = stream or sys.stdout
-        self._coloured = self._stream.isatty() and not os.environ.get("NO_COLOR")
+        terminal = self._stream.isatty()
+        self._coloured = terminal and not os.environ.get("NO_COLOR")
+        self.width = shutil.get_terminal_size().columns if terminal else sys.maxsize
+        """What fits in a line: of a file or a pipe, all."""
+        self.draws = terminal and self._stream.encoding.lower() == "utf-8"
+        """Whether there may be bars, of characters that ASCII has not."""
 
     def paint(self, text: str, colour: str) -> str:
         """Return text in "bold", "dim", "red", "green" or "yellow", if there is colour here."""
