@@ -2,8 +2,8 @@
 
 PYTHON ?= python3
 RUN_PACKAGES := gcc libmilter-dev libpython3-dev python3-venv
-TEST_PACKAGES := bind9 bind9-dnsutils dbconfig-no-thanks iproute2 knot-resolver libmail-spf-perl libnsl2 libwrap0 m4 \
-    man-db mandoc miltertest nsd opendkim opendmarc openssl pdns-recursor postfix prometheus redis-server rspamd \
+TEST_PACKAGES := bind9 bind9-dnsutils chromium dbconfig-no-thanks iproute2 knot-resolver libmail-spf-perl libnsl2 \
+    libwrap0 m4 man-db mandoc miltertest nsd opendkim opendmarc openssl pdns-recursor postfix prometheus redis-server rspamd \
     spamass-milter spamassassin spamc spamd systemd tayga unbound
 CONTRIB_PACKAGES := bash-completion buildah debootstrap docker-compose fail2ban fish logcheck logcheck-database nftables \
     nix-bin python3-systemd python3-yaml swaks systemd-journal-remote zsh

@@ -10,6 +10,7 @@ from rig.postfix import DAEMONS
 OF_THE_DEMO = ("ip", "nsd", "nsenter", "tayga", "unbound", str(DAEMONS / "master"))
 OF_THE_TESTS = (
     *OF_THE_DEMO,
+    "chromium",
     "dig",
     "kresd",
     "m4",

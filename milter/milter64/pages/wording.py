@@ -1,6 +1,7 @@
 """How a value is written for people, wherever it is shown."""
 
 from datetime import UTC, datetime
+from html import escape
 from typing import Literal, TypeAlias
 
 from milter64.mail.clean_text import clean
@@ -23,6 +24,11 @@ def said(value: Value, kind: Kind = "text") -> str:
     if kind == "duration":
         return _duration(value)
     return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+
+
+def markup(value: Value, kind: Kind = "text") -> str:
+    """Return a value in words that are safe in HTML and SVG too, in text and in an attribute."""
+    return escape(said(value, kind))
 
 
 def whole(line: str) -> str:
