@@ -115,8 +115,8 @@ def test_rows_that_are_loaded_later_are_found_too(host: Host) -> None:
 def test_who_only_reads_sees_what_was_loaded_too(host: Host) -> None:
     host.own.merge(PAIR, {NETWORK: WAITS})
     host.own.merge(f"{LOADED}{digest(PAIR)}", {NETWORK: PASSED, DOMAIN: WAITS})
-    assert known_here(host.own, KIND, PAIR) == {NETWORK: KIND.merge(WAITS, PASSED), DOMAIN: WAITS}
-    assert known_here(host.own, KIND, "<> <you@lab.example>") == {}
+    assert known_here(host.own.read, KIND, PAIR) == {NETWORK: KIND.merge(WAITS, PASSED), DOMAIN: WAITS}
+    assert known_here(host.own.read, KIND, "<> <you@lab.example>") == {}
 
 
 def test_rows_are_here_what_they_are_elsewhere_to_the_millisecond(host: Host) -> None:

@@ -141,7 +141,7 @@ class _Unwritten:
     """A store that is read only, with what other hosts have told of a pair."""
 
     def __init__(self, store: Store[Record], kind: RecordKind) -> None:
-        self.read, self.latest = partial(known_here, store, kind), store.latest
+        self.read, self.latest = partial(known_here, store.read, kind), store.latest
         self.sizes, self.close, self.everything = store.sizes, store.close, store.everything
         self.caps, self.gone, self.happenings = store.caps, store.gone, store.happenings
 

@@ -51,6 +51,16 @@ def pair_key(sender: str, recipient: str) -> str:
     return key if len(key) <= _LONGEST_PAIR else sha256(key.encode()).hexdigest()
 
 
+def sender_of(key: str) -> str:
+    """Return the sender in a pair's key, in its brackets; "" where the key is a digest, or no pair's."""
+    return key.rpartition(" <")[0] if key.startswith("<") else ""
+
+
+def recipient_of(key: str) -> str:
+    """Return the recipient in a pair's key, in its brackets; "" where the key is a digest, or no pair's."""
+    return f"<{key.rpartition(' <')[2]}" if key.startswith("<") else ""
+
+
 def without_bounce_tag(local: str) -> str:
     """Return the local part that was tagged so that bounces can be told from forgeries."""
     tagged = _TAGGED.fullmatch(local) if "=" in local else None

@@ -13,12 +13,27 @@ from milter64.greylist.settings import Settings
 class Record:
     """A row: `first_seen` starts the wait, `passed_at` is the last time it let a message pass, None while it waits.
 
-    A retry after `retry_window` or `remember` begins the next generation.
+    A retry after `retry_window` or `remember` begins the next generation; and so does one of a row that was forgotten,
+    which is kept for a while lest a copy of what it was comes back.
     """
 
     generation: int
     first_seen: float
     passed_at: float | None = None
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether the row says that those before it don't count: it has passed before it was seen, as none has."""
+        return self.passed_at is not None and self.passed_at < self.first_seen
+
+
+_LONG_AGO = 1e9
+"""In 2001: a passing that no host remembers."""
+
+
+def forget(record: Record, now: float) -> Record:
+    """Return what is to be merged into a row to have it forgotten: it outlives all copies, and lets nobody pass."""
+    return Record(generation=record.generation + 1, first_seen=now, passed_at=_LONG_AGO)
 
 
 class RecordKind:
@@ -63,7 +78,7 @@ class RecordKind:
         """Return when a record says nothing any more."""
         if record.passed_at is None:
             return record.first_seen + self._settings.retry_window
-        return record.passed_at + self._settings.remember
+        return self.touched(record) + self._settings.remember
 
     def waits(self, record: Record) -> bool:
         """Whether a record has not let a message pass yet."""

@@ -25,6 +25,7 @@ MOST_RECIPIENTS = 32
 _RECIPIENTS = 2**16
 """Numbers of recipients: two of so few seldom have the same."""
 _RECIPIENT, _EARNED, _LOST = "to:", "earned", "lost"
+_REGISTER = "earned:"
 _REGISTERS = 256
 """Keys under which the groups are noted that may have earned it."""
 _FRESH = 3600.0
@@ -105,7 +106,17 @@ def register(group: str) -> str:
 
     Of those that haven't, which are nearly all, that is enough to know, and it is the same for many.
     """
-    return f"earned:{crc32(group.encode(errors='replace')) % _REGISTERS}"
+    return f"{_REGISTER}{crc32(group.encode(errors='replace')) % _REGISTERS}"
+
+
+def registers() -> Iterator[str]:
+    """Yield all keys that `register` returns."""
+    return (f"{_REGISTER}{number}" for number in range(_REGISTERS))
+
+
+def counts_passings(key: str, group: str) -> bool:
+    """Whether a row is one of those by which a group earns it, and none of a pair's."""
+    return key.startswith(("net:", "spf:", _REGISTER)) or group.startswith(_RECIPIENT) or group in {_EARNED, _LOST}
 
 
 def discredit(rows: Rows, now: float, settings: Settings) -> Rows:

@@ -12,9 +12,7 @@ Where the service has been down for longer than that, the time until then doesn'
 """
 
 import time
-
-from milter64.greylist.row import Record
-from milter64.store.interface import Store
+from typing import Protocol
 
 BOOTED = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 """When the host was booted, as the clock had it when the service was started, and not when a worker was."""
@@ -22,10 +20,21 @@ _MADE = 1767225600.0
 """2026, before which no clock is right that dates our rows."""
 
 
+class Dated(Protocol):
+    """What a clock begins by: a store, or who reads its file."""
+
+    def latest(self) -> float | None:
+        """As `Store.latest`."""
+
+    @property
+    def gone(self) -> bool:
+        """As `Store.gone`."""
+
+
 class RowClock:
     """Calling it gives row time, in seconds since 1970."""
 
-    def __init__(self, store: Store[Record], leap: float) -> None:
+    def __init__(self, store: Dated, leap: float) -> None:
         """Begin by the store's latest row; `leap` is how many seconds wall time may be away from it to be believed."""
         self._store = store
         self._leap = leap

@@ -7,7 +7,7 @@ Rows that were loaded from the servers have a digest for a key, as nobody knows 
 for the first time looks under its digest too, and from then on they are the pair's.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import inf
 from time import monotonic
 
@@ -122,10 +122,9 @@ class SharedStore:
             return None
 
 
-def known_here(own: Store[Record], kind: RecordKind, key: str) -> Mapping[str, Record]:
+def known_here(read: Callable[[str], Mapping[str, Record]], kind: RecordKind, key: str) -> Mapping[str, Record]:
     """Return the rows of a key by group that a host's own store has, those that were loaded included.
 
-    Raises:
-        StoreGone: it can't tell.
+    `read` is the store's, and raises what that does.
     """
-    return united(kind, own.read(key), own.read(f"{LOADED}{digest(key)}"))
+    return united(kind, read(key), read(f"{LOADED}{digest(key)}"))

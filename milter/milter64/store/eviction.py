@@ -17,6 +17,8 @@ _KEPT_GROUPS = 96
 """What a key with too many rows is cut to: room for some time, as finding out who gives way takes time."""
 PASSED_SHARE = 0.9
 """The part of a store that passed rows may fill, so that there is always room for somebody new."""
+_SPARE = 20
+"""The part of a file's rows, a twentieth, that is left to those which come while others make room."""
 
 Counts = Sequence[tuple[int, int]]
 """Blocks and how many rows each holds; of those that hold alike the first come first to lose."""
@@ -25,6 +27,11 @@ Counts = Sequence[tuple[int, int]]
 def wide(block: int) -> int:
     """Return the wide block that a block lies in."""
     return block >> 16
+
+
+def comfortable(max_rows: int) -> int:
+    """Return how many rows a file is cut to that has more."""
+    return max_rows - max(1, max_rows // _SPARE)
 
 
 class Quota:

@@ -18,14 +18,12 @@ from typing import Generic
 
 from milter64.limits.bounded_cache import Cache
 from milter64.store.batch_writer import Outcome, write
-from milter64.store.eviction import united
+from milter64.store.eviction import comfortable, united
 from milter64.store.interface import Kind, Row, StoreForbidden, StoreGone, StoreMissing
 from milter64.store.memory_store import Rows
 from milter64.store.sqlite_table import Table
 
 MAX_ROWS = 1_000_000
-_SPARE = 20
-"""The part of the rows, a twentieth, that is left to those which come while others make room."""
 _FRESH = 0.5
 """Seconds that the cache believes what it has read, and then each look that tells it that nobody has written since:
 other processes' rows are to be seen within a second."""
@@ -67,7 +65,7 @@ class SqliteStore(Generic[Row]):
         self._kind = kind
         self._warn = warn
         self._max_rows = max_rows
-        self._comfortable = max_rows - max(1, max_rows // _SPARE)
+        self._comfortable = comfortable(max_rows)
         self._lock = Lock()  # for all that follows
         self._reader = Table(path, kind, warn, patience=_READ_PATIENCE, trust=_TRUST)
         self._cache: Cache[str, _Read[Row]] = Cache(_CAPACITY, _LARGEST, _weight)

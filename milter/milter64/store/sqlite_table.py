@@ -43,8 +43,10 @@ INSERT INTO totals SELECT 0, NULL WHERE NOT EXISTS (SELECT 1 FROM totals);
 """
 _WIDTH = 64
 """Rows in one statement: at each step of one the thread lets go of the GIL, and has to get it back."""
-_SELECT = "SELECT id, key, grp, row FROM rows WHERE hash "
-_SELECT_MANY = f"{_SELECT} IN ({', '.join('?' * _WIDTH)})"
+SELECT = "SELECT id, key, grp, row FROM rows WHERE hash "
+SOME = "SELECT id, key, grp, row FROM rows WHERE id > ? ORDER BY id LIMIT ?"
+"""The next rows after one."""
+_SELECT_MANY = f"{SELECT} IN ({', '.join('?' * _WIDTH)})"
 _INSERT = "INSERT INTO rows (hash, block, waits, expires, key, grp, row) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _INSERT_MANY = _INSERT + ", (?, ?, ?, ?, ?, ?, ?)" * (_WIDTH - 1)
 _NO_ID = 1 << 62
@@ -66,7 +68,7 @@ class Table(Generic[Row]):
 
     def select(self, key: str) -> Mapping[str, Row]:
         """Return the rows of a key by group."""
-        found = self._file.do(lambda connection: connection.execute(f"{_SELECT} = ?", (_hash(key),)).fetchall())
+        found = self._file.do(lambda connection: connection.execute(f"{SELECT} = ?", (hashed(key),)).fetchall())
         return {group: row for _, of, group, text in found if of == key and (row := self._load(text)) is not None}
 
     def version(self) -> tuple[int, int]:
@@ -80,9 +82,8 @@ class Table(Generic[Row]):
 
     def everything(self) -> Iterator[tuple[str, str, Row]]:
         """Yield key, group and row of each."""
-        some = "SELECT id, key, grp, row FROM rows WHERE id > ? ORDER BY id LIMIT ?"
         last = -1
-        while chunk := self._all(some, last, _CHUNK):
+        while chunk := self._all(SOME, last, _CHUNK):
             last = chunk[-1][0]
             for _, key, group, text in chunk:
                 if (row := self._load(text)) is not None:
@@ -99,13 +100,21 @@ class Table(Generic[Row]):
         deletes: list[tuple[int]] = []
         dropped, latest = 0, 0.0
         with transaction(connection):
-            hashes = [_hash(key) for key, _ in entries]
+            hashes = [hashed(key) for key, _ in entries]
             found = _found(connection, hashes, {key for key, _ in entries})
-            for (key, rows), hashed in zip(entries, hashes, strict=True):
+            for (key, rows), its_hash in zip(entries, hashes, strict=True):
                 if not (ids := found.get(key)):
                     for group, row in rows.items():
                         inserts.append(
-                            (hashed, kind.block(group), kind.waits(row), kind.expires(row), key, group, kind.dump(row))
+                            (
+                                its_hash,
+                                kind.block(group),
+                                kind.waits(row),
+                                kind.expires(row),
+                                key,
+                                group,
+                                kind.dump(row),
+                            )
                         )
                         latest = max(latest, kind.touched(row))
                     continue
@@ -118,7 +127,7 @@ class Table(Generic[Row]):
                         if group in ids:
                             updates.append((*values, ids[group][0]))
                         else:
-                            inserts.append((hashed, kind.block(group), *values))
+                            inserts.append((its_hash, kind.block(group), *values))
                 deletes += ((ids[group][0],) for group in ids.keys() - merged.keys())
                 if len(old) + len(rows) > MAX_GROUPS:
                     dropped += len(old.keys() | rows.keys()) - len(merged)
@@ -198,7 +207,7 @@ class Table(Generic[Row]):
             return None
 
 
-def _hash(key: str) -> int:
+def hashed(key: str) -> int:
     """Return what finds a key's rows: of 64 bits that no stranger can choose, lest many of his keys have the same."""
     return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big", signed=True)
 
@@ -245,7 +254,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     """Make a new file ours, and a connection to it fit for us. What isn't ours is not written to."""
     # A statement's journal and what is sorted would go to /tmp, which may be full, or not be there to be written to.
     connection.execute("PRAGMA temp_store = MEMORY")
-    new = not _recognised(connection)
+    new = not recognised(connection)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
@@ -256,7 +265,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
         connection.execute(_STAMP)
 
 
-def _recognised(connection: sqlite3.Connection) -> bool:
+def recognised(connection: sqlite3.Connection) -> bool:
     """Whether a file has our tables, False if it has nothing yet.
 
     Raises:
