@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from milter64 import sharing
 from milter64.cli.main import main
 from milter64.sharing.keys import FORMAT_KEY, MEMBERS
 from milter64.sharing.members import own_name
@@ -138,6 +139,8 @@ def test_what_stands_there_cannot_paint_the_screen(
 class Terminal:
     """Standard output as a terminal."""
 
+    encoding = "utf-8"
+
     def __init__(self) -> None:
         self.text = ""
 
@@ -202,5 +205,6 @@ def test_a_host_without_the_library_is_told_which_package_has_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
     for name in [name for name in sys.modules if name.startswith("milter64.sharing.")]:
+        monkeypatch.setattr(sharing, name.rpartition(".")[2], sys.modules[name])  # which is what it is again afterwards
         monkeypatch.delitem(sys.modules, name)
     assert "run `apt install python3-redis`" in refused(file, capsys)

@@ -7,7 +7,7 @@ import pytest
 
 from milter64.dns.lookup import Answer
 from milter64.greylist.attempt import State
-from milter64.judging import row_clock
+from milter64.judging import background_work, row_clock
 from milter64.judging.transaction_state import Transaction
 from milter64.mail.action import Action
 from rig.court import AT_ONCE, PATIENT, STRANGER, ZONE, Court
@@ -183,6 +183,7 @@ def test_the_groups_that_dns_proves_later_count_from_the_attempt_itself(
 
 def test_a_fault_while_learning_is_logged_and_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     court = Court(f'{PATIENT}apply = "all"\n')
+    monkeypatch.setattr(background_work, "_GATHER", 0.0)
     monkeypatch.setattr(court.engine._checks, "ask_in_turn", None)  # noqa: SLF001  calling it raises
     for number in range(300):  # more than may be learning at once: each gives its place back
         assert court.judge(court.begin(sender=f"{number}@honest.example")) == "450 4.7.1"
