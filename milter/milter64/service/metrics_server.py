@@ -5,7 +5,6 @@ log says so. At a reload it waits until the one before has let go of the address
 """
 
 import os
-import re
 import select
 import shutil
 import signal
@@ -13,34 +12,29 @@ import socket
 import time
 from functools import partial
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Thread
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from milter64.address.networks import pack
 from milter64.config.listen_address import Endpoint
 from milter64.service.channel import ASK, ILL, READY, Log
+from milter64.service.few_clients import PATIENCE, FewClients, asks_for_this_host
 from milter64.service.listening_socket import at_port
 from milter64.service.milter_probe import is_served
 
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-_PATIENCE = 5.0
-"""Seconds that a request may take, from the connection to the last octet of its answer."""
 _MILTER = 3.0
 """Seconds in which a milter's session must be answered."""
-_MOST_CLIENTS = 16
-"""Clients at once; another one takes the place of who is there longest."""
 _RETRY = 0.2
 """Seconds between two tries to have the address."""
 _TAKEN = 10
 """Tries after which it is no crew of ours that has it."""
 _NEWS = 10.0
 """Seconds without a word of the supervisor's after which nothing is known of the workers."""
-_PORT = re.compile(r"(?<=[^:]):[0-9]*$")
 
 
 class Health:
@@ -72,7 +66,7 @@ def run(endpoint: Endpoint, folder: Path, log: Log, milter: Endpoint, channel: s
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     channel.send(READY)
     health = Health(milter)
-    server: _Server | None = None
+    server: FewClients | None = None
     word = ASK
     tries = 0
     while word in (ASK, ILL):
@@ -89,10 +83,11 @@ def run(endpoint: Endpoint, folder: Path, log: Log, milter: Endpoint, channel: s
     return os.EX_OK
 
 
-def _opened(endpoint: Endpoint, folder: Path, health: Health, log: Log, tries: int) -> "_Server | None":
+def _opened(endpoint: Endpoint, folder: Path, health: Health, log: Log, tries: int) -> FewClients | None:
     """Return a server, None if the address isn't free; say so once it can't be our own crew before us any more."""
     try:
-        return _Server(endpoint, folder, health)
+        for_this_host = all(_is_loopback(host) for host in endpoint.hosts)
+        return FewClients(at_port(endpoint), partial(_Handler, folder, health, for_this_host))
     except OSError as error:
         if tries == _TAKEN:
             log.warning("metrics", trouble=f"can't listen on {endpoint}: {error.strerror}; trying on")
@@ -106,61 +101,12 @@ def _word(channel: socket.socket) -> bytes:
         return b""
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, endpoint: Endpoint, folder: Path, health: Health) -> None:
-        for_this_host = all(_is_loopback(host) for host in endpoint.hosts)
-        handler = partial(_Handler, folder, health, for_this_host)
-        super().__init__(endpoint.address, handler, bind_and_activate=False)  # type: ignore[arg-type]  # never a path
-        self.socket.close()  # the base class can't bind to localhost as we do, and looks up names
-        self._clients: dict[socket.socket, float] = {}
-        self._lock = Lock()
-        self.socket = at_port(endpoint)
-        try:
-            self.server_activate()
-        except OSError:
-            self.socket.close()
-            raise
-
-    def process_request(self, request: socket.socket, address: object) -> None:  # type: ignore[override]
-        """Begin to serve a client, if need be in the place of who is there longest."""
-        with self._lock:
-            if len(self._clients) >= _MOST_CLIENTS:
-                self._cut(next(iter(self._clients)))
-            self._clients[request] = time.monotonic() + _PATIENCE
-        super().process_request(request, address)
-
-    def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]
-        """End with a client."""
-        with self._lock:
-            self._clients.pop(request, None)
-        super().shutdown_request(request)
-
-    def service_actions(self) -> None:
-        """Cut off, twice a second, who takes too long to ask or to read."""
-        now = time.monotonic()
-        with self._lock:
-            for request in [request for request, due in self._clients.items() if now > due]:
-                self._cut(request)
-
-    def _cut(self, request: socket.socket) -> None:
-        del self._clients[request]
-        try:
-            request.shutdown(socket.SHUT_RDWR)  # its thread hears of it, whatever it waits for
-        except OSError:
-            return
-
-    def handle_error(self, _request: object, _client: object) -> None:
-        """Let a client that breaks off be nobody's business."""
-
-
 def _is_loopback(host: str) -> bool:
     return host == "::1" or host.startswith("127.")
 
 
 class _Handler(BaseHTTPRequestHandler):
-    timeout = _PATIENCE
+    timeout = PATIENCE
 
     def __init__(self, folder: Path, health: Health, for_this_host: bool, *arguments: object) -> None:  # noqa: FBT001
         self._folder = folder
@@ -170,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer."""
-        if not self._is_for_us():
+        if self._for_this_host and not asks_for_this_host(self.headers):
             self._answer(HTTPStatus.MISDIRECTED_REQUEST, "text/plain", b"ask for localhost\n")
             return
         match self.path.partition("?")[0]:
@@ -184,16 +130,6 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"/metrics or /healthz\n")
 
     do_HEAD = do_GET  # noqa: N815  the base class's name
-
-    def _is_for_us(self) -> bool:
-        """Whether the name that was asked for can be ours, where this host alone may ask.
-
-        A name of anyone else's that leads to us is a web page's, which wants its reader's browser to ask for it.
-        """
-        if not self._for_this_host:
-            return True
-        hosts = [_PORT.sub("", host) for host in self.headers.get_all("Host", [])]
-        return all(host.lower() == "localhost" or _is_address(host) for host in hosts)
 
     def version_string(self) -> str:
         """Say who answers, and no versions."""
@@ -209,14 +145,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        pack(host.removeprefix("[").removesuffix("]"))
-    except ValueError:
-        return False
-    return True
 
 
 def _registry(folder: Path) -> CollectorRegistry:
