@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 import signal
+import time
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -12,9 +13,13 @@ import pytest
 
 from milter64.cli import audit
 from milter64.cli.main import VERBS, main
+from milter64.greylist.export_text import dump
+from milter64.greylist.row import Record, RecordKind
+from milter64.greylist.settings import Settings
 from milter64.lists.listed import KINDS
 from milter64.lists.mistakes import Mistakes
 from milter64.lists.who import parse
+from milter64.store.sqlite_merging import Merging
 from rig.helptext import examples, options, section, shown
 from rig.lab import Lab
 from rig.network import Namespace
@@ -110,6 +115,9 @@ ZONES = {
         ipv4only.arpa. A 192.0.0.171
         """,
 }
+NOW = time.time()
+WAITS = Record(generation=0, first_seen=NOW - 10)
+PASSED = Record(generation=0, first_seen=NOW - 600, passed_at=NOW - 300)
 SHOWN = {
     "milter64 check-config new.toml": (0, "new.toml is valid"),
     "milter64 check-config --print": (0, '\ndelay = "61s"\n'),
@@ -128,6 +136,12 @@ SHOWN = {
     "milter64 block @.spammer.example": (0, "block  @.spammer.example  -       -      -        by command\n"),
     "milter64 forget 192.0.2.0/24": (0, "Forgotten\n"),
     "milter64 list": (0, "to:list@example.org  greylist  "),
+    "milter64 greylist list --waiting": (0, "Z  net:192.0.2.0/24  <joe@honest.example>  <list@example.org>\n"),
+    "milter64 greylist show --from joe@honest.example --to you@example.org": (0, "  from 192.31.196.0/24  passes\n"),
+    "milter64 greylist forget --network 192.0.2.0/24": (0, "\n1 forgotten\n"),
+    "milter64 greylist stats": (0, "  1  have passed\n"),
+    "milter64 greylist export --file greylist.jsonl": (0, ""),
+    "milter64 greylist import --file greylist.jsonl": (0, " rows imported: 1 that have passed, 0 that wait"),
     "milter64 discover": (0, "no router has advertised within 4 s"),
     "milter64 discover --wait 0": (0, "not asked (--wait 0)"),
     "milter64 postfix": (78, "postconf -e 'smtpd_milters = inet:127.0.0.1:8864'\n"),
@@ -152,6 +166,11 @@ def host() -> Iterator[Host]:
             "postfix/master.cf": "smtp inet n - y - - smtpd\n",
         }
         host = Host(lab, network, ZONES, etc)
+        with Merging(lab.folder / "greylist.sqlite", RecordKind(Settings()), lambda _: None) as merging:
+            merging.merge([("<joe@honest.example> <you@example.org>", {"net:192.31.196.0/24": PASSED})])
+            merging.merge([("<joe@honest.example> <list@example.org>", {"net:192.0.2.0/24": WAITS})])
+        export = dump([("<ann@honest.example> <you@example.org>", "net:192.31.196.0/24", PASSED)])
+        (host.folder / "greylist.jsonl").write_text("".join(f"{line}\n" for line in export))
         (lab.folder / "greylist.sqlite.block").write_text("192.0.2.0/24\n")
         (lab.folder / "greylist.sqlite.allow").write_text("to:list@example.org # a list\n")
         (host.folder / "new.toml").write_text(f'milter.socket = "inet:8865@localhost"\n{store}')

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milter64.greylist.row import Record, RecordKind
+from milter64.greylist.row import Record, RecordKind, forget
 from milter64.greylist.settings import Settings
 from milter64.sharing import row_texts
 from milter64.sharing.keys import rows_of
@@ -21,7 +21,8 @@ NOW = 1_795_900_000.0
 PAIR = "<joe@honest.example> <you@lab.example>"
 
 TIMES = st.integers(-300_000, 300_000).map(lambda milliseconds: NOW + milliseconds / 1000)
-ROWS = st.builds(Record, generation=st.integers(0, 3), first_seen=TIMES, passed_at=st.none() | TIMES)
+SEEN = st.builds(Record, generation=st.integers(0, 3), first_seen=TIMES, passed_at=st.none() | TIMES)
+ROWS = SEEN | st.builds(forget, SEEN, TIMES)
 GROUPS = st.sampled_from(["net:192.0.2.0/24", "spf:honest.example", "rdns:honest.example"])
 
 

@@ -22,6 +22,7 @@ VERBS = {
     "block": "keep somebody out from now on",
     "forget": "take back what allow or block has said",
     "list": "show who is let in and who is kept out",
+    "greylist": "show who waits and who has passed, and change that",
     "discover": "find the prefixes of the translators before this host",
     "postfix": "print the lines that tell Postfix, and check its settings",
     "neighbours": "print what has other filters see the real client",
@@ -38,8 +39,8 @@ exit codes (sysexits.h):
   69  something that it takes is not there: run finds the socket taken,
       check-config finds no folder for it, or no rights; postfix finds no
       Postfix; allow, block and forget can't write beside the greylist, forget
-      finds no such entry, list can't read a file, or cluster can't ask the
-      servers
+      finds no such entry, list can't read a file, greylist can't read the
+      greylist, write it or read an export, or cluster can't ask the servers
   70  a fault of its own
   78  the configuration is wrong; or, of postfix, Postfix's settings would break
       mail

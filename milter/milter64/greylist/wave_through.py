@@ -119,6 +119,11 @@ def counts_passings(key: str, group: str) -> bool:
     return key.startswith(("net:", "spf:", _REGISTER)) or group.startswith(_RECIPIENT) or group in {_EARNED, _LOST}
 
 
+def marks_earned(key: str, group: str) -> bool:
+    """Whether a row says that its group has earned it."""
+    return group == _EARNED and not key.startswith(_REGISTER)
+
+
 def discredit(rows: Rows, now: float, settings: Settings) -> Rows:
     """Return the rows to be written where the group has behaved badly: nothing if it has nothing to lose."""
     if not counted(rows, now, settings) and not earned(rows, now, settings):

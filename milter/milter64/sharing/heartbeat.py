@@ -4,7 +4,7 @@ It may not where the keys are of another format, where another program has keys 
 far off that rows would count too early or too late.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from secrets import token_hex
 from time import monotonic
 from typing import NamedTuple
@@ -51,13 +51,8 @@ class Heartbeat:
             ServersGone: the servers are out of reach.
             MayNotShare: we may not share.
         """
-        self._check_format()
-        began, ours = monotonic(), self._now()
-        (clock,) = replies(self._servers.send(MEMBERS, [("TIME",)]))
-        took = monotonic() - began
-        at = int(clock[0]) + int(clock[1]) / 1e6
-        measured = ours + took / 2 - at
-        offset = before if abs(measured - before) <= took / 2 + 10**-_STEPS else round(measured, _STEPS)
+        self.check_format()
+        at, offset = self.measured(before)
         ours_told = members.dump(say(at, offset))
         _, epoch, _, fields = replies(
             self._servers.send(
@@ -73,11 +68,39 @@ class Heartbeat:
         heard = members.read(dict(zip(fields[::2], fields[1::2], strict=True)))
         if long_gone := [member.host for member in heard if at - member.at > _DAY]:
             replies(self._servers.send(MEMBERS, [("HDEL", MEMBERS, *long_gone)]))
-        if abs(offset) > _FAR:
-            raise MayNotShare(members.astray(self._name, heard))
+        self.check_clock(offset, heard)
         return Beat(at, offset, epoch or b"", heard)
 
-    def _check_format(self) -> None:
+    def measured(self, before: float) -> tuple[float, float]:
+        """Return the server's time, and our offset, which is as `before` if it may be.
+
+        Raises:
+            ServersGone: the servers are out of reach.
+            MayNotShare: we may not share.
+        """
+        began, ours = monotonic(), self._now()
+        (clock,) = replies(self._servers.send(MEMBERS, [("TIME",)]))
+        took = monotonic() - began
+        at = int(clock[0]) + int(clock[1]) / 1e6
+        measured = ours + took / 2 - at
+        return at, before if abs(measured - before) <= took / 2 + 10**-_STEPS else round(measured, _STEPS)
+
+    def check_clock(self, offset: float, heard: Sequence[Member]) -> None:
+        """See that our time is near enough to the server's.
+
+        Raises:
+            MayNotShare: it isn't.
+        """
+        if abs(offset) > _FAR:
+            raise MayNotShare(members.astray(self._name, heard))
+
+    def check_format(self) -> None:
+        """See that what is on the servers under our prefix is ours, and say so where nothing is.
+
+        Raises:
+            ServersGone: the servers are out of reach.
+            MayNotShare: it isn't.
+        """
         (found,) = replies(self._servers.send(FORMAT_KEY, [("GET", FORMAT_KEY)]))
         if found is None:
             self._check_others()

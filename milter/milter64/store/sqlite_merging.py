@@ -6,7 +6,7 @@ They go the way of a worker's own, in transactions as short, with as long a rest
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Generic
+from typing import Generic, Self
 
 from milter64.store.batch_writer import write
 from milter64.store.eviction import comfortable
@@ -39,7 +39,7 @@ class Merging(Generic[Row]):
             self.dropped += sum(self._table.make_room(self._comfortable))
         time.sleep(time.monotonic() - began)
 
-    def __enter__(self) -> "Merging[Row]":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

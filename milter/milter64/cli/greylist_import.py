@@ -1,0 +1,141 @@
+"""`milter64 greylist import`: take in what `export` has written, beside the service."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from milter64.cli.greylist_file import Absent, Unavailable, changing, opened
+from milter64.cli.greylist_rows import is_of_pair
+from milter64.cli.terminal_layout import Screen
+from milter64.config.settings import Settings
+from milter64.greylist.export_text import LONGEST_LINE, BrokenExportError, Row, load
+from milter64.greylist.row import Record, RecordKind
+from milter64.sharing.keys import LOADED
+
+_AT_ONCE = 1000
+"""Rows that are merged at a time."""
+
+
+def run(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Read all of an export, and only if it is whole merge what it has."""
+    kind, counts = RecordKind(settings.greylist), Counter[str]()
+    try:
+        with opened(settings) as greylist:
+            now = greylist.now
+    except Absent:
+        now = time.time
+    with _source(arguments.file) as file:
+        name = arguments.file or "standard input"
+        try:
+            for row in load(_lines(file)):
+                counts.update(_sorts(row, kind, now()))
+        except BrokenExportError as error:
+            raise Unavailable(f"{name}: {error}; nothing was imported") from None
+        except OSError as error:
+            raise Unavailable(f"{name} can't be read: {error.strerror}; nothing was imported") from error
+        if not arguments.dry_run:
+            file.seek(0)
+            _merge(_counting(load(_lines(file)), kind, now), settings, now, counts)
+    _tell(counts, settings, arguments)
+    return os.EX_OK
+
+
+def _sorts(row: Row, kind: RecordKind, now: float) -> Iterator[str]:
+    """Yield what a row counts as."""
+    key, _, record = row
+    if kind.expires(record) < now:
+        yield "expired"
+        return
+    if key.startswith(LOADED):
+        yield "unnamed"
+    if record.forgotten:
+        yield "forgotten"
+    elif not is_of_pair(row):
+        yield "earned"
+    else:
+        yield "waiting" if kind.waits(record) else "passed"
+
+
+def _counting(rows: Iterable[Row], kind: RecordKind, now: Callable[[], float]) -> Iterator[Row]:
+    """Yield the rows that say something still, none of them of a time to come: no clock is to follow them."""
+    for key, group, record in rows:
+        at = now()
+        if kind.expires(record) >= at:
+            passed = record.passed_at
+            seen, passed = min(record.first_seen, at), None if passed is None else min(passed, at)
+            yield key, group, Record(generation=record.generation, first_seen=seen, passed_at=passed)
+
+
+def _merge(rows: Iterator[Row], settings: Settings, now: Callable[[], float], counts: Counter[str]) -> None:
+    kind = RecordKind(settings.greylist)
+    with changing(settings, now, _warn) as change:
+        while some := list(islice(rows, _AT_ONCE)):
+            entries = dict[str, dict[str, Record]]()
+            for key, group, record in some:
+                known = entries.setdefault(key, {})
+                known[group] = kind.merge(known[group], record) if group in known else record
+            change.merge(list(entries.items()))
+        counts["dropped"] = change.dropped
+        for trouble in change.troubles:
+            _warn(trouble)
+
+
+def _warn(what: str) -> None:
+    Screen(sys.stderr).line(f"milter64 greylist import: {what}")
+
+
+@contextmanager
+def _source(path: Path | None) -> Iterator[BinaryIO]:
+    """Open what is to be read, which is read twice."""
+    if path is None:
+        with tempfile.TemporaryFile() as copy:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+            copy.seek(0)
+            yield copy
+        return
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise Unavailable(f"{path} can't be read: {error.strerror}") from error
+    with file:
+        if not file.seekable():
+            raise Unavailable(f"{path} is no regular file; give it on standard input")
+        yield file
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield lines, of those that are too long the beginning."""
+    while line := file.readline(LONGEST_LINE + 1):
+        yield line
+
+
+def _tell(counts: Counter[str], settings: Settings, arguments: argparse.Namespace) -> None:
+    screen = Screen()
+    names = ("passed", "waiting", "earned", "forgotten", "unnamed", "expired", "dropped")
+    if arguments.json:
+        numbers = {name: counts[name] for name in names}
+        screen.line(
+            json.dumps({"milter64": "greylist import", "schema": 1, "imported": not arguments.dry_run, **numbers})
+        )
+        return
+    would = "would be imported" if arguments.dry_run else "imported"
+    taken = sum(counts[name] for name in names[:4])
+    what = f"{counts['passed']} that have passed, {counts['waiting']} that wait"
+    screen.line(f"{taken} rows {would}: {what}, {counts['earned']} of who has passed often")
+    if counts["unnamed"]:
+        only = "" if settings.greylist.shared else ", and count here only once this host shares as well"
+        screen.line(f"{counts['unnamed']} of them are kept under a digest, as other hosts have told of them{only}")
+    if counts["expired"]:
+        screen.line(f"{counts['expired']} have run out, and are left out")
+    if counts["dropped"]:
+        screen.line(f"{counts['dropped']} had to give way, as there are too many")
