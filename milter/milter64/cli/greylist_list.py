@@ -44,6 +44,6 @@ def show(rows: Iterable[Told], action: str, *, as_json: bool) -> int:
     if counts["unnamed"]:
         Screen(sys.stderr).line(
             f"{counts['unnamed']} with a ? for their names are kept under a digest: they came from other hosts, or are "
-            "very long. --from and --to together find them."
+            "very long. Some may be listed with their names as well. --from and --to together find them."
         )
     return counts["all"]
