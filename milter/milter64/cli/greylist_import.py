@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shutil
+import stat
 import sys
 import tempfile
 import time
@@ -104,11 +105,11 @@ def _source(path: Path | None) -> Iterator[BinaryIO]:
             yield copy
         return
     try:
-        file = path.open("rb")
+        file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115  below
     except OSError as error:
         raise Unavailable(f"{path} can't be read: {error.strerror}") from error
     with file:
-        if not file.seekable():
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise Unavailable(f"{path} is no regular file; give it on standard input")
         yield file
 

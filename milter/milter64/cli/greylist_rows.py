@@ -170,10 +170,10 @@ def told(row: Row, settings: Settings, kind: RecordKind) -> Told:
         "from": sender_of(key)[1:-1] if named else None,
         "to": recipient_of(key)[1:-1] if named else None,
         "group": group,
-        "state": "waiting" if waits else "passed",
+        "state": "forgotten" if record.forgotten else "waiting" if waits else "passed",
         "since": shown_time(record.first_seen),
         "until": shown_time(record.first_seen + settings.delay) if waits else None,
-        "passed": None if record.passed_at is None else shown_time(record.passed_at),
+        "passed": None if record.passed_at is None or record.forgotten else shown_time(record.passed_at),
         "expires": shown_time(kind.expires(record)),
     }
 

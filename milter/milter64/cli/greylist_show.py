@@ -70,8 +70,8 @@ def _without_names(row: Told) -> Told:
 def _says(record: Record, greylist: Opened, now: float) -> str:
     """Return whether a row counts."""
     if record.forgotten:
-        return "nothing: it was forgotten"
-    return "nothing: it has run out" if greylist.kind.expires(record) < now else "that"
+        return "that it begins anew"
+    return "nothing, as it has run out" if greylist.kind.expires(record) < now else "that"
 
 
 def _tries(
