@@ -117,7 +117,13 @@ def test_they_are_counted(greylist: Run) -> None:
         "unnamed": 1,
         "earned": 1,
         "groups": {"net": 6, "spf": 1, "rdns": 1},
-        "ages": {"an hour": 8, "a day": 0, "a week": 0, "four weeks": 0, "longer": 0},
+        "ages": [
+            {"seconds": 3600.0, "rows": 8},
+            {"seconds": 86400.0, "rows": 0},
+            {"seconds": 604800.0, "rows": 0},
+            {"seconds": 2419200.0, "rows": 0},
+            {"seconds": None, "rows": 0},
+        ],
         "networks": {
             "ipv4": [
                 {"network": "192.31.196.0/24", "waiting": 1, "passed": 2},
@@ -131,4 +137,6 @@ def test_they_are_counted(greylist: Run) -> None:
             {"domain": "lists.example", "waiting": 0, "passed": 1},
         ],
     }
-    assert "4  have passed\n" in greylist("stats")[1]
+    out = " ".join(greylist("stats")[1].split())
+    assert " have passed 4 run out within a day" in out
+    assert " network waiting passed 192.31.196.0/24 1 2 192.31.196.0/28 0 1 198.51.100.0/24 1 0 " in out

@@ -3,8 +3,12 @@
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+from milter64.greylist.row import Record, RecordKind
+from milter64.greylist.settings import Settings
+from milter64.store.sqlite_merging import Merging
 from rig.network import HERE, Network
 from rig.pages import ROOT
 
@@ -13,6 +17,7 @@ hostname mx.example.org
 mount --bind "$1/etc" /etc
 for folder in /run /var/lib /var/log /var/spool; do mount -t tmpfs none "$folder"; done
 mkdir /run/fail2ban /var/lib/fail2ban /var/lib/milter64 /var/lib/postfix /var/spool/postfix /var/spool/postfix/milter64
+cp "$1/greylist.sqlite" /var/lib/milter64
 chown postfix /var/lib/postfix
 touch /var/log/auth.log
 mount --bind "$2" "$2"
@@ -35,6 +40,11 @@ _SUBMISSION = (
 """Lines that many a master.cf has, beside those of Debian's."""
 
 
+def _row() -> Record:
+    """Return a row of somebody who has just begun to wait."""
+    return Record(generation=0, first_seen=time.time())
+
+
 class MailHost:
     """mx.example.org: Debian's Postfix and fail2ban, and milter64."""
 
@@ -42,6 +52,8 @@ class MailHost:
         """Have its /etc in `folder`, with these settings of milter64; the nameserver is 127.0.0.1 in `network`."""
         self._folder, self._network, self._settings = folder, network, settings
         HERE.run("cp", "--archive", "/etc", str(folder))
+        with Merging(folder / "greylist.sqlite", RecordKind(Settings()), print) as merging:
+            merging.merge([("<ann@partner.example> <you@example.org>", {"net:198.51.100.0/24": _row()})])
 
     def type(self, commands: str) -> tuple[int, str]:
         """Run commands in the folder of the repository as bash does, up to the first that fails.

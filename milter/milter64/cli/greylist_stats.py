@@ -3,29 +3,18 @@
 import argparse
 import json
 import os
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from math import inf
 from typing import Any
 
-from milter64.cli.greylist_file import Opened, opened
-from milter64.cli.greylist_rows import Row, is_of_pair
+from milter64.cli.document_layout import show
+from milter64.cli.greylist_figures import AGES, SHOWN, Figures
+from milter64.cli.greylist_file import opened
 from milter64.cli.terminal_layout import Screen
 from milter64.config.settings import Settings
-from milter64.greylist.pair import sender_of
-from milter64.greylist.settings import Settings as GreylistSettings
-from milter64.greylist.wave_through import marks_earned
-from milter64.mail.clean_text import clean
-from milter64.sharing.keys import LOADED
-
-_SHOWN = 10
-"""Networks and domains that are named, those with the most rows."""
-_COUNTED = 50_000
-"""Networks or domains that are told apart at a time: of more, those with the fewest rows are begun anew."""
-_HOUR, _DAY = 3600.0, 86400.0
-_AGES = (("an hour", _HOUR), ("a day", _DAY), ("a week", 7 * _DAY), ("four weeks", 28 * _DAY))
-_OLDER = "longer"
-_SOON = _DAY
-"""Seconds within which a row is about to run out."""
+from milter64.pages import document
+from milter64.pages.document import Column, Distribution, Document, Section, Shares, Table
+from milter64.pages.wording import said
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -33,101 +22,18 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     with opened(settings) as greylist:
         figures = Figures(greylist, settings.greylist)
         figures.count(greylist.reader.everything())
-    screen = Screen()
+        now = greylist.now()
+    told, screen = figures.told(), Screen()
     if arguments.json:
-        screen.line(json.dumps({"milter64": "greylist stats", "schema": 1, **figures.told()}, indent=2))
+        screen.line(json.dumps({"milter64": "greylist stats", "schema": 1, **told}, indent=2))
     else:
-        _show(figures.told(), screen)
+        show(_document(told, now), screen)
     return os.EX_OK
-
-
-class Top:
-    """Who has the most rows; of very many the numbers are the least that they have."""
-
-    def __init__(self, most: int = _COUNTED) -> None:
-        self._most = most
-        self._counts: dict[str, tuple[int, int]] = {}
-
-    def add(self, name: str, *, waits: bool) -> None:
-        """Count a row."""
-        waiting, passed = self._counts.get(name, (0, 0))
-        self._counts[name] = waiting + waits, passed + (not waits)
-        if len(self._counts) > self._most:
-            self._counts = dict(sorted(self._counts.items(), key=lambda item: -sum(item[1]))[: self._most // 2])
-
-    def told(self, what: str) -> list[dict[str, Any]]:
-        """Return those with the most, each with its name as `what`."""
-        first = sorted(self._counts.items(), key=lambda item: (-sum(item[1]), item[0]))[:_SHOWN]
-        return [{what: name, "waiting": waiting, "passed": passed} for name, (waiting, passed) in first]
-
-
-class Figures:
-    """What there is in the greylist."""
-
-    def __init__(self, greylist: Opened, settings: GreylistSettings) -> None:
-        self._kind = greylist.kind
-        self._settings = settings
-        self._now = greylist.now()
-        self._counts = Counter[str]()
-        self._groups = Counter[str]()
-        self._ages = Counter[str]()
-        self._networks = {"ipv4": Top(), "ipv6": Top()}
-        self._domains = Top()
-
-    def count(self, rows: Iterable[Row]) -> None:
-        """Count rows."""
-        for row in rows:
-            self._count(row)
-
-    def _count(self, row: Row) -> None:
-        key, group, record = row
-        if self._kind.expires(record) < self._now:
-            self._counts["expired"] += 1
-        elif record.forgotten:
-            self._counts["forgotten"] += 1
-        elif is_of_pair(row):
-            self._count_live(row)
-        else:
-            self._counts["earned"] += marks_earned(key, group)
-
-    def _count_live(self, row: Row) -> None:
-        key, group, record = row
-        waits, now = self._kind.waits(record), self._now
-        self._counts["waiting" if waits else "passed"] += 1
-        self._counts["ready"] += waits and record.first_seen + self._settings.delay <= now
-        self._counts["soon"] += self._kind.expires(record) < now + _SOON
-        self._counts["unnamed"] += key.startswith(LOADED)
-        kind, _, name = group.partition(":")
-        self._groups[kind] += 1
-        if kind == "net":
-            self._networks["ipv6" if ":" in name else "ipv4"].add(name, waits=waits)
-        if sender := sender_of(key)[1:-1]:
-            self._domains.add(sender.rpartition("@")[2], waits=waits)
-        age = now - record.first_seen
-        self._ages[next((name for name, seconds in _AGES if age < seconds), _OLDER)] += 1
-
-    def told(self) -> dict[str, Any]:
-        """Return the figures; what programs get."""
-        counts = self._counts
-        return {
-            "waiting": counts["waiting"],
-            "ready": counts["ready"],
-            "passed": counts["passed"],
-            "forgotten": counts["forgotten"],
-            "expired": counts["expired"],
-            "soon": counts["soon"],
-            "unnamed": counts["unnamed"],
-            "earned": counts["earned"],
-            "groups": {kind: self._groups[kind] for kind in ("net", "spf", "rdns")},
-            "ages": {name: self._ages[name] for name in (*[name for name, _ in _AGES], _OLDER)},
-            "networks": {family: top.told("network") for family, top in self._networks.items()},
-            "domains": self._domains.told("domain"),
-        }
 
 
 _WORDS = {
     "waiting": "wait",
-    "ready": "of these have waited long enough, and have not come back yet",
+    "ready": "of these may pass, and have not come back yet",
     "passed": "have passed",
     "soon": "run out within a day, unless they come back",
     "unnamed": "are kept under a digest, as other hosts have told of them",
@@ -137,27 +43,55 @@ _WORDS = {
 }
 
 
-def _show(told: dict[str, Any], screen: Screen) -> None:
-    screen.title("Rows: a sender, a recipient, and a group of clients")
-    screen.table([(_right(told[name], told), words) for name, words in _WORDS.items()], indent=2)
-    screen.title("Groups that they are kept by")
-    screen.table([(f"{kind}:", _right(count, told)) for kind, count in told["groups"].items()], indent=2)
-    screen.title("First seen within")
-    screen.table([(name, _right(count, told)) for name, count in told["ages"].items()], indent=2)
+def _document(told: dict[str, Any], now: float) -> Document:
+    return Document(
+        title="The greylist",
+        of=f"{os.uname().nodename}, {said(float(told['waiting'] + told['passed']))} rows",
+        made_at=now,
+        sections=tuple(_sections(told)),
+    )
+
+
+def _sections(told: dict[str, Any]) -> Iterator[Section]:
+    yield Section(
+        title="Who waits, and who has passed",
+        text="Each row is of a sender, a recipient, and a group that the client was in.",
+        content=document.Figures(figures=tuple((words, said(float(told[name]))) for name, words in _WORDS.items())),
+    )
+    yield Section(
+        title="Groups that they are kept by",
+        content=Table(
+            columns=(Column(name="group"), Column(name="rows", kind="number")),
+            rows=tuple((f"{kind}:", float(rows)) for kind, rows in told["groups"].items()),
+        ),
+    )
+    yield Section(
+        title="Since when",
+        content=Distribution(
+            by="first seen", of="rows", edges=(0.0, *AGES, inf), counts=tuple(each["rows"] for each in told["ages"])
+        ),
+    )
+    networks = [row for rows in told["networks"].values() for row in rows]
+    if networks:
+        shares = sorted(((row["network"], float(_rows(row))) for row in networks), key=lambda share: -share[1])
+        yield Section(
+            title="Networks with the most",
+            content=Shares(by="network", of="rows", shares=tuple(shares[:SHOWN])),
+        )
     for title, what, rows in (
-        ("IPv4 networks with the most", "network", told["networks"]["ipv4"]),
-        ("IPv6 networks with the most", "network", told["networks"]["ipv6"]),
-        ("Senders' domains with the most", "domain", told["domains"]),
+        ("IPv4 networks", "network", told["networks"]["ipv4"]),
+        ("IPv6 networks", "network", told["networks"]["ipv6"]),
+        ("Domains of senders", "domain", told["domains"]),
     ):
         if rows:
-            screen.title(title)
-            screen.table(_most(what, rows), (what, "waiting", "passed"), indent=2)
+            yield Section(title=f"{title} with the most, by state", content=_by_state(what, rows))
 
 
-def _most(what: str, rows: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:
-    return [(clean(row[what]) or "-", str(row["waiting"]), str(row["passed"])) for row in rows]
+def _by_state(what: str, rows: Sequence[dict[str, Any]]) -> Table:
+    columns = (Column(name=what), Column(name="waiting", kind="number"), Column(name="passed", kind="number"))
+    table = tuple((row[what] or "-", float(row["waiting"]), float(row["passed"])) for row in rows)
+    return Table(columns=columns, rows=table)
 
 
-def _right(number: int, told: dict[str, Any]) -> str:
-    """Return a number with as many characters as the highest has."""
-    return f"{number:>{len(str(told['waiting'] + told['passed']))}}"
+def _rows(row: dict[str, Any]) -> int:
+    return int(row["waiting"] + row["passed"])
