@@ -152,6 +152,7 @@ SHOWN = {
     "milter64 cluster --json": (69, "no shared store is configured"),
     "milter64 audit": (1, "MX of lab.example "),
     "milter64 audit --domain example.org --domain example.net": (1, "MX of example.net "),
+    "milter64 audit --html audit.html": (1, ""),
 }
 """Each example on one line, its exit code, and words of what it prints."""
 
@@ -185,6 +186,8 @@ def host() -> Iterator[Host]:
 EXAMPLES = {" ".join(text.replace("\\\n", "").split()): text for verb in VERBS for text in examples(shown(verb))}
 """As they stand there, by what they are on one line."""
 SERVICE = "milter64 run --config new.toml"
+SERVED = {"milter64 page": r"^http://127\.0\.0\.1:\d+/", "milter64 page --port 8064": r"^http://127\.0\.0\.1:8064/"}
+"""What is printed of pages that are served until Ctrl-C is pressed."""
 
 
 def test_each_verb_shows_examples_and_none_but_its_own() -> None:
@@ -193,7 +196,7 @@ def test_each_verb_shows_examples_and_none_but_its_own() -> None:
 
 
 def test_each_example_is_tried() -> None:
-    assert list(EXAMPLES) == [SERVICE, *SHOWN]
+    assert list(EXAMPLES) == [SERVICE, *SHOWN, *SERVED]
 
 
 @pytest.mark.parametrize("example", SHOWN)
@@ -207,4 +210,11 @@ def test_an_example_does_what_it_says(host: Host, example: str) -> None:
 def test_the_example_of_the_service_serves_until_it_is_interrupted(host: Host) -> None:
     with host.start(f"exec {EXAMPLES[SERVICE]}") as process:
         process.expect("event=ready .*8865")
+        assert process.stop(signal.SIGINT) == os.EX_OK
+
+
+@pytest.mark.parametrize("example", SERVED)
+def test_an_example_of_pages_serves_them_until_it_is_interrupted(host: Host, example: str) -> None:
+    with host.start(f"exec {EXAMPLES[example]}") as process:
+        process.expect(SERVED[example])
         assert process.stop(signal.SIGINT) == os.EX_OK

@@ -41,6 +41,7 @@ def test_the_exit_codes_are_those_that_are_listed(monkeypatch: pytest.MonkeyPatc
         play(Scene(), monkeypatch),
         play(BROKEN, monkeypatch),
         play(Scene(), monkeypatch, "--colour"),
+        play(Scene(), monkeypatch, "--html", str(tmp_path / ("x" * 255))),
         play(Scene(), monkeypatch, "--config", str(file)),
     ]
     assert codes == [int(code) for code, _ in table(AUDIT, "exit code")]

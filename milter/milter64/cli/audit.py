@@ -17,10 +17,13 @@ from typing import TextIO
 
 from milter64.audit.auditor import audit, gather
 from milter64.audit.report_line import Level, Line
+from milter64.cli.audit_document import document, heading
+from milter64.cli.html_file import html_argument, write
 from milter64.cli.terminal_layout import Screen
 from milter64.config.load_file import load
 from milter64.mail.clean_text import clean
 from milter64.mail.idna_domain import ascii_domain
+from milter64.pages.document import Document
 
 PROBLEMS = 1
 """The exit code where there is a problem; warnings are none."""
@@ -36,6 +39,8 @@ EXAMPLES = """\
     milter64 audit
   The same, where it receives or sends for two domains:
     milter64 audit --domain example.org --domain example.net
+  As a page for a browser:
+    milter64 audit --html audit.html
 """
 
 
@@ -56,7 +61,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIRECTORY",
         help="where Postfix's main.cf and master.cf are; default: Postfix's own folder",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON, for programs")
+    html_argument(form)
 
 
 def _domain(text: str) -> str:
@@ -75,6 +82,9 @@ def main(arguments: argparse.Namespace) -> int:
         lines = [(theme, _clean(line)) for theme, line in audit(facts, trouble)]
     counts = Counter(line.level for _, line in lines)
     screen = Screen()
+    code = PROBLEMS if counts[Level.PROBLEM] else os.EX_OK
+    if arguments.html:
+        return write(document(facts.name, facts.domains, lines), arguments.html, "audit") or code
     if arguments.json:
         report = {
             "host": clean(facts.name),
@@ -85,7 +95,13 @@ def main(arguments: argparse.Namespace) -> int:
         screen.line(json.dumps(report, indent=2))
     else:
         _show(lines, counts, screen)
-    return PROBLEMS if counts[Level.PROBLEM] else os.EX_OK
+    return code
+
+
+def found(config: Path | None) -> Document:
+    """Return the page of an audit without options."""
+    facts, trouble = gather(load(config), None, (), lambda _: None)
+    return document(facts.name, facts.domains, list(audit(facts, trouble)))
 
 
 def _clean(line: Line) -> Line:
@@ -105,7 +121,7 @@ def _show(lines: list[tuple[str, Line]], counts: Counter[Level], screen: Screen)
     used = longest + len("  problem    ")
     width = max(shutil.get_terminal_size().columns - used, _NARROWEST) if sys.stdout.isatty() else sys.maxsize
     for theme, group in groupby(lines, key=lambda pair: pair[0]):
-        screen.title(theme.capitalize() if theme != "milter64" else theme)
+        screen.title(heading(theme))
         rows = []
         for _, line in group:
             level, subject = screen.paint(f"{line.level:7}", _COLOURS[line.level]), f"{line.subject:{longest}}"

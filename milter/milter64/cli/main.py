@@ -28,6 +28,7 @@ VERBS = {
     "neighbours": "print what has other filters see the real client",
     "cluster": "show which hosts share what they know, and how they stand",
     "audit": "find what is wrong with this mail host and its network",
+    "page": "show it all in a browser, for as long as this runs",
 }
 
 _MORE = """\
@@ -40,7 +41,8 @@ exit codes (sysexits.h):
       check-config finds no folder for it, or no rights; postfix finds no
       Postfix; allow, block and forget can't write beside the greylist, forget
       finds no such entry, list can't read a file, greylist can't read the
-      greylist, write it or read an export, or cluster can't ask the servers
+      greylist, write it or read an export, cluster can't ask the servers,
+      page can't be served, or the file of --html can't be written
   70  a fault of its own
   78  the configuration is wrong; or, of postfix, Postfix's settings would break
       mail
