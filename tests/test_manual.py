@@ -23,7 +23,7 @@ PAGES = [MAN / "milter64.8", MAN / "milter64.toml.5"]
 
 def shown(page: Path) -> str:
     """Return a page as people read it, without bold and underlined characters."""
-    command = ["mandoc", "-Tascii", "-Owidth=200", str(page)]
+    command = ["mandoc", "-Tascii", "-Owidth=300", str(page)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return re.sub(r".\x08", "", done.stdout)
 

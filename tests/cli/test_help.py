@@ -140,6 +140,7 @@ SHOWN = {
     "milter64 greylist show --from joe@honest.example --to you@example.org": (0, "  from 192.31.196.0/24  passes\n"),
     "milter64 greylist forget --network 192.0.2.0/24": (0, "\n1 forgotten\n"),
     "milter64 greylist stats": (0, "\n  honest.example  "),
+    "milter64 greylist stats --html greylist.html": (0, ""),
     "milter64 greylist export --file greylist.jsonl": (0, ""),
     "milter64 greylist import --file greylist.jsonl": (0, " rows imported: 1 that have passed, 0 that wait"),
     "milter64 discover": (0, "no router has advertised within 4 s"),

@@ -13,6 +13,7 @@ import pytest
 
 from milter64.cli import audit
 from milter64.cli.main import main
+from rig.greylists import Run
 from rig.process import Process
 from rig.scene import Scene
 
@@ -79,6 +80,20 @@ def test_an_audit_is_written_as_a_page_with_the_same_exit_code(
     )
     for line in told["lines"]:
         assert line["subject"].replace("'", "&#x27;").replace("<", "&lt;").replace(">", "&gt;") in page
+
+
+@pytest.mark.usefixtures("greylist_file")
+def test_the_greylist_is_counted_on_a_page(greylist: Run, tmp_path: Path) -> None:
+    code, out, _ = greylist("stats", "--html", str(tmp_path / "page.html"))
+    assert (code, out) == (0, "")
+    page = (tmp_path / "page.html").read_text()
+    assert "<h1>The greylist</h1>" in page
+    assert "192.31.196.0/24" in page
+
+
+def test_of_the_greylist_there_is_no_other_page(greylist: Run, tmp_path: Path) -> None:
+    code, _, said = greylist("list", "--html", str(tmp_path / "page.html"))
+    assert (code, said) == (os.EX_USAGE, "milter64 greylist list: it takes no --html\n")
 
 
 def test_a_page_and_json_at_once_are_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from milter64.cli.greylist_file import Refused
+from milter64.cli.html_file import html_argument
 from milter64.cli.terminal_layout import Screen
 from milter64.config.load_file import load
 from milter64.mail.clean_text import clean
@@ -16,7 +17,7 @@ ACTIONS = {
     "list": (*_ROWS, "json"),
     "show": ("sender", "to", "client", "json"),
     "forget": (*_ROWS, "dry_run", "json"),
-    "stats": ("json",),
+    "stats": ("json", "html"),
     "export": ("file",),
     "import": ("file", "dry_run", "json"),
 }
@@ -31,6 +32,7 @@ EXAMPLES = """\
     milter64 greylist forget --network 192.0.2.0/24
   How many are there, of which networks?
     milter64 greylist stats
+    milter64 greylist stats --html greylist.html
   Take the greylist to another host, in a file:
     milter64 greylist export --file greylist.jsonl
     milter64 greylist import --file greylist.jsonl
@@ -67,7 +69,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="of export: where to write; default: standard output; of import: what to read; default: standard input",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON, for programs")
+    html_argument(form)
     parser.add_argument_group("ACTION", _ACTIONS)
 
 
@@ -76,7 +80,8 @@ list                 who waits and until when, who has passed and when last
 show                 all about a sender and a recipient, and what becomes of
                      the next try
 forget               have those wait anew who are meant
-stats                how many, of which networks and domains, and since when
+stats                how many, of which networks and domains, and since when;
+                     as a page too
 export               the whole greylist as text
 import               take in what export has written"""
 

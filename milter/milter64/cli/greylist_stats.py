@@ -5,12 +5,15 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from math import inf
+from pathlib import Path
 from typing import Any
 
 from milter64.cli.document_layout import show
 from milter64.cli.greylist_figures import AGES, SHOWN, Figures
 from milter64.cli.greylist_file import opened
+from milter64.cli.html_file import write
 from milter64.cli.terminal_layout import Screen
+from milter64.config.load_file import load
 from milter64.config.settings import Settings
 from milter64.pages import document
 from milter64.pages.document import Column, Distribution, Document, Section, Shares, Table
@@ -19,16 +22,28 @@ from milter64.pages.wording import said
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Count all rows, and say what there is."""
-    with opened(settings) as greylist:
-        figures = Figures(greylist, settings.greylist)
-        figures.count(greylist.reader.everything())
-        now = greylist.now()
-    told, screen = figures.told(), Screen()
+    told, now = _counted(settings)
+    screen = Screen()
+    if arguments.html:
+        return write(_document(told, now), arguments.html, "greylist stats")
     if arguments.json:
         screen.line(json.dumps({"milter64": "greylist stats", "schema": 1, **told}, indent=2))
     else:
         show(_document(told, now), screen)
     return os.EX_OK
+
+
+def found(config: Path | None) -> Document:
+    """Return the page of the greylist that a configuration's file names."""
+    return _document(*_counted(load(config)))
+
+
+def _counted(settings: Settings) -> tuple[dict[str, Any], float]:
+    """Count all rows; return what is told of them, and when that was."""
+    with opened(settings) as greylist:
+        figures = Figures(greylist, settings.greylist)
+        figures.count(greylist.reader.everything())
+        return figures.told(), greylist.now()
 
 
 _WORDS = {
