@@ -1,13 +1,14 @@
 """What the audit says of the servers through which hosts share."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
+from milter64 import sharing
 from milter64.audit.facts import shared_server
 from milter64.audit.report_line import Level, Line
-from milter64.config import on_this_host
 from milter64.config.load_file import parse
 from milter64.config.settings import Settings
 from milter64.sharing.survey import Node, Survey
@@ -168,7 +169,13 @@ def test_a_server_that_is_not_there_is_no_fault_of_ours() -> None:
     assert shared_server.look(settings('[greylist]\nstore = "redis://127.0.0.1:1"\n')) == (None, "Connection refused")
 
 
-def test_a_library_that_is_too_old_for_a_cluster_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(on_this_host, "version", lambda _: "4.3.4")
-    _, why = shared_server.look(settings('[greylist]\nstore = "redis+cluster://127.0.0.1:1"\n'))
-    assert "a Cluster takes redis-py 5 or later" in why
+def test_a_library_that_is_not_there_is_told_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    for name in [name for name in sys.modules if name.startswith("milter64.sharing.")]:
+        monkeypatch.setattr(sharing, name.rpartition(".")[2], sys.modules[name])  # which is what it is again afterwards
+        monkeypatch.delitem(sys.modules, name)
+    _, why = shared_server.look(settings('[greylist]\nstore = "redis://127.0.0.1:1"\n'))
+    assert why.startswith("redis-py can't be used: ")
+    assert why.endswith("; run `apt install python3-redis`")

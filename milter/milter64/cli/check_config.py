@@ -12,7 +12,7 @@ from milter64.cli.terminal_layout import Screen
 from milter64.config import list_sources, server_files
 from milter64.config.contradictions import open_to_others, secrets_for_all
 from milter64.config.load_file import DEFAULT, LARGEST, ConfigError, load
-from milter64.config.on_this_host import host_problems
+from milter64.config.on_this_host import host_problems, library_problems
 from milter64.config.settings import Settings
 from milter64.config.toml_reader import Problem, placed
 from milter64.config.toml_writer import written
@@ -79,7 +79,7 @@ def _here(settings: Settings, file: Path) -> tuple[list[Problem], list[Problem],
             except OSError as error:
                 unread("", file, error)
         lacking = list(host_problems(settings, user))
-    return placed(problems, text), placed(lacking, text), minded
+    return placed(problems, text), placed(lacking, text), [*minded, *placed(library_problems(settings), text)]
 
 
 def _remedy(error: OSError, user: str) -> str:

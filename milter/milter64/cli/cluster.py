@@ -51,8 +51,8 @@ def main(arguments: argparse.Namespace) -> int:
     url = parse(settings.greylist.shared)
     try:
         from milter64.sharing.survey import survey  # noqa: PLC0415  who shares nothing needs no library for it
-    except ModuleNotFoundError:
-        return _unavailable("python3-redis is not installed", "run `apt install python3-redis`")
+    except ImportError as error:
+        return _unavailable(f"redis-py can't be used: {error}", "run `apt install python3-redis`")
     try:
         found = survey(url)
     except ServersGone as gone:

@@ -91,10 +91,10 @@ def _plan(path: Path | None, stack: ExitStack) -> Plan:
     if settings.greylist.local_store == "memory:":
         milter = replace(milter, workers=1)  # each worker would have a greylist of its own
     suffix_list()  # read here, it is theirs too
-    if settings.greylist.shared:
-        _begin_sharing(settings)
     tally = Tally() if settings.metrics.listen else None
     telemetry = Telemetry(settings.log, tally, settings.greylist.local_store)
+    if settings.greylist.shared:
+        settings = _begin_sharing(settings, telemetry)
     shared = _Shared(
         settings=settings,
         telemetry=telemetry,
@@ -121,11 +121,21 @@ def _plan(path: Path | None, stack: ExitStack) -> Plan:
     )
 
 
-def _begin_sharing(settings: Settings) -> None:
-    """Make what the workers of this host know together."""
-    from milter64.cli.run_sharing import host_state  # noqa: PLC0415  who shares nothing doesn't pay for redis-py
-
-    host_state(settings.greylist.shared, settings.greylist.local_store)
+def _begin_sharing(settings: Settings, telemetry: Telemetry) -> Settings:
+    """Make what the workers of this host know together, and return settings that share nothing if that can't be."""
+    grey = settings.greylist
+    try:
+        from milter64.cli.run_sharing import host_state  # noqa: PLC0415  who shares nothing doesn't pay for redis-py
+    except ImportError as error:
+        telemetry.warning(
+            "sharing",
+            trouble=f"redis-py can't be used: {error}",
+            effect="this host goes on by its own store",
+            remedy="run `apt install python3-redis`, then `systemctl reload milter64`",
+        )
+        return replace(settings, greylist=replace(grey, store=grey.local_store))
+    host_state(grey.shared, grey.local_store)
+    return settings
 
 
 def _counters(telemetry: Telemetry) -> RateTable | None:

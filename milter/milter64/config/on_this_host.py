@@ -43,18 +43,19 @@ def host_problems(settings: Settings, user: str) -> Iterator[Problem]:
         if user and os.path.lexists(store) and not os.access(store, os.R_OK | os.W_OK, effective_ids=True):
             what = f"the user {user} may not read and write {store}"
             yield Problem(key=key, what=what, remedy=f"run `chown {user} {store}*`")
-    if settings.greylist.shared:
-        yield from library_problem(server_url.parse(settings.greylist.shared))
 
 
-def library_problem(url: server_url.ServerUrl) -> Iterator[Problem]:
-    """Return that the library that speaks with servers is missing, or too old."""
+def library_problems(settings: Settings) -> Iterator[Problem]:
+    """Return that the library that speaks with servers is missing, or too old: the service goes on alone without it."""
+    if not settings.greylist.shared:
+        return
     try:
         found = version("redis")
     except PackageNotFoundError:
-        what, remedy = "python3-redis is not installed", "run `apt install python3-redis`"
-        yield Problem(key="greylist.store", what=what, remedy=remedy)
+        what = "python3-redis is not installed, and this host shares nothing"
+        yield Problem(key="greylist.store", what=what, remedy="run `apt install python3-redis`")
         return
+    url = server_url.parse(settings.greylist.shared)
     if url.kind == "cluster" and int(found.partition(".")[0]) < _FOLLOWS_FAILOVERS:
         what = f"a Cluster takes redis-py {_FOLLOWS_FAILOVERS} or later, which follows failovers, and this is {found}"
         remedy = "take Debian 13's python3-redis, or name one server or Sentinels"

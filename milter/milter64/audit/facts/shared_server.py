@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from milter64.config.on_this_host import library_problem
 from milter64.config.settings import Settings
 from milter64.sharing.interface import ServersGone
 from milter64.sharing.server_url import parse
@@ -16,10 +15,10 @@ def look(settings: Settings) -> tuple["Survey | None", str]:
     if not settings.greylist.shared:
         return None, ""
     url = parse(settings.greylist.shared)
-    if lacking := next(library_problem(url), None):
-        return None, f"{lacking.what}; {lacking.remedy}"
-    from milter64.sharing.survey import survey  # noqa: PLC0415  who shares nothing needs no library for it
-
+    try:
+        from milter64.sharing.survey import survey  # noqa: PLC0415  who shares nothing needs no library for it
+    except ImportError as error:
+        return None, f"redis-py can't be used: {error}; run `apt install python3-redis`"
     try:
         return survey(url), ""
     except ServersGone as gone:
