@@ -11,6 +11,7 @@ from milter64.audit.facts import shared_server
 from milter64.audit.report_line import Level, Line
 from milter64.config.load_file import parse
 from milter64.config.settings import Settings
+from milter64.config.toml_reader import Problem
 from milter64.sharing.survey import Node, Survey
 from rig.lab import Lab
 from rig.redis import Redis
@@ -24,6 +25,7 @@ INFO = {
     "maxmemory_policy": "noeviction",
     "used_memory": "1000000",
 }
+GONE = Problem(what="Connection refused", remedy="start the server, or mend greylist.store")
 SETTINGS = {"save": "", "bind": "127.0.0.1 -::1", "protected-mode": "yes"}
 NODE = Node(address="127.0.0.1:6379", role="master", info=INFO, settings=SETTINGS, user="default")
 
@@ -46,6 +48,11 @@ def test_a_server_on_this_host_is_well() -> None:
     assert {line.level for line in lines} == {Level.OK}
     check(lines, "ok", "shared store 127.0.0.1:6379", "on this host", "")
     check(lines, "ok", "shared store 127.0.0.1:6379, restarted", "is filled again by the hosts", "")
+
+
+def test_a_server_that_does_not_tell_what_it_saves_is_not_said_to_come_back_empty() -> None:
+    lines = scene("redis://127.0.0.1", replace(NODE, settings={})).lines("sharing")
+    check(lines, "ok", "shared store 127.0.0.1:6379, restarted", "may come back empty, as it doesn't tell", "")
 
 
 def test_a_server_that_keeps_its_rows_is_said_to() -> None:
@@ -122,11 +129,12 @@ def test_servers_that_cannot_be_asked() -> None:
     check(
         scene("redis://127.0.0.1", *nodes).lines("sharing"), "warning", "shared store 10.0.0.2:26379", "no answer", ""
     )
-    alone = Scene(settings='[greylist]\nstore = "redis://:s3cret@127.0.0.1"\n', no_servers="Connection refused")
+    alone = Scene(settings='[greylist]\nstore = "redis://:s3cret@127.0.0.1"\n', no_servers=GONE)
     (line,) = alone.lines("sharing")
     assert line.level is Level.PROBLEM
     assert "redis://:***@127.0.0.1:6379 can't be asked" in line.reason
     assert "Connection refused" in line.reason
+    assert line.remedy == GONE.remedy
 
 
 # A real server
@@ -162,11 +170,11 @@ def test_what_is_pasted_mends_it(lab: Lab, lines: list[str]) -> None:
 
 
 def test_a_host_without_a_shared_store_asks_nobody() -> None:
-    assert shared_server.look(Settings()) == (None, "")
+    assert shared_server.look(Settings()) == (None, None)
 
 
 def test_a_server_that_is_not_there_is_no_fault_of_ours() -> None:
-    assert shared_server.look(settings('[greylist]\nstore = "redis://127.0.0.1:1"\n')) == (None, "Connection refused")
+    assert shared_server.look(settings('[greylist]\nstore = "redis://127.0.0.1:1"\n')) == (None, GONE)
 
 
 def test_a_library_that_is_not_there_is_told_with_the_command_that_installs_it(
@@ -177,5 +185,6 @@ def test_a_library_that_is_not_there_is_told_with_the_command_that_installs_it(
         monkeypatch.setattr(sharing, name.rpartition(".")[2], sys.modules[name])  # which is what it is again afterwards
         monkeypatch.delitem(sys.modules, name)
     _, why = shared_server.look(settings('[greylist]\nstore = "redis://127.0.0.1:1"\n'))
-    assert why.startswith("redis-py can't be used: ")
-    assert why.endswith("; run `apt install python3-redis`")
+    assert why
+    assert why.what.startswith("redis-py can't be used: ")
+    assert why.remedy == "run `apt install python3-redis`"

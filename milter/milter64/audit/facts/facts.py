@@ -16,6 +16,7 @@ from milter64.audit.facts.postconf import Postfix, Service
 from milter64.audit.facts.smtpd_kinds import Kind, kinds
 from milter64.config.listen_address import Endpoint
 from milter64.config.settings import Settings, Translation
+from milter64.config.toml_reader import Problem
 from milter64.discover.recorded_prefixes import Sighting
 from milter64.dns.lookup import Asker, Lookup
 from milter64.mail.session import Envelope, Session
@@ -93,7 +94,7 @@ class Facts:
 
     servers: "Survey | None" = None
     """Those through which hosts share."""
-    no_servers: str = ""
+    no_servers: Problem | None = None
     """Why nothing is known of them."""
 
     @property

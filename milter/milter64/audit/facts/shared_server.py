@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from milter64.config.settings import Settings
+from milter64.config.toml_reader import Problem
 from milter64.sharing.interface import ServersGone
 from milter64.sharing.server_url import parse
 
@@ -10,16 +11,17 @@ if TYPE_CHECKING:
     from milter64.sharing.survey import Survey
 
 
-def look(settings: Settings) -> tuple["Survey | None", str]:
-    """Return what there is, and why nothing is known; both are empty where nothing is shared."""
+def look(settings: Settings) -> tuple["Survey | None", Problem | None]:
+    """Return what there is, and why nothing is known; neither is there where nothing is shared."""
     if not settings.greylist.shared:
-        return None, ""
+        return None, None
     url = parse(settings.greylist.shared)
     try:
         from milter64.sharing.survey import survey  # noqa: PLC0415  who shares nothing needs no library for it
     except ImportError as error:
-        return None, f"redis-py can't be used: {error}; run `apt install python3-redis`"
+        what, remedy = f"redis-py can't be used: {error}", "run `apt install python3-redis`"
+        return None, Problem(what=what, remedy=remedy)
     try:
-        return survey(url), ""
+        return survey(url), None
     except ServersGone as gone:
-        return None, str(gone)
+        return None, Problem(what=str(gone), remedy="start the server, or mend greylist.store")

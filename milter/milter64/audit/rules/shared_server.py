@@ -34,9 +34,10 @@ def shared_server(facts: Facts, _found: Published) -> Iterator[Line]:
     if not shared:
         return
     url = parse(shared)
+    if why := facts.no_servers:
+        reason = f"{url.shown} can't be asked, and this host shares nothing: {why.what}"
+        yield problem("shared store", reason, see=_SEE, remedy=why.remedy)
     if not facts.servers:
-        reason = f"{url.shown} can't be asked, and this host shares nothing: {facts.no_servers}"
-        yield problem("shared store", reason, see=_SEE, remedy="start the server, or mend greylist.store")
         return
     for node in facts.servers.nodes:
         if node.trouble:
@@ -53,9 +54,17 @@ def _server(node: "Node", url: ServerUrl) -> Iterator[Line]:
     if node.info:
         yield _memory(node, subject)
     if "aof_enabled" in node.info:
-        kept = node.info["aof_enabled"] == "1" or bool(node.settings.get("save"))
-        reason = "keeps its rows over a restart" if kept else "comes back empty, and is filled again by the hosts"
-        yield ok(f"{subject}, restarted", reason, see="redis-cli CONFIG GET save; redis-cli CONFIG GET appendonly")
+        see = "redis-cli CONFIG GET save; redis-cli CONFIG GET appendonly"
+        yield ok(f"{subject}, restarted", _restarted(node), see=see)
+
+
+def _restarted(node: "Node") -> str:
+    if node.info["aof_enabled"] == "1" or node.settings.get("save"):
+        return "keeps its rows over a restart"
+    filled = "is filled again by the hosts"
+    if "save" in node.settings:
+        return f"comes back empty, and {filled}"
+    return f"may come back empty, as it doesn't tell milter64's user what it saves, and {filled}"
 
 
 def _exposure(node: "Node", url: ServerUrl, subject: str) -> Line:
