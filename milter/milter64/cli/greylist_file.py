@@ -140,9 +140,7 @@ def _telling(settings: Settings, kind: RecordKind, now: Callable[[], float]) -> 
     except ModuleNotFoundError as error:
         raise Unavailable("python3-redis is not installed; run `apt install python3-redis`") from error
     except ServersGone as gone:
-        raise Unavailable(
-            f"the other hosts can't be told: {url.shown}: {gone}; start the server, and do it again"
-        ) from gone
+        raise Unavailable(f"the other hosts can't be told: {gone}; start the server, and do it again") from gone
     except MayNotShare as why:
         raise Unavailable(f"the other hosts may not be told: {why}") from why
 

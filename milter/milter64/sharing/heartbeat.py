@@ -92,7 +92,8 @@ class Heartbeat:
             MayNotShare: it isn't.
         """
         if abs(offset) > _FAR:
-            raise MayNotShare(members.astray(self._name, heard))
+            apart = f"the clocks of this host and of the server are {abs(offset):.0f} s apart: have them set by NTP"
+            raise MayNotShare(members.astray(self._name, heard) or apart)
 
     def check_format(self) -> None:
         """See that what is on the servers under our prefix is ours, and say so where nothing is.
