@@ -3,6 +3,7 @@
 import ast
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -76,6 +77,7 @@ def test_a_name_is_imported_from_the_file_that_defines_it() -> None:
                 assert what in _defined(FILES[of]), f"{module} imports {what} from {of}"
 
 
+@cache
 def _defined(path: Path) -> set[str]:
     """Return the names that a file itself gives to something."""
     found: set[str] = set()

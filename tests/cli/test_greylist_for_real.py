@@ -122,6 +122,7 @@ def test_what_one_host_forgets_all_hosts_forget(lab: Lab, here: int) -> None:
         until(lambda host=host: MESSAGE.offer(host).action == "tempfail", "it to wait anew", seconds=SOON)  # type: ignore[misc]
 
 
+@pytest.mark.slow
 def test_a_host_that_was_away_meanwhile_brings_nothing_back(lab: Lab) -> None:
     one, other = both(lab)
     other.stop()
@@ -137,6 +138,7 @@ def one_url(host: SharingHost) -> str:
     return next(line.split('"')[1] for line in host.file.read_text().splitlines() if line.startswith("store = "))
 
 
+@pytest.mark.slow
 def test_rows_that_were_loaded_are_listed_without_names_and_found_by_them(lab: Lab) -> None:
     redis = lab.start(Redis)
     one, _ = both(lab, redis)
@@ -153,6 +155,7 @@ def test_rows_that_were_loaded_are_listed_without_names_and_found_by_them(lab: L
         until(lambda host=host: MESSAGE.offer(host).action == "tempfail", "it to wait anew", seconds=SOON)  # type: ignore[misc]
 
 
+@pytest.mark.slow
 def test_nothing_is_forgotten_here_where_the_others_cant_be_told(lab: Lab) -> None:
     redis = lab.start(Redis)
     [host] = sharing(lab, redis, 1)

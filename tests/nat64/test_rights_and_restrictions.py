@@ -24,6 +24,9 @@ PORT = 2525
 """Of an smtpd with parameters of its own."""
 
 
+SLOW = pytest.mark.slow  # the same as its neighbours, of another setting
+
+
 class Host:
     """A mail host behind a translator, and a stranger before that."""
 
@@ -84,14 +87,17 @@ class Host:
     ("where", "main", "prefix"),
     [
         pytest.param("mynetworks", {"mynetworks": "127.0.0.0/8 [64:ff9b::]/96"}, WELL_KNOWN, id="the prefix"),
-        pytest.param("mynetworks", {"mynetworks": "127.0.0.0/8 [64:ff9b::]/64"}, WELL_KNOWN, id="its /64"),
-        pytest.param("mynetworks", {"mynetworks": "127.0.0.0/8 cidr:{tables}/ok.cidr"}, WELL_KNOWN, id="a table"),
+        pytest.param("mynetworks", {"mynetworks": "127.0.0.0/8 [64:ff9b::]/64"}, WELL_KNOWN, id="its /64", marks=SLOW),
+        pytest.param(
+            "mynetworks", {"mynetworks": "127.0.0.0/8 cidr:{tables}/ok.cidr"}, WELL_KNOWN, id="a table", marks=SLOW
+        ),
         pytest.param("mynetworks", {"mynetworks_style": "subnet"}, ON_LINK, id="the link's /64"),
         pytest.param(
             "smtpd_relay_restrictions",
             {"smtpd_relay_restrictions": "check_client_access cidr:{tables}/ok.cidr, reject_unauth_destination"},
             WELL_KNOWN,
             id="an access table",
+            marks=SLOW,
         ),
     ],
 )
@@ -119,8 +125,16 @@ def test_a_stranger_may_claim_to_be_the_host_itself_before_the_remedy_and_not_af
     ("where", "main"),
     [
         ("smtpd_client_restrictions", {"smtpd_client_restrictions": "reject_unknown_client_hostname"}),
-        ("smtpd_helo_restrictions", {"smtpd_helo_restrictions": "reject_unknown_reverse_client_hostname"}),
-        ("smtpd_sender_restrictions", {"smtpd_sender_restrictions": "permit_mynetworks, reject_unknown_client"}),
+        pytest.param(
+            "smtpd_helo_restrictions",
+            {"smtpd_helo_restrictions": "reject_unknown_reverse_client_hostname"},
+            marks=SLOW,
+        ),
+        pytest.param(
+            "smtpd_sender_restrictions",
+            {"smtpd_sender_restrictions": "permit_mynetworks, reject_unknown_client"},
+            marks=SLOW,
+        ),
         (
             "greedy",
             {
@@ -129,10 +143,15 @@ def test_a_stranger_may_claim_to_be_the_host_itself_before_the_remedy_and_not_af
                 "smtpd_recipient_restrictions": "reject_unauth_pipelining, greedy",
             },
         ),
-        ("smtpd_recipient_restrictions", {"smtpd_recipient_restrictions": "check_client_access hash:{tables}/no"}),
-        (
+        pytest.param(
+            "smtpd_recipient_restrictions",
+            {"smtpd_recipient_restrictions": "check_client_access hash:{tables}/no"},
+            marks=SLOW,
+        ),
+        pytest.param(
             "smtpd_end_of_data_restrictions",
             {"smtpd_end_of_data_restrictions": "check_reverse_client_hostname_access hash:{tables}/nameless"},
+            marks=SLOW,
         ),
     ],
 )
