@@ -12,6 +12,7 @@ from milter64.audit.report_line import Level, Line
 from milter64.config.load_file import parse
 from milter64.config.settings import Settings
 from milter64.config.toml_reader import Problem
+from milter64.sharing.remedies import remedy
 from milter64.sharing.survey import Node, Survey
 from rig.lab import Lab
 from rig.redis import Redis
@@ -25,7 +26,7 @@ INFO = {
     "maxmemory_policy": "noeviction",
     "used_memory": "1000000",
 }
-GONE = Problem(what="Connection refused", remedy="start the server, or mend greylist.store")
+GONE = Problem(what="Connection refused", remedy=remedy("Connection refused"))
 SETTINGS = {"save": "", "bind": "127.0.0.1 -::1", "protected-mode": "yes"}
 NODE = Node(address="127.0.0.1:6379", role="master", info=INFO, settings=SETTINGS, user="default")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from milter64.sharing.remedies import remedy
 from rig.asker import asked, opened
 from rig.between import Between, Way
 from rig.certificates import Authority, Certificate
@@ -113,3 +114,13 @@ def test_a_file_that_cant_be_used_is_named(redis: Redis, tmp_path: Path, authori
     empty.touch()
     assert f"gone: {missing}: No such file or directory" in gone(url(redis, missing))
     assert f"gone: {empty}: " in gone(url(redis, authority.path, f"&cert={empty}"))
+
+
+def test_who_speaks_no_tls_to_a_server_that_does_is_told_so_and_of_no_other_server(redis: Redis) -> None:
+    told = gone(f"redis://:s3cret@127.0.0.1:{redis.port}")
+    assert "localhost:6379" not in told
+    assert '"rediss" where it wants TLS' in remedy(told), told
+
+
+def test_who_trusts_another_authority_is_told_where_it_is_named(redis: Redis, tmp_path: Path) -> None:
+    assert "in ca=" in remedy(gone(url(redis, Authority(tmp_path / "other").path)))

@@ -14,6 +14,7 @@ from milter64.mail.clean_text import clean
 from milter64.sharing.interface import ServersGone
 from milter64.sharing.keys import FORMAT
 from milter64.sharing.members import ALIKE, FAR, Member, astray, own_name
+from milter64.sharing.remedies import remedy
 from milter64.sharing.server_url import ServerUrl, parse
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def main(arguments: argparse.Namespace) -> int:
     except ServersGone as gone:
         return _unavailable(
             f"{url.shown} can't be asked: {gone}",
-            "start the server, or mend greylist.store; each host goes on alone meanwhile",
+            f"{remedy(str(gone))}; each host goes on alone meanwhile",
         )
     report = _report(url, found, own_name(settings.greylist.local_store))
     screen = Screen()

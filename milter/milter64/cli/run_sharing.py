@@ -14,6 +14,7 @@ from milter64.lists.listed import ALLOW, BLOCK
 from milter64.sharing import server_url
 from milter64.sharing.host_state import HostState
 from milter64.sharing.members import own_name
+from milter64.sharing.remedies import remedy
 from milter64.sharing.servers import open_servers
 from milter64.sharing.shared_counters import SharedCounters
 from milter64.sharing.shared_lists import SharedLists
@@ -43,7 +44,7 @@ class Reports:
     def gone(self, why: str) -> None:
         """Tell that the servers are out of reach."""
         if self._due(why) if "still gone" in why else self._changed("gone", "back"):
-            self._telemetry.warning("sharing", trouble=why, effect=_ALONE)
+            self._telemetry.warning("sharing", trouble=why, effect=_ALONE, remedy=remedy(why))
 
     def back(self, what: str) -> None:
         """Tell that they are in reach again."""

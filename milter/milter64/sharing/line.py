@@ -174,6 +174,8 @@ def _packed(command: Command) -> bytes:
 
 def said(error: Exception) -> str:
     """Return what went wrong, or what the server said, in a line."""
+    if isinstance(error.__context__, OSError) and not isinstance(error, OSError):
+        error = error.__context__  # redis-py puts its own default server's name around it
     text = str(error)
     if isinstance(error, ssl.SSLCertVerificationError):
         text = f"its certificate won't do: {error.verify_message}"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from milter64.config.settings import Settings
 from milter64.config.toml_reader import Problem
 from milter64.sharing.interface import ServersGone
+from milter64.sharing.remedies import remedy
 from milter64.sharing.server_url import parse
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ def look(settings: Settings) -> tuple["Survey | None", Problem | None]:
     try:
         from milter64.sharing.survey import survey  # noqa: PLC0415  who shares nothing needs no library for it
     except ImportError as error:
-        what, remedy = f"redis-py can't be used: {error}", "run `apt install python3-redis`"
-        return None, Problem(what=what, remedy=remedy)
+        what = f"redis-py can't be used: {error}"
+        return None, Problem(what=what, remedy="run `apt install python3-redis`")
     try:
         return survey(url), None
     except ServersGone as gone:
-        return None, Problem(what=str(gone), remedy="start the server, or mend greylist.store")
+        return None, Problem(what=str(gone), remedy=remedy(str(gone)))
