@@ -2,16 +2,18 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from milter64.sharing.rights import RIGHTS
 from rig.direct import Message
 from rig.lab import Lab
-from rig.network import Namespace
+from rig.network import HERE, Namespace
 from rig.pages import blocks, fenced, page
 from rig.process import until
 from rig.redis import Redis
@@ -34,6 +36,15 @@ def test_the_rights_are_those_that_milter64_needs() -> None:
     words = COMMANDS.replace("\\\n", " ").replace("'", "").split()
     begin = words.index("resetchannels")
     assert words[begin : begin + len(RIGHTS.split())] == RIGHTS.split()
+
+
+def test_the_file_of_the_password_is_for_root_and_one_group(tmp_path: Path) -> None:
+    (command,) = re.findall("`(install [^`]+)`", CLUSTER)
+    file = tmp_path / "redis-password"
+    assert command.count("/etc/milter64/redis-password") == command.count("-g milter64 ") == 1
+    words = command.replace("/etc/milter64/redis-password", str(file)).replace("-g milter64", "-g daemon").split()
+    HERE.run(*words)
+    assert (file.owner(), file.group(), oct(file.stat().st_mode)) == ("root", "daemon", "0o100640")
 
 
 def test_a_server_that_is_set_up_so_is_shared_through_and_all_is_well(lab: Lab, network: Namespace) -> None:
