@@ -68,10 +68,13 @@ def test_all_that_begins_has_an_end() -> None:
 
 
 def test_no_word_of_a_document_becomes_markup() -> None:
-    ours = Read(page(DOCUMENT, {"a": "b"})).elements
-    theirs = Read(page(_tainted(DOCUMENT), {HOSTILE: HOSTILE})).elements
-    assert [tag for tag, _ in theirs] == [tag for tag, _ in ours]
-    assert [attributes.keys() for _, attributes in theirs] == [attributes.keys() for _, attributes in ours]
+    ours, theirs = (
+        [
+            (tag, attributes.keys()) for tag, attributes in Read(text).elements if tag != "text"
+        ]  # of long labels fewer fit
+        for text in (page(DOCUMENT, {"a": "b"}), page(_tainted(DOCUMENT), {HOSTILE: HOSTILE}))
+    )
+    assert theirs == ours
 
 
 def test_every_word_of_a_document_is_cleaned() -> None:

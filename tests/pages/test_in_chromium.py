@@ -3,14 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from milter64.mail.clean_text import clean
-from milter64.pages.document import Section, Table
+from milter64.pages.document import Bars, Distribution, Section, Series, Table
 from milter64.pages.html import page
 from rig.chromium import Chromium, Tab
-from rig.documents import DOCUMENT, HOSTILE, TABLE
+from rig.documents import BARS, DISTRIBUTION, DOCUMENT, HOSTILE, TABLE
 
 AXE = files("axe_core_python").joinpath("axe.min.js").read_text()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
@@ -75,6 +77,34 @@ def test_on_a_telephone_wide_tables_scroll_and_the_page_does_not(tab: Tab) -> No
     tab.look(width=360)
     assert tab.run("document.documentElement.scrollWidth") == 360
     assert tab.run("document.querySelector('[aria-label=Senders]').scrollWidth") > 360
+
+
+HOURS = Bars(
+    by="from",
+    labels=tuple(f"2026-11-{day:02} {hour:02}:00Z" for day in (1, 2) for hour in range(24)),
+    series=(Series(name="let in", values=(1234567,) * 48),),
+)
+
+
+@pytest.mark.parametrize("width", [360, 1000])
+@pytest.mark.parametrize("plot", [HOURS, BARS, DISTRIBUTION, replace(HOURS, labels=("1" * 60,) * 48)])
+def test_labels_of_a_plot_do_not_touch_nor_stick_out(
+    browser: Chromium, tmp_path: Path, plot: Bars | Distribution, width: int
+) -> None:
+    file = tmp_path / "page.html"
+    file.write_text(page(replace(DOCUMENT, sections=(Section(title="Plot", content=plot),))))
+    tab = browser.open(file.as_uri())
+    tab.look(width=width)
+    edges = tab.run("""
+        [...document.querySelectorAll('.label')].filter((each) => each.checkVisibility())
+            .map((each) => each.getBoundingClientRect()).map((box) => [box.left, box.right])
+    """)
+    assert edges
+    assert edges[0][0] >= 0
+    assert [left for (_, right), (left, _) in pairwise(edges) if left <= right] == []
+    assert tab.run("document.documentElement.scrollWidth") == width
+    scale = tab.run("Math.min(...[...document.querySelectorAll('.scale')].map((e) => e.getBoundingClientRect().left))")
+    assert scale >= 0
 
 
 def test_a_table_is_sorted_by_keyboard_and_what_is_missing_stands_last(tab: Tab) -> None:

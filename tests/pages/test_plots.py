@@ -27,9 +27,8 @@ def _rects(plot: Plot) -> list[tuple[str, float, float, float, float]]:
     ]
 
 
-def _written(plot: Plot, kind: str | None) -> list[str]:
-    texts = _svg(plot).iter("text")
-    return [each.text or "" for each in texts if kind is None or each.attrib.get("class") == kind]
+def _written(plot: Plot, kind: str) -> list[str]:
+    return [each.text or "" for each in _svg(plot).iter("text") if each.attrib["class"] == kind]
 
 
 def test_series_are_stacked_in_their_order_as_high_as_their_numbers() -> None:
@@ -44,7 +43,7 @@ def test_a_distribution_has_no_gaps_and_says_where_each_column_begins() -> None:
     rects = _rects(DISTRIBUTION)
     assert [(left, width) for _, left, width, _, _ in rects] == [(0, 33.33), (33.33, 33.33), (66.67, 33.33)]
     assert [height for *_, height in rects] == [10.0, 200.0, 25.0]
-    assert [text for text in _written(DISTRIBUTION, None) if text in ("0 s", "5 min", "1 h")] == ["0 s", "5 min", "1 h"]
+    assert [each.text for each in _labels(DISTRIBUTION)] == ["0 s", "5 min", "1 h"]
 
 
 def test_shares_are_as_long_as_their_numbers_and_long_names_are_cut() -> None:
@@ -89,15 +88,22 @@ def test_a_scale_has_round_steps_and_holds_the_highest(most: int, scale: list[st
     assert _written(Bars(by="hour", labels=("0",), series=(Series(name="n", values=(most,)),)), "scale") == scale
 
 
-@pytest.mark.parametrize("count", [1, 12, 13, 24, 168, 1000])
-def test_there_are_no_more_labels_than_fit(count: int) -> None:
-    plot = Bars(by="hour", labels=tuple(map(str, range(count))), series=(Series(name="n", values=(1,) * count),))
-    labels = [each for each in _svg(plot).iter("text") if each.attrib.get("class") != "scale"]
-    assert min(count, 7) <= len(labels) <= 12
-    spare = [each.attrib.get("class") == "spare" for each in labels]
-    assert spare == [bool(place % 2) for place in range(len(labels))]  # on a telephone, every other one
+@pytest.mark.parametrize("count", [1, 2, 12, 13, 24, 168, 1000])
+@pytest.mark.parametrize(("width", "most", "on_telephones"), [(4, 12, 4), (17, 5, 1), (200, 1, 1)])
+def test_there_are_no_more_labels_than_fit_and_each_stands_at_its_column(
+    count: int, width: int, most: int, on_telephones: int
+) -> None:
+    names = tuple(f"{place:0{width}}" for place in range(count))
+    labels = _labels(Bars(by="hour", labels=names, series=(Series(name="n", values=(1,) * count),)))
+    assert min(count, most) / 2 < len(labels) <= most
+    kept = [each for each in labels if "spare" not in each.attrib["class"]]
+    assert min(count, on_telephones) / 2 <= len(kept) <= on_telephones
     left = [float(each.attrib["x"].rstrip("%")) for each in labels]
-    assert [each.text for each in labels] == [str(round(x * count / 100 - 0.5)) for x in left]
+    assert [each.text for each in labels] == [names[round(x * count / 100 - 0.5)] for x in left]
+
+
+def _labels(plot: Plot) -> list[ET.Element]:
+    return [each for each in _svg(plot).iter("text") if "label" in each.attrib["class"].split()]
 
 
 def test_more_series_than_colours_begin_again() -> None:

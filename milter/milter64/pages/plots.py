@@ -15,6 +15,10 @@ _HEIGHT = 200
 _ABOVE, _BELOW = 12, 24
 """Room for what is written above the highest line, and below the lowest."""
 _MOST_LABELS = 12
+_ROOM, _ROOM_ON_TELEPHONES = 110, 34
+"""Characters of all labels together."""
+_EDGE = 12
+"""Per cent of the width at either end in which labels begin, or end, where they belong, so as not to stick out."""
 _STEPS = 4
 _COLOURS = 6
 """How many there are in page.css: .s0 to .s5."""
@@ -105,12 +109,16 @@ def _scale(most: float) -> tuple[float, float]:
 
 
 def _labels(labels: Sequence[str], shift: float) -> Iterator[str]:
-    """Yield as many labels as fit; on a telephone half of them do."""
-    every = ceil(len(labels) / _MOST_LABELS) or 1
+    """Yield as many labels as fit, those at the ends within the plot; on a telephone some of them are spared."""
+    longest = max(map(len, labels), default=0) + 3
+    every = ceil(len(labels) / min(_MOST_LABELS, max(_ROOM // longest, 1))) or 1
+    kept = ceil(len(labels) / every / max(_ROOM_ON_TELEPHONES // longest, 1))
     for place in range(0, len(labels), every):
-        spare = ' class="spare"' if place // every % 2 else ""
         left = (place + shift) * 100 / len(labels)
-        yield f'<text{spare} x="{left:.2f}%" y="{_ABOVE + _HEIGHT + 18}">{markup(labels[place])}</text>'
+        end = "first" if left < _EDGE else "last" if left > 100 - _EDGE else ""
+        spare = "spare" if place // every % kept else ""
+        words = " ".join(filter(None, ("label", end, spare)))
+        yield f'<text class="{words}" x="{left:.2f}%" y="{_ABOVE + _HEIGHT + 18}">{markup(labels[place])}</text>'
 
 
 def _shares(plot: Shares) -> Iterator[str]:
