@@ -17,8 +17,8 @@ _ABOVE, _BELOW = 12, 24
 _MOST_LABELS = 12
 _ROOM, _ROOM_ON_TELEPHONES = 110, 34
 """Characters of all labels together."""
-_EDGE = 12
-"""Per cent of the width at either end in which labels begin, or end, where they belong, so as not to stick out."""
+_LONGEST_LABEL = 20
+"""Characters; half of them fit in left of the first column, below the scale."""
 _STEPS = 4
 _COLOURS = 6
 """How many there are in page.css: .s0 to .s5."""
@@ -109,16 +109,20 @@ def _scale(most: float) -> tuple[float, float]:
 
 
 def _labels(labels: Sequence[str], shift: float) -> Iterator[str]:
-    """Yield as many labels as fit, those at the ends within the plot; on a telephone some of them are spared."""
-    longest = max(map(len, labels), default=0) + 3
-    every = ceil(len(labels) / min(_MOST_LABELS, max(_ROOM // longest, 1))) or 1
-    kept = ceil(len(labels) / every / max(_ROOM_ON_TELEPHONES // longest, 1))
-    for place in range(0, len(labels), every):
-        left = (place + shift) * 100 / len(labels)
-        end = "first" if left < _EDGE else "last" if left > 100 - _EDGE else ""
-        spare = "spare" if place // every % kept else ""
-        words = " ".join(filter(None, ("label", end, spare)))
-        yield f'<text class="{words}" x="{left:.2f}%" y="{_ABOVE + _HEIGHT + 18}">{markup(labels[place])}</text>'
+    """Yield as many labels as fit, none of which sticks out to the right; on a telephone some of them are spared."""
+    shown = [clean(label, _LONGEST_LABEL) for label in labels]
+    longest = max(map(len, shown), default=0) + 2
+    every = ceil(len(shown) / min(_MOST_LABELS, max(_ROOM // longest, 1))) or 1
+    kept = ceil(len(shown) / every / max(_ROOM_ON_TELEPHONES // longest, 1))
+    for place in range(0, len(shown), every):
+        left = (place + shift) * 100 / len(shown)
+        room = (100 - left) / 50  # that a label in the middle of which it stands may have, as a part of the width
+        spare = " spare" if place // every % kept or room * _ROOM_ON_TELEPHONES < longest else ""
+        if room * _ROOM >= longest or not place:
+            yield (
+                f'<text class="label{spare if place else ""}" x="{left:.2f}%" y="{_ABOVE + _HEIGHT + 18}">'
+                f"{markup(shown[place])}</text>"
+            )
 
 
 def _shares(plot: Shares) -> Iterator[str]:
