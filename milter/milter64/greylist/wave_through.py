@@ -101,6 +101,12 @@ def written(group: str, before: Rows, news: Rows, settings: Settings) -> Iterato
             yield register(group), {group: row}
 
 
+def granted(group: str, passed: Record) -> Iterator[tuple[str, Rows]]:
+    """Yield what is to be written of a group, by key, that has earned it elsewhere."""
+    yield group, {_EARNED: passed}
+    yield register(group), {group: passed}
+
+
 def register(group: str) -> str:
     """Return the key under which a group is noted if it may have earned it.
 
