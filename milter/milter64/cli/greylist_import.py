@@ -1,4 +1,4 @@
-"""`milter64 greylist import`: take in what `export` has written, beside the service."""
+"""`milter64 greylist import`: take in what `export` has written, or another greylister, beside the service."""
 
 import argparse
 import json
@@ -10,45 +10,59 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from milter64.cli.greylist_file import Absent, Unavailable, changing, opened
 from milter64.cli.greylist_rows import is_of_pair
+from milter64.cli.greylist_takeover import is_export, reading, tell
 from milter64.cli.terminal_layout import Screen
 from milter64.config.settings import Settings
 from milter64.greylist.export_text import LONGEST_LINE, BrokenExportError, Row, load
 from milter64.greylist.row import Record, RecordKind
 from milter64.sharing.keys import LOADED
+from milter64.takeover.conversion import LeftOut
 
 _AT_ONCE = 1000
 """Rows that are merged at a time."""
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Read all of an export, and only if it is whole merge what it has."""
+    """Read all of a file, and only if it is whole merge what it has."""
     kind, counts = RecordKind(settings.greylist), Counter[str]()
     try:
         with opened(settings) as greylist:
             now = greylist.now
     except Absent:
         now = time.time
-    with _source(arguments.file) as file:
-        name = arguments.file or "standard input"
-        try:
-            for row in load(_lines(file)):
-                counts.update(_sorts(row, kind, now()))
-        except BrokenExportError as error:
-            raise Unavailable(f"{name}: {error}; nothing was imported") from None
-        except OSError as error:
-            raise Unavailable(f"{name} can't be read: {error.strerror}; nothing was imported") from error
+    left_out = LeftOut()
+    with ExitStack() as stack:
+        if arguments.file and not is_export(arguments.file):
+            read = reading(arguments.file, settings, now, left_out)
+        else:
+            read = partial(_exported, stack.enter_context(_source(arguments.file)), arguments.file)
+        for row in read():
+            counts.update(_sorts(row, kind, now()))
         if not arguments.dry_run:
-            file.seek(0)
-            _merge(_counting(load(_lines(file)), kind, now), settings, now, counts)
+            _merge(_counting(read(), kind, now), settings, now, counts)
+    tell(left_out)
     _tell(counts, settings, arguments)
     return os.EX_OK
+
+
+def _exported(file: BinaryIO, path: Path | None) -> Iterator[Row]:
+    """Yield the rows of an export, from its beginning."""
+    name = path or "standard input"
+    file.seek(0)
+    try:
+        yield from load(_lines(file))
+    except BrokenExportError as error:
+        raise Unavailable(f"{name}: {error}; nothing was imported") from None
+    except OSError as error:
+        raise Unavailable(f"{name} can't be read: {error.strerror}; nothing was imported") from error
 
 
 def _sorts(row: Row, kind: RecordKind, now: float) -> Iterator[str]:
