@@ -27,6 +27,7 @@ VERBS = {
     "postfix": "print the lines that tell Postfix, and check its settings",
     "neighbours": "print what has other filters see the real client",
     "cluster": "show which hosts share what they know, and how they stand",
+    "report": "sum up the log, and say what to change before enforcing",
     "audit": "find what is wrong with this mail host and its network",
     "page": "show it all in a browser, for as long as this runs",
 }

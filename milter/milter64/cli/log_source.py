@@ -1,0 +1,54 @@
+"""Which log a verb reads: the journal's, or files."""
+
+import argparse
+import time
+from collections.abc import Iterator
+
+from milter64.config.toml_reader import Wrong, seconds
+from milter64.history import sources
+from milter64.lists.entry import moment
+from milter64.lists.mistakes import Mistake
+from milter64.pages.wording import said
+
+_UNIT = "milter64.service"
+
+
+def log_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add which log is read, and how much of it."""
+    times = "2026-11-21, 2026-11-21T12:00Z, or so long ago as 7d"
+    parser.add_argument("--since", type=_moment, metavar="TIME", help=f"from when on: {times}")
+    parser.add_argument("--until", type=_moment, metavar="TIME", help="until when, in the same way")
+    parser.add_argument(
+        "--log",
+        action="append",
+        metavar="FILE",
+        help="a log in a file, with its rotated ones, packed or not; - is standard input; may be repeated; "
+        "default: the journal",
+    )
+
+
+def _moment(text: str) -> float:
+    """Read a time, in seconds since 1970."""
+    try:
+        return time.time() - seconds(text)
+    except Wrong:
+        pass
+    try:
+        return moment(text)
+    except Mistake as mistake:
+        raise argparse.ArgumentTypeError(f"{mistake}; {mistake.remedy}; or so long ago as 7d") from mistake
+
+
+def blocks(arguments: argparse.Namespace, warn: sources.Warn) -> Iterator[bytes]:
+    """Yield the log by blocks of whole lines."""
+    if arguments.log:
+        paths = dict.fromkeys(path for log in arguments.log for path in sources.with_rotated(log))
+        return sources.files(paths, warn)
+    return sources.journal([_UNIT], warn, since=arguments.since, until=arguments.until)
+
+
+def shown(arguments: argparse.Namespace) -> str:
+    """Return in words which log it is, and how much of it."""
+    log = ", ".join(arguments.log) if arguments.log else "the journal"
+    bounds = (("since", arguments.since), ("until", arguments.until))
+    return " ".join([log, *(f"{name} {said(at, 'time')}" for name, at in bounds if at is not None)])
