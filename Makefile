@@ -9,7 +9,7 @@ CONTRIB_PACKAGES := bash-completion buildah debootstrap docker-compose fail2ban 
     nix-bin python3-systemd python3-yaml swaks systemd-journal-remote zsh
 BENCH_PACKAGES := iproute2 nsd postfix redis-server socat
 SOAK_PACKAGES := iproute2 nsd unbound
-BENCH_PEERS := opendmarc postgrey pyspf-milter rspamd
+BENCH_PEERS := opendmarc pflogsumm postgrey pyspf-milter rspamd
 DEB_PACKAGES := build-essential debhelper dh-python git pybuild-plugin-pyproject python3-hatchling
 CHROOT_PACKAGES := debian-archive-keyring debootstrap systemd-container
 DEMO_PACKAGES := iproute2 nsd postfix tayga unbound
@@ -138,7 +138,8 @@ soak: .venv/.soak
 
 ## how fast it is, beside its peers; ROUNDS=, LOADS=
 bench: .venv/.bench
-	cd tests && ../.venv/bin/python -m bench.bench
+	cd tests && if [ "$(LOADS)" != reading ]; then ../.venv/bin/python -m bench.bench; fi
+	cd tests && if [ -z "$(filter-out reading,$(LOADS))" ]; then ../.venv/bin/python -m bench.reading; fi
 
 ## what a stranger can order at its worst, in CPU time
 bench-worst: .venv/.done
