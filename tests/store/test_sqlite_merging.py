@@ -1,5 +1,6 @@
 """Rows that somebody has merged into the file who waits for it, beside the workers."""
 
+import os
 from contextlib import closing
 from pathlib import Path
 
@@ -62,3 +63,12 @@ def test_rows_that_could_not_be_written_for_a_page_that_errs_are_told_of(
         monkeypatch.setattr(merging._table, "merge", errs)  # noqa: SLF001  a disk that errs
         with pytest.raises(StoreGone, match="disk I/O error"):
             merging.merge([("pair", {NETWORK: WAITING})])
+
+
+def test_what_root_makes_belongs_to_the_folders_owner(path: Path, warnings: Warnings) -> None:
+    os.chown(path.parent, 65534, 65534)
+    with Merging(path, KIND, warnings.append) as merging:
+        merging.merge([("pair", {NETWORK: WAITING})])
+        assert {file.name: file.stat().st_uid for file in path.parent.iterdir()} == {
+            f"{path.name}{suffix}": 65534 for suffix in ("", "-wal", "-shm", ".lock")
+        }

@@ -154,3 +154,21 @@ def test_a_row_that_is_none_is_left_out(open_store: Open, path: Path) -> None:
     with closing(Reader(path, KIND)) as reader:
         assert list(reader.everything()) == [("pair 1", NETWORK, WAITING)]
         assert reader.read("pair 0") == {}
+
+
+def test_what_a_service_that_was_killed_had_written_is_read_and_left_for_the_next_one(
+    open_store: Open, path: Path, tmp_path: Path
+) -> None:
+    store = open_store()
+    store.merge("pair", {NETWORK: PASSED})
+    until(lambda: stored(path))
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    for name in (path.name, f"{path.name}-wal"):
+        (killed / name).write_bytes((path.parent / name).read_bytes())
+    before = files(killed / path.name)
+    with closing(Reader(killed / path.name, KIND)) as reader:
+        assert reader.read("pair") == {NETWORK: PASSED}
+    after = files(killed / path.name)
+    assert {name: after[name] for name in before} == before
+    assert after.keys() - before.keys() <= {f"{path.name}-shm"}  # SQLite's own, in which connections meet
