@@ -46,6 +46,7 @@ def test_all_that_says_something_comes_over_as_it_was(greylist: Run, greylist_fi
         "unnamed": 2,
         "expired": 1,
         "dropped": 0,
+        "left_out": [],
     }
     came = rows(tmp_path / "other" / "rows")
     assert came == {row: record for row, record in rows(greylist_file).items() if KIND.expires(record) >= NOW}

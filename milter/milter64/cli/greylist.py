@@ -83,7 +83,8 @@ forget               have those wait anew who are meant
 stats                how many, of which networks and domains, and since when;
                      as a page too
 export               the whole greylist as text
-import               take in what export has written"""
+import               take in what export has written, or the database of
+                     postgrey, sqlgrey or milter-greylist"""
 
 
 def main(arguments: argparse.Namespace) -> int:

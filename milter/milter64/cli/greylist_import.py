@@ -48,8 +48,11 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
             counts.update(_sorts(row, kind, now()))
         if not arguments.dry_run:
             _merge(_counting(read(), kind, now), settings, now, counts)
-    tell(left_out)
-    _tell(counts, settings, arguments)
+    if arguments.json:
+        _print(counts, left_out, imported=not arguments.dry_run)
+    else:
+        tell(left_out)
+        _tell(counts, settings, imported=not arguments.dry_run)
     return os.EX_OK
 
 
@@ -134,17 +137,24 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
         yield line
 
 
-def _tell(counts: Counter[str], settings: Settings, arguments: argparse.Namespace) -> None:
+_TAKEN = ("passed", "waiting", "earned", "forgotten")
+
+
+def _print(counts: Counter[str], left_out: LeftOut, *, imported: bool) -> None:
+    report = {
+        "milter64": "greylist import",
+        "schema": 1,
+        "imported": imported,
+        **{name: counts[name] for name in (*_TAKEN, "unnamed", "expired", "dropped")},
+        "left_out": [{"reason": reason, "times": times, "first": list(first)} for reason, times, first in left_out],
+    }
+    Screen().line(json.dumps(report))
+
+
+def _tell(counts: Counter[str], settings: Settings, *, imported: bool) -> None:
     screen = Screen()
-    names = ("passed", "waiting", "earned", "forgotten", "unnamed", "expired", "dropped")
-    if arguments.json:
-        numbers = {name: counts[name] for name in names}
-        screen.line(
-            json.dumps({"milter64": "greylist import", "schema": 1, "imported": not arguments.dry_run, **numbers})
-        )
-        return
-    would = "would be imported" if arguments.dry_run else "imported"
-    taken = sum(counts[name] for name in names[:4])
+    would = "imported" if imported else "would be imported"
+    taken = sum(counts[name] for name in _TAKEN)
     what = f"{counts['passed']} that have passed, {counts['waiting']} that wait"
     screen.line(f"{taken} rows {would}: {what}, {counts['earned']} of who has passed often")
     if counts["unnamed"]:
