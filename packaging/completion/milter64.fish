@@ -66,6 +66,7 @@ complete -c milter64 -n '__milter64_verb greylist' -l passed -d 'of list, forget
 complete -c milter64 -n '__milter64_verb greylist' -l client -x -d 'of show: from where the next try comes'
 complete -c milter64 -n '__milter64_verb greylist' -l dry-run -d 'of forget, import: change nothing, and say what would'
 complete -c milter64 -n '__milter64_verb greylist' -l file -r -F -d 'of export: where to write; default: standard output; of import: what to read; default: standard input'
+complete -c milter64 -n '__milter64_verb greylist' -l allow-list -r -F -d 'of import: print the lines of an [allow] file for whom another greylister'"'"'s list lets in'
 complete -c milter64 -n '__milter64_verb greylist' -l json -d 'print JSON, for programs'
 complete -c milter64 -n '__milter64_verb greylist' -l html -x -d 'write a page for a browser into a file'
 complete -c milter64 -n '__milter64_verb discover' -s h -l help -d 'show this help message and exit'

@@ -143,6 +143,8 @@ SHOWN = {
     "milter64 greylist stats --html greylist.html": (0, ""),
     "milter64 greylist export --file greylist.jsonl": (0, ""),
     "milter64 greylist import --file greylist.jsonl": (0, " rows imported: 1 that have passed, 0 that wait"),
+    "milter64 greylist import --file postgrey.db": (0, "1 rows imported: 1 that have passed, 0 that wait"),
+    "milter64 greylist import --allow-list whitelist_clients": (0, "partner.example spares=greylist\n"),
     "milter64 discover": (0, "no router has advertised within 4 s"),
     "milter64 discover --wait 0": (0, "not asked (--wait 0)"),
     "milter64 postfix": (78, "postconf -e 'smtpd_milters = inet:127.0.0.1:8864'\n"),
@@ -176,6 +178,11 @@ def host() -> Iterator[Host]:
             merging.merge([("<joe@honest.example> <list@example.org>", {"net:192.0.2.0/24": WAITS})])
         export = dump([("<ann@honest.example> <you@example.org>", "net:192.31.196.0/24", PASSED)])
         (host.folder / "greylist.jsonl").write_text("".join(f"{line}\n" for line in export))
+        seen = int(time.time()) - 3600
+        row = f" 192.31.196.0/joe@honest.example/you@example.org\n {seen},{seen + 600}\n"
+        head = "VERSION=3\nformat=print\ntype=btree\nHEADER=END\n"
+        (host.folder / "postgrey.db").write_text(f"{head}{row}DATA=END\n")
+        (host.folder / "whitelist_clients").write_text("partner.example\n")
         (lab.folder / "greylist.sqlite.block").write_text("192.0.2.0/24\n")
         (lab.folder / "greylist.sqlite.allow").write_text("to:list@example.org # a list\n")
         (host.folder / "new.toml").write_text(f'milter.socket = "inet:8865@localhost"\n{store}')

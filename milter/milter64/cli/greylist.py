@@ -19,7 +19,7 @@ ACTIONS = {
     "forget": (*_ROWS, "dry_run", "json"),
     "stats": ("json", "html"),
     "export": ("file",),
-    "import": ("file", "dry_run", "json"),
+    "import": ("file", "allow_list", "dry_run", "json"),
 }
 """What can be done, and which options it takes."""
 
@@ -36,6 +36,9 @@ EXAMPLES = """\
   Take the greylist to another host, in a file:
     milter64 greylist export --file greylist.jsonl
     milter64 greylist import --file greylist.jsonl
+  Take over what postgrey knows, once it is stopped, and whom it lets in:
+    milter64 greylist import --file postgrey.db
+    milter64 greylist import --allow-list whitelist_clients
 """
 
 
@@ -70,6 +73,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="of export: where to write; default: standard output; of import: what to read; default: standard input",
     )
     form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--allow-list",
+        type=Path,
+        metavar="FILE",
+        help="of import: print the lines of an [allow] file for whom another greylister's list lets in",
+    )
     form.add_argument("--json", action="store_true", help="print JSON, for programs")
     html_argument(form)
     parser.add_argument_group("ACTION", _ACTIONS)
@@ -83,8 +92,8 @@ forget               have those wait anew who are meant
 stats                how many, of which networks and domains, and since when;
                      as a page too
 export               the whole greylist as text
-import               take in what export has written, or the database of
-                     postgrey, sqlgrey or milter-greylist"""
+import               take in what export has written, or postgrey, sqlgrey or
+                     milter-greylist"""
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -92,7 +101,7 @@ def main(arguments: argparse.Namespace) -> int:
     action = arguments.action
     for other in sorted({name for names in ACTIONS.values() for name in names} - {*ACTIONS[action]}):
         if getattr(arguments, other) not in {None, False}:
-            option = {"sender": "from", "dry_run": "dry-run"}.get(other, other)
+            option = {"sender": "from", "dry_run": "dry-run", "allow_list": "allow-list"}.get(other, other)
             return complain(action, f"it takes no --{option}", os.EX_USAGE)
     module = import_module(f"milter64.cli.greylist_{action}")
     try:

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from milter64.cli.greylist_file import Absent, Unavailable, changing, opened
 from milter64.cli.greylist_rows import is_of_pair
-from milter64.cli.greylist_takeover import is_export, reading, tell
+from milter64.cli.greylist_takeover import is_export, print_allow_lines, reading, tell
 from milter64.cli.terminal_layout import Screen
 from milter64.config.settings import Settings
 from milter64.greylist.export_text import LONGEST_LINE, BrokenExportError, Row, load
@@ -32,6 +32,8 @@ _AT_ONCE = 1000
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Read all of a file, and only if it is whole merge what it has."""
+    if arguments.allow_list:
+        return print_allow_lines(arguments.allow_list, settings)
     kind, counts = RecordKind(settings.greylist), Counter[str]()
     try:
         with opened(settings) as greylist:

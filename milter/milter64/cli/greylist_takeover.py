@@ -1,14 +1,17 @@
 """What `milter64 greylist import` takes over from other greylisters' databases."""
 
+import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from milter64.cli.greylist_file import Unavailable
 from milter64.cli.terminal_layout import Screen
+from milter64.config.list_sources import mistakes
 from milter64.config.settings import Settings
-from milter64.takeover import database
+from milter64.takeover import allow_lines, database
 from milter64.takeover.conversion import Conversion, LeftOut, Row, Unreadable
 from milter64.takeover.recognise import recognise
 
@@ -40,6 +43,17 @@ def reading(path: Path, settings: Settings, now: Callable[[], float], left_out: 
             yield from database.rows(path, kind, conversion, noted)
 
     return read
+
+
+def print_allow_lines(path: Path, settings: Settings) -> int:
+    """Print the lines of an [allow] file for whom another greylister's list lets in."""
+    left_out, screen = LeftOut(), Screen()
+    conversion = Conversion(settings.translator(), settings.greylist, time.time())
+    with _said(path):
+        for line in allow_lines.lines(path, conversion, mistakes(settings), left_out):
+            screen.line(line)
+    tell(left_out)
+    return os.EX_OK
 
 
 def tell(left_out: LeftOut) -> None:

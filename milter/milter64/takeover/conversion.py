@@ -21,6 +21,8 @@ _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 TOLD = 10
 """Rows that are told of those that are left out for one reason."""
+_REASONS = 200
+"""Which are told apart."""
 _2000 = 946_684_800.0
 """Before which no greylister was written: who has such a time had no clock."""
 
@@ -54,6 +56,8 @@ class LeftOut:
 
     def add(self, what: object, reason: object) -> None:
         """Note a row, a line or a page."""
+        if len(self._counts) >= _REASONS and str(reason) not in self._counts:
+            reason = "for other reasons"
         count = self._counts[str(reason)] = self._counts.get(str(reason), 0) + 1
         if count <= TOLD:
             self._first.setdefault(str(reason), []).append(clean(str(what)))

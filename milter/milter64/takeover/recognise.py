@@ -38,17 +38,17 @@ def recognise(path: Path) -> Kind:
     Raises:
         Unreadable: it can't be taken over, or can't be read.
     """
-    head = _head(path)
-    if head.startswith(_SQLITE):
+    first = head(path)
+    if first.startswith(_SQLITE):
         return _sqlite(path)
-    if milter_greylist.HEADER.search(head):
+    if milter_greylist.HEADER.search(first):
         return Kind.MILTER_GREYLIST
-    if berkeley_btree.byte_order(head) or head.startswith(db_dump.FIRST):
+    if berkeley_btree.byte_order(first) or first.startswith(db_dump.FIRST):
         postgrey.refuse_in_use(path)
         return _berkeley(path)
-    if berkeley_btree.byte_order(head, berkeley_btree.OTHERS):
+    if berkeley_btree.byte_order(first, berkeley_btree.OTHERS):
         raise Unreadable("it is Berkeley DB's, but no btree, and so not postgrey's", _POSSIBLE)
-    if head.startswith((b"REDIS", b"*2\r\n", b"FILE\0")):
+    if first.startswith((b"REDIS", b"*2\r\n", b"FILE\0")):
         what = "it is Redis's: of those whom it has seen rspamd keeps hashes alone, and nobody can read who they were"
         raise Unreadable(what, "nothing can be taken over from rspamd; its rows run out within a day")
     raise Unreadable("nothing is known of such a file", _POSSIBLE)
@@ -61,27 +61,27 @@ def pairs(path: Path, damaged: berkeley_btree.Damaged) -> Iterator[tuple[bytes, 
         Unreadable: it is another kind of file.
     """
     with path.open("rb") as file:
-        if _head(path).startswith(db_dump.FIRST):
+        if head(path).startswith(db_dump.FIRST):
             yield from db_dump.pairs(file, damaged)
         else:
             yield from berkeley_btree.Btree(file).pairs(damaged)
 
 
-def _head(path: Path) -> bytes:
+def head(path: Path) -> bytes:
     """Return the first octets of a file, of which something can be made."""
     try:
         with open(path, "rb", opener=_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise Unreadable("it is no regular file", "name a file")
-            head = file.read(_HEAD)
+            first = file.read(_HEAD)
     except OSError as error:
         remedy = "name the file in it" if error.errno == errno.EISDIR else "name another file, or give the rights"
         raise Unreadable(f"it can't be read: {error.strerror}", remedy) from error
-    if not head:
+    if not first:
         raise Unreadable("it is empty", _POSSIBLE)
-    if unpack := next((program for magic, program in _PACKED.items() if head.startswith(magic)), ""):
+    if unpack := next((program for magic, program in _PACKED.items() if first.startswith(magic)), ""):
         raise Unreadable("it is packed", f"unpack it with {unpack}")
-    return head
+    return first
 
 
 def _at_once(name: str, flags: int) -> int:
