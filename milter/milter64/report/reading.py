@@ -16,7 +16,7 @@ from milter64.report.figures import SECONDS, Figures, Kind
 from milter64.report.outcome import OUTCOMES, Shape, reasons
 
 _LINE = re.compile(
-    r'^(?:[^=<"{\n]*[ :](?=time=))?+time=([0-9T-]{13}):([0-5][0-9]:[0-5][0-9])\.[0-9]+Z level=info event=([^ ]*+)'
+    r'^(?:(?!time=)[^=<"{\n]*[ :](?=time=))?+time=(.{13}):([0-5][0-9]:[0-5][0-9])[^ ]*+ level=info event=([^ ]*+)'
     r" (?:(?:ban|queue)=[^ ]*+ )?+session=[^ ]*+ client=([^ ]*+ wire=[^ ]*+ port=[^ ]*+ origin=([^ ]*+)"
     r' helo=[^ "]*+) from=<([^ "]*+ to=[^ "]*)> ((?:[^ "g\n][^ "\n]*+ )*+)(?:because="([^"\\\n]*+)" )?+'
     r'((?:greylist=[a-z]*+ )?+)(?:group=[^ "\n]*+ )?+(?:wait=[0-9]*+ )?+(?:reply="[^"\n]*+" )?+'
