@@ -17,7 +17,7 @@ HOUSE = ROOT / "milter" / "milter64"
 WINGS = [
     *("address", "mail", "limits", "dns", "store", "checks", "greylist", "headers", "lists", "policy", "telemetry"),
     *("sharing", "judging", "config", "discover", "audit", "guard", "numbers", "service"),
-    *("pages", "history", "takeover", "report", "cli"),
+    *("pages", "history", "takeover", "report", "replay", "cli"),
 ]
 """From the ground up: a file imports from its own wing and from wings below it."""
 PURE = ("address", "mail", "greylist", "headers", "policy")

@@ -23,6 +23,7 @@ VERBS = {
     "forget": "take back what allow or block has said",
     "list": "show who is let in and who is kept out",
     "greylist": "show who waits and who has passed, and change that",
+    "replay": "show what would have become of the mail in a Postfix log",
     "discover": "find the prefixes of the translators before this host",
     "postfix": "print the lines that tell Postfix, and check its settings",
     "neighbours": "print what has other filters see the real client",

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from threading import Event, Lock, get_native_id
+from typing import Protocol
 
 from milter64.address.client import Client
 from milter64.limits.fair_shares import Claim, Turns, networks
@@ -35,6 +36,19 @@ Answered = Callable[[str], None]
 """Tells that a task waits for a domain no more."""
 Task = Callable[[Answered], None]
 """What is to be done."""
+
+
+class Background(Protocol):
+    """Who does tasks: `BackgroundWork`, or somebody who does them at once."""
+
+    def put(self, client: Client, domains: Iterable[str], task: Task, name: Hashable = None) -> None:
+        """Have a task done some time; it is about a client, and some domains that may be waited for."""
+
+    def bound(self) -> tuple[int, int]:
+        """Return how many tasks are due, and how many may be."""
+
+    def close(self) -> None:
+        """Begin no more tasks."""
 
 
 class _Job(Claim):

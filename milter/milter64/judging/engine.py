@@ -12,7 +12,7 @@ from milter64.checks.all_checks import REMOTE, Check
 from milter64.dns.resolver import Resolver
 from milter64.greylist import attempt, row
 from milter64.greylist.pair import pair_key
-from milter64.judging.background_work import Answered, BackgroundWork
+from milter64.judging.background_work import Answered, Background, BackgroundWork
 from milter64.judging.check_runner import CheckRunner, domains
 from milter64.judging.greylisting import Greylisting
 from milter64.judging.known_clients import KnownClients
@@ -49,16 +49,20 @@ class Engine:
         checks: Mapping[Key, Check] = REMOTE,
         lists: Lists = NO_LISTS,
         rates: Rates | None = None,
+        row_time: Callable[[], float] | None = None,
+        background: Background | None = None,
     ) -> None:
         """Take over resolver and store; `close` ends them. `on_wait` is called before a verdict waits.
 
         `checks` are those that take DNS, `lists` who is let in or kept out by hand, `rates` how much is too much.
+        `row_time` is the time by which the greylist's rows go, the store's own if it is None; `background` does what
+        nobody waits for, threads of its own if it is None.
         """
         self._tally = telemetry.tally
         self._settings = settings
         self._policy = settings.policy
         self._exempt = Exemptions(settings.trust)
-        self._greylist = Greylisting(settings.greylist, store)
+        self._greylist = Greylisting(settings.greylist, store, row_time)
         self.row_time = self._greylist.now
         """The time by which the greylist's rows go, in seconds since 1970; to be called."""
         self._telemetry = telemetry
@@ -78,7 +82,7 @@ class Engine:
         self._known_clients = KnownClients(
             self._policy, own_names, self._findings, self._renew, lists=self._lists, tally=self._tally
         )
-        self._background = BackgroundWork(lambda: telemetry.exception("fault", where="learn"))
+        self._background = background or BackgroundWork(lambda: telemetry.exception("fault", where="learn"))
 
     def met(self, client: Client) -> Finding | None:
         """Count a session, and return the limit that it goes beyond, if any; who is spared by his address has none."""

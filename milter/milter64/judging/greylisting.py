@@ -37,11 +37,11 @@ _WAITS = frozenset({State.NEW, State.WAITING, State.UNPROVEN})
 class Greylisting:
     """Where attempts stand with the greylist; thread-safe."""
 
-    def __init__(self, settings: Settings, store: Store[Record]) -> None:
-        """Take over the store; `close` ends it."""
+    def __init__(self, settings: Settings, store: Store[Record], row_time: Callable[[], float] | None = None) -> None:
+        """Take over the store, and go by its own time if there is no other; `close` ends it."""
         self._settings = settings
         self._store = store
-        self.now = RowClock(store, settings.remember)
+        self.now = row_time or RowClock(store, settings.remember)
         """The time by which rows go."""
         self._expire_at = 0.0
         self._registers: dict[str, tuple[float, frozenset[str]]] = {}

@@ -109,7 +109,7 @@ class Telemetry:
         first, more = _NOTHING, {"reply": f"{reply.code} {reply.status}"}
         if verdict.action is Action.REJECT and (ban := envelope.session.client.ban):
             first = {"ban": ban}
-        self._outcome(_event(verdict), first, envelope, recipients, known, verdict, seconds, more)
+        self._outcome(event_of(verdict), first, envelope, recipients, known, verdict, seconds, more)
         if self.tally:
             self.tally.refused(envelope, recipients, known, verdict, seconds, observe=False)
 
@@ -126,7 +126,7 @@ class Telemetry:
     ) -> None:
         """Log what became of recipients who would have been refused, and how; without a queue id no message came."""
         event, first = ("abandoned", _NOTHING) if queue_id is None else ("accepted", {"queue": queue_id})
-        more = {"reply": f"{reply.code} {reply.status}", "observe": _event(verdict)}
+        more = {"reply": f"{reply.code} {reply.status}", "observe": event_of(verdict)}
         self._outcome(event, first, envelope, recipients, known, verdict, seconds, more)
         if self.tally:
             self.tally.refused(envelope, recipients, known, verdict, seconds, observe=True)
@@ -203,12 +203,7 @@ class Telemetry:
         fields["helo"] = people.digest(helo) if people and tells(helo, mailboxes) else helo
         fields["from"] = self._person(envelope.sender)
         fields["to"] = ",".join([self._person(recipient) for recipient in recipients])
-        for key, finding in known.items():
-            name, said = _FIELDS.get(key) or finding.check, finding.result
-            if name in _SEVERAL:
-                said = f"{finding.property}:{said}"  # without a blank, for what is to be quoted takes longer
-                said = f"{fields[name]},{said}" if name in fields else said
-            fields[name] = said
+        fields.update(found(known))
         if verdict:
             if verdict.because:
                 silent = [finding for finding in verdict.because if people and tells_reason(finding, mailboxes)]
@@ -228,7 +223,19 @@ class Telemetry:
         return f"<{self._people.of(address) if self._people and address else address}>"
 
 
-def _event(verdict: Verdict) -> str:
+def found(known: Findings) -> Mapping[str, str]:
+    """Return the fields of a line that say what was found."""
+    fields: dict[str, str] = {}
+    for key, finding in known.items():
+        name, said = _FIELDS.get(key) or finding.check, finding.result
+        if name in _SEVERAL:
+            said = f"{finding.property}:{said}"  # without a blank, for what is to be quoted takes longer
+            said = f"{fields[name]},{said}" if name in fields else said
+        fields[name] = said
+    return fields
+
+
+def event_of(verdict: Verdict) -> str:
     """Return what the log calls a verdict that isn't yes."""
     return "busy" if verdict.busy else _EVENTS[verdict.action]
 

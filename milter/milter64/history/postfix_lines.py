@@ -1,0 +1,144 @@
+"""Postfix's lines in a log of mail: who came, what was queued, to whom it went, and who was refused.
+
+One search over a block finds the lines that count, which are half of them. A line is only looked at where Postfix puts
+its own words; an address ends at the first ">" outside of quotation marks (Postfix writes it as RFC 5321 4.1.2 would
+since 3.5). A refusal's reply, before the addresses, and the HELO name behind them are strangers' text too: where the
+mark between reply and addresses is there more than once, or anything stands behind the HELO name, nobody can tell which
+words are Postfix's, and the line is not read.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
+
+
+class Came(NamedTuple):
+    """A client begins a message, whose queue id it is; the client has authenticated as `login`, if that isn't empty."""
+
+    at: float
+    queue: bytes
+    name: bytes
+    address: bytes
+    login: bytes
+
+
+class Queued(NamedTuple):
+    """A message of a sender, for so many recipients, is in the queue."""
+
+    at: float
+    queue: bytes
+    sender: bytes
+    recipients: int
+
+
+class Delivered(NamedTuple):
+    """A message went to a recipient, or could not; `recipient` is whom the client named, `to` what became of that."""
+
+    at: float
+    queue: bytes
+    to: bytes
+    recipient: bytes
+
+
+class Refused(NamedTuple):
+    """A client was refused something; without a recipient `recipient` is None.
+
+    `by` is the program: smtpd, cleanup or postscreen; `milter` says that it did so on behalf of a milter. `queue` is
+    b"NOQUEUE" where there is no message yet.
+    """
+
+    at: float
+    queue: bytes
+    by: bytes
+    milter: bool
+    stage: bytes
+    name: bytes
+    address: bytes
+    reply: bytes
+    sender: bytes
+    recipient: bytes | None
+    helo: bytes
+
+
+class Silent(NamedTuple):
+    """A client has gone without having named a sender."""
+
+    at: float
+
+
+Said: TypeAlias = Came | Queued | Delivered | Refused | Silent
+
+_STAMP = rb"([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d))"
+_MAILBOX = rb'<([^">\n]*(?:"(?:[^"\\\n]|\\.)*"[^">\n]*)*)>'
+_PEER = rb"([^\s\[\]]*)\[([^\s\[\]]+)\](?::\d+)?"
+_LOGIN = rb"(?:.*?,? sasl_username=([^\s,]+))?"
+_CAME = rb"smtpd\[\d+\]: (\w+): client=" + _PEER + _LOGIN
+_QUEUED = rb"qmgr\[\d+\]: (\w+): from=" + _MAILBOX + rb", size=\d+, nrcpt=(\d+) "
+_DELIVERED = rb"\w+\[\d+\]: (\w+): to=" + _MAILBOX + rb"(?:, orig_to=" + _MAILBOX + rb")?, relay="
+_REFUSED = rb"(\w+)\[\d+\]: (\w+): (milter-)?reject: ([\w-]+) from " + _PEER + rb": (.*)"
+_SILENT = rb"smtpd\[\d+\]: disconnect from \S+ (?:(?!mail=)\S+ )*commands=\d"
+_KINDS = {"came": _CAME, "queued": _QUEUED, "delivered": _DELIVERED, "refused": _REFUSED, "silent": _SILENT}
+_LINES = re.compile(
+    rb"\n"
+    + _STAMP
+    + rb" \S+ [^\s\[]*/(?:"
+    + rb"|".join(b"(?P<%s>%s)" % (kind.encode(), pattern) for kind, pattern in _KINDS.items())
+    + rb")"
+)
+"""The line's end before it, which is found fastest, the stamp, the host, Postfix's name, and what each program says."""
+_ENVELOPE = re.compile(
+    rb"(.*); from=" + _MAILBOX + rb"(?:,? to=" + _MAILBOX + rb")?,? proto=\w+(?:,? helo=<([^>\n]*)>)?"
+)
+_MARK = b"; from=<"
+
+
+class PostfixLines:
+    """Reads the lines of one log; says how many counted, and how many could not be read."""
+
+    def __init__(self, time_of: Callable[[bytes], float]) -> None:
+        """`time_of` makes seconds since 1970 of a line's stamp, or raises ValueError."""
+        self._time_of = time_of
+        self.read = 0
+        self.unreadable = 0
+
+    def of(self, blocks: Iterable[bytes]) -> Iterator[Said]:
+        """Yield what lines say that count, out of blocks of whole lines."""
+        time_of = self._time_of
+        for block in blocks:
+            for line in _LINES.finditer(b"\n" + block):
+                try:
+                    at = time_of(line[1])
+                except ValueError:
+                    self.unreadable += 1
+                    continue
+                self.read += 1
+                kind, place = line.lastgroup, line.lastindex or 0
+                if kind == "delivered":
+                    queue, to, recipient = line.group(place + 1, place + 2, place + 3)
+                    yield Delivered(at, queue, to, to if recipient is None else recipient)
+                elif kind == "queued":
+                    queue, sender, count = line.group(place + 1, place + 2, place + 3)
+                    yield Queued(at, queue, sender, int(count))
+                elif kind == "came":
+                    queue, name, address, login = line.group(place + 1, place + 2, place + 3, place + 4)
+                    yield Came(at, queue, name, address, login or b"")
+                elif kind == "silent":
+                    yield Silent(at)
+                elif refused := _refused(at, line.groups()[place:]):
+                    yield refused
+                else:
+                    self.unreadable += 1
+
+
+def _refused(at: float, said: Sequence[bytes]) -> Refused | None:
+    """Return what a line says about a refusal, None where strangers' text makes it ambiguous."""
+    by, queue, milter, stage, name, address, rest = said[:7]
+    head = at, queue, by, bool(milter), stage, name, address
+    marks = rest.count(_MARK)
+    if not marks:  # so early that there was no sender
+        return Refused(*head, rest, b"", None, b"")
+    found = _ENVELOPE.fullmatch(rest) if marks == 1 else None
+    if not found:
+        return None
+    reply, sender, recipient, helo = found.groups()
+    return Refused(*head, reply, sender, recipient, helo or b"")

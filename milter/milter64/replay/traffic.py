@@ -1,0 +1,172 @@
+"""Attempts to send mail, out of Postfix's lines.
+
+A message is in many lines: its client in the first, then its sender, then each recipient. Queue ids are used again. So
+messages are held, in the order of their coming, until they are whole, and no longer than it takes: others wait behind
+the first, and all are given out in the order in which they came.
+"""
+
+import re
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+
+from milter64.history.postfix_lines import Came, Delivered, Queued, Refused, Said
+from milter64.mail.frozen_dataclass import frozen
+
+_LONGEST_WAIT = 300.0
+"""Seconds by the log in which a message's first recipients are tried."""
+_MOST_HELD = 10_000
+_MOST_RECIPIENTS = 1000
+"""Of a message: what Postfix itself allows."""
+_GREYLISTED = re.compile(rb"\b(?:4[0-9]{2}) .*gr[ae]y-?list", re.IGNORECASE | re.DOTALL)
+
+
+class Fate(StrEnum):
+    """What became of an attempt by the log."""
+
+    ACCEPTED = "accepted"
+    GREYLISTED = "greylisted"
+    """By another greylister."""
+    MILTER = "milter"
+    """Refused on behalf of a milter."""
+
+
+@frozen
+class Attempt:
+    """A message that was accepted for its recipients, or one recipient who was refused.
+
+    `name` is what Postfix has found the client to be called, "unknown" if it is nothing that leads back to it. `helo`
+    is None where the log doesn't have it: accepted messages have none. `login` is what the client has authenticated as,
+    empty if it has not. `queue` is the queue id, empty for who was refused. Times are in seconds since 1970.
+    """
+
+    at: float
+    fate: Fate
+    queue: str
+    name: str
+    address: str
+    helo: str | None
+    sender: bytes
+    recipients: tuple[bytes, ...]
+    login: str = ""
+
+
+class _Message:
+    """A message as far as it is known: all of it, once there are as many recipients as there should be."""
+
+    __slots__ = ("came", "count", "recipients", "sender")
+
+    def __init__(self, came: Came) -> None:
+        self.came = came
+        self.sender: bytes | None = None
+        self.count = _MOST_RECIPIENTS
+        self.recipients: dict[bytes, bytes] = {}
+        """By what became of each: aliases make several of one."""
+
+    def went(self, line: Delivered) -> bool:
+        """Note a recipient, and return whether there are as many as there should be."""
+        if len(self.recipients) < self.count:
+            self.recipients[line.to] = line.recipient
+        return len(self.recipients) >= self.count
+
+
+class Traffic:
+    """Gives out attempts, and counts what else there was."""
+
+    def __init__(self) -> None:
+        self.refused = Counter[str]()
+        """Refusals by who did it and at which stage that are no attempts to judge: Postfix would do the same again."""
+        self.silent = 0
+        """Clients who never named a sender."""
+        self.unfinished = 0
+        """Messages of which the log doesn't have the end, or which were given up."""
+        self._held: deque[_Message | Attempt] = deque()
+        self._messages: dict[bytes, _Message] = {}
+
+    def attempts(self, lines: Iterable[Said]) -> Iterator[Attempt]:
+        """Yield attempts in the order in which they came."""
+        for line in lines:
+            if self._may_end(line):
+                yield from self._whole(line.at)
+        yield from self._whole(float("inf"))
+
+    def _may_end(self, line: Said) -> bool:
+        """Take a line, and return whether anything may be whole now."""
+        messages = self._messages
+        if isinstance(line, Delivered):
+            message = messages.get(line.queue)
+            return message is not None and message.went(line)
+        if isinstance(line, Came):
+            messages[line.queue] = message = _Message(line)
+            self._held.append(message)
+            return len(self._held) > _MOST_HELD or line.at - _began(self._held[0]) > _LONGEST_WAIT
+        if isinstance(line, Queued):
+            if message := messages.get(line.queue):
+                message.sender, message.count = line.sender, min(line.recipients, _MOST_RECIPIENTS)
+            return False
+        if isinstance(line, Refused):
+            attempt = self._refused(line)
+            if attempt:
+                self._held.append(attempt)
+            return attempt is not None
+        self.silent += 1
+        return False
+
+    def _whole(self, now: float) -> Iterator[Attempt]:
+        """Yield what is whole and has nothing before it that may become so."""
+        held = self._held
+        while held:
+            first = held[0]
+            if isinstance(first, _Message):
+                lacks = len(first.recipients) < first.count or first.sender is None
+                if lacks and len(held) <= _MOST_HELD and now - first.came.at <= _LONGEST_WAIT:
+                    return
+                held.popleft()
+                if self._messages.get(first.came.queue) is first:
+                    del self._messages[first.came.queue]
+                if first.sender is None or not first.recipients:
+                    self.unfinished += 1
+                else:
+                    yield _accepted(first, first.sender)
+            else:
+                held.popleft()
+                yield first
+
+    def _refused(self, line: Refused) -> Attempt | None:
+        """Return an attempt that a milter or a greylister refused, and count any other."""
+        fate = Fate.MILTER if line.milter else Fate.GREYLISTED if _GREYLISTED.match(line.reply) else None
+        if line.by == b"cleanup":  # the message was begun, and is no more
+            self._messages.pop(line.queue, None)
+        if fate is None or line.recipient is None:
+            by = "milter" if line.milter else "postscreen" if line.by == b"postscreen" else "postfix"
+            self.refused[by] += 1
+            return None
+        return Attempt(
+            at=line.at,
+            fate=fate,
+            queue="",
+            name=line.name.decode(errors="replace"),
+            address=line.address.decode(errors="replace"),
+            helo=line.helo.decode(errors="surrogateescape"),
+            sender=line.sender,
+            recipients=(line.recipient,),
+        )
+
+
+def _began(held: _Message | Attempt) -> float:
+    return held.came.at if isinstance(held, _Message) else held.at
+
+
+def _accepted(message: _Message, sender: bytes) -> Attempt:
+    came = message.came
+    return Attempt(
+        at=came.at,
+        fate=Fate.ACCEPTED,
+        queue=came.queue.decode(),
+        name=came.name.decode(errors="replace"),
+        address=came.address.decode(errors="replace"),
+        helo=None,
+        sender=sender,
+        recipients=tuple(dict.fromkeys(message.recipients.values())),
+        login=came.login.decode(errors="replace"),
+    )
