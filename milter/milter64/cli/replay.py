@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from milter64.cli.document_layout import show
+from milter64.cli.html_file import html_argument, write
 from milter64.cli.replay_progress import Progress
 from milter64.cli.terminal_layout import Screen
 from milter64.config.list_sources import admin_lists
@@ -21,7 +22,6 @@ from milter64.history.postfix_lines import PostfixLines
 from milter64.history.sources import files
 from milter64.mail.clean_text import clean
 from milter64.pages.document import Document
-from milter64.pages.html import page
 from milter64.replay.answers import Answers, AnswersUnreadable, KeptResolver, answers
 from milter64.replay.judge import Judge
 from milter64.replay.notes import about, notes
@@ -59,8 +59,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"ask no more than so many questions a second, on an average; default: {_PER_SECOND:.0f}",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page to this file, too")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON, for programs")
+    html_argument(form)
 
 
 def _rate(text: str) -> float:
@@ -91,8 +92,7 @@ def main(arguments: argparse.Namespace) -> int:
     if not replayed.lines.read and not replayed.stopped:
         warn(f"there is no line of Postfix's in {' '.join(arguments.log)}")
         return os.EX_UNAVAILABLE
-    _report(replayed, arguments)
-    return os.EX_OK
+    return _report(replayed, arguments)
 
 
 class _Replay:
@@ -145,8 +145,8 @@ def _written(paths: Sequence[str]) -> float:
         return time.time()
 
 
-def _report(replayed: _Replay, arguments: argparse.Namespace) -> None:
-    """Show what has come of it."""
+def _report(replayed: _Replay, arguments: argparse.Namespace) -> int:
+    """Show what has come of it, and return an exit code."""
     screen, figures, resolver = Screen(), replayed.figures, replayed.resolver
     traffic, unreadable = replayed.traffic, replayed.lines.unreadable
     judged = judgement(facts(figures))
@@ -159,10 +159,10 @@ def _report(replayed: _Replay, arguments: argparse.Namespace) -> None:
         sections=(*sections(figures, judged), last),
     )
     if arguments.html:
-        arguments.html.write_text(page(shown))
+        return write(shown, arguments.html, "replay")
     if not arguments.json:
         show(shown, screen)
-        return
+        return os.EX_OK
     source = {
         "log": arguments.log,
         "lines": replayed.lines.read,
@@ -177,3 +177,4 @@ def _report(replayed: _Replay, arguments: argparse.Namespace) -> None:
         "notes": said,
     }
     screen.line(json.dumps(told("replay", figures, judged, source=source)))
+    return os.EX_OK
