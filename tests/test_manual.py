@@ -182,7 +182,8 @@ def items(text: str, indent: int, deeper: int) -> dict[str, str]:
     """Return what is said of each option, by its name and value as `--help` writes them: "--wait SECONDS"."""
     found = re.findall(rf"^ {{{indent}}}(\S.*)\n((?: {{{deeper}}}.*\n)+)", text, flags=re.MULTILINE)
     return {
-        re.sub(r"\b(?<!-)[a-z]+$", lambda value: value[0].upper(), name): " ".join(said.split()) for name, said in found
+        re.sub(r"\b(?<!-)[a-z]+(?=$| \[| \.\.\.\])", lambda value: value[0].upper(), name): " ".join(said.split())
+        for name, said in found
     }
 
 

@@ -124,6 +124,8 @@ SHOWN = {
     "milter64 translate 'unknown[64:ff9b::c01f:c40a]'": (0, "translated  192.31.196.10  decoded by 64:ff9b::/96"),
     "milter64 translate 192.31.196.0/24": (0, "ipv4    64:ff9b::c01f:c400/120  encoded by 64:ff9b::/96"),
     "milter64 translate <clients.cidr": (0, "64:ff9b::c01f:c40a OK  # a partner\n"),
+    "milter64 why '550 5.7.23 SPF fail: no (milter64 d26eb094)'": (69, "nothing is known of the token d26eb094\n"),
+    "milter64 why 64:ff9b::c01f:c428 --log milter64.log mail.log": (0, "  refused for good\n"),
     "milter64 explain 64:ff9b::c01f:c40a --to you@example.org": (0, "  from  <>\n  to    <you@example.org>\n"),
     "milter64 explain 64:ff9b::c01f:c40a --helo mail.honest.example --from joe@honest.example --to you@example.org": (
         0,
@@ -183,6 +185,9 @@ def host() -> Iterator[Host]:
         head = "VERSION=3\nformat=print\ntype=btree\nHEADER=END\n"
         (host.folder / "postgrey.db").write_text(f"{head}{row}DATA=END\n")
         (host.folder / "whitelist_clients").write_text("partner.example\n")
+        (host.folder / "milter64.log").write_text(
+            "time=2026-11-21T00:53:07.644Z level=info event=rejected session=1 wire=64:ff9b::c01f:c428\n"
+        )
         (lab.folder / "greylist.sqlite.block").write_text("192.0.2.0/24\n")
         (lab.folder / "greylist.sqlite.allow").write_text("to:list@example.org # a list\n")
         (host.folder / "new.toml").write_text(f'milter.socket = "inet:8865@localhost"\n{store}')

@@ -18,6 +18,7 @@ mount --bind "$1/etc" /etc
 for folder in /run /var/lib /var/log /var/spool; do mount -t tmpfs none "$folder"; done
 mkdir /run/fail2ban /var/lib/fail2ban /var/lib/milter64 /var/lib/postfix /var/spool/postfix /var/spool/postfix/milter64
 cp "$1/greylist.sqlite" /var/lib/milter64
+cp "$1/milter64.log" /var/log
 chown postfix /var/lib/postfix
 touch /var/log/auth.log
 mount --bind "$2" "$2"
@@ -40,6 +41,15 @@ _SUBMISSION = (
 """Lines that many a master.cf has, beside those of Debian's."""
 
 
+_LOG = (
+    "time=2026-11-21T00:53:07.644Z level=info event=rejected ban=64:ff9b::c01f:c428 session=d26eb094 "
+    "client=192.31.196.40 wire=64:ff9b::c01f:c428 port=40000 origin=translated helo=nowhere.example "
+    "from=<joe@honest.example> to=<you@example.org> spf_helo=none spf=fail "
+    'because="spf fail: 192.31.196.40 is not permitted by honest.example (-all)" reply="550 5.7.23" ms=24.2\n'
+)
+"""The line of a refusal."""
+
+
 def _row() -> Record:
     """Return a row of somebody who has just begun to wait."""
     return Record(generation=0, first_seen=time.time())
@@ -52,6 +62,7 @@ class MailHost:
         """Have its /etc in `folder`, with these settings of milter64; the nameserver is 127.0.0.1 in `network`."""
         self._folder, self._network, self._settings = folder, network, settings
         HERE.run("cp", "--archive", "/etc", str(folder))
+        (folder / "milter64.log").write_text(_LOG)
         with Merging(folder / "greylist.sqlite", RecordKind(Settings()), print) as merging:
             merging.merge([("<ann@partner.example> <you@example.org>", {"net:198.51.100.0/24": _row()})])
 

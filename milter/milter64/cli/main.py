@@ -17,6 +17,7 @@ VERBS = {
     "run": "serve the milter protocol",
     "check-config": "say all that is wrong with a configuration",
     "translate": "decode and encode addresses with the configured prefixes",
+    "why": "tell what became of a mail, why, and what to do about it",
     "explain": "show step by step how a sender would be judged",
     "allow": "let somebody in from now on",
     "block": "keep somebody out from now on",
@@ -43,8 +44,8 @@ exit codes (sysexits.h):
       check-config finds no folder for it, or no rights; postfix finds no
       Postfix; allow, block and forget can't write beside the greylist, forget
       finds no such entry, list can't read a file, greylist can't read the
-      greylist, write it or read an export, cluster can't ask the servers,
-      page can't be served, or the file of --html can't be written
+      greylist, write it or read an export, why finds nothing, cluster can't ask
+      the servers, page can't be served, or the file of --html can't be written
   70  a fault of its own
   78  the configuration is wrong; or, of postfix, Postfix's settings would break
       mail

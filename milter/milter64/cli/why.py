@@ -1,0 +1,252 @@
+"""`milter64 why`: what became of a mail, why, and what to do about it."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from milter64.cli.greylist_file import Refused, opened
+from milter64.cli.greylist_rows import told as row_told
+from milter64.cli.terminal_layout import Screen
+from milter64.cli.why_found import Found, find
+from milter64.cli.why_told import DECISIONS, Told, for_admin, for_sender, outcome, told
+from milter64.cli.why_wanted import SENDER, Wanted, wanted
+from milter64.config.load_file import load
+from milter64.config.settings import Settings
+from milter64.greylist.pair import pair_key
+from milter64.history.own_lines import Event
+from milter64.history.sources import files, journal, with_rotated
+from milter64.lists.entry import moment, shown_time
+from milter64.mail import sender_and_recipient
+from milter64.mail.clean_text import clean
+from milter64.sharing.shared_store import known_here
+from milter64.telemetry import pseudonyms
+
+_UNITS = ("milter64", "postfix*")
+_DAYS = 7
+_LONGEST_PAIRS = 20
+"""Pairs whose rows are shown."""
+
+EXAMPLES = """\
+  A sender rings up, with a bounce that ends in a token:
+    milter64 why '550 5.7.23 SPF fail: no (milter64 d26eb094)'
+  What became of a client's mails, by log files, rotated ones too?
+    milter64 why 64:ff9b::c01f:c428 --log milter64.log mail.log
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
+    parser.add_argument(
+        "what",
+        nargs="*",
+        metavar="WHAT",
+        help="a token, a queue id of Postfix's, a client's address, or a sender; or a bounce's text or a line of a log "
+        "that has one; default: standard input, where no shell reads what strangers have put into it",
+    )
+    parser.add_argument(
+        "--log",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="log files, ours and Postfix's, read with their rotated ones; default: the journal",
+    )
+    parser.add_argument(
+        "--since",
+        metavar="DATE",
+        help=f"from when on the journal is read, such as 2026-11-23; default: {_DAYS} days ago",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Tell what became of a mail; fail if nothing is known of it."""
+    settings = load(arguments.config)
+    complaints, troubles = Screen(sys.stderr), list[str]()
+    if "-" in arguments.log:
+        complaints.line("milter64 why: a log is read more than once, and can't be standard input: name its file")
+        return os.EX_USAGE
+    try:
+        since = moment(arguments.since) if arguments.since else time.time() - _DAYS * 86400
+        text = " ".join(arguments.what) or _pasted()
+        asked = wanted(text, settings.translator(), _pseudonym(settings, troubles.append))
+    except ValueError as error:
+        complaints.line(f"milter64 why: {clean(str(error), 1000)}")
+        return os.EX_USAGE
+    report = _report(asked, settings, arguments.log, since, troubles)
+    if arguments.json:
+        Screen().line(json.dumps(report, indent=2))
+    else:
+        _show(report, Screen(), complaints)
+    return os.EX_OK if report["events"] else os.EX_UNAVAILABLE
+
+
+def _pasted() -> str:
+    if sys.stdin.isatty():
+        Screen(sys.stderr).line("Paste a token, or what has it, and end it with Enter and Ctrl-D:")
+    return sys.stdin.buffer.read(1 << 16).decode(errors="surrogateescape").strip()
+
+
+def _pseudonym(settings: Settings, warn: Callable[[str], None]) -> Callable[[str], str] | None:
+    """Return what makes a pseudonym of a sender, if the log has such."""
+    if settings.log.privacy != "hash":
+        return None
+    place = pseudonyms.place(settings.greylist.local_store)
+    if place is None:
+        warn('the log has pseudonyms whose key the service alone has (greylist "memory:"): ask by token or address')
+        return None
+    try:
+        return pseudonyms.Pseudonyms(place.read_bytes()).of
+    except OSError as error:
+        warn(f"the log has pseudonyms, and their key, {place}, can't be read: {error.strerror}; try it as root")
+        return None
+
+
+def _report(asked: Wanted, settings: Settings, log: list[str], since: float, troubles: list[str]) -> Told:
+    paths = list(dict.fromkeys(path for each in log for path in with_rotated(each)))
+
+    def read(warn: Callable[[str], None]) -> Iterator[bytes]:
+        return files(paths, warn) if paths else journal(_UNITS, warn, since=since)
+
+    told_once: list[str] = []
+    warn = lambda text: None if text in told_once else told_once.append(text)  # noqa: E731  as short as it is
+    found = find(asked, partial(read, warn), _written(paths), settings.greylist.retry_window)
+    troubles += told_once
+    return {
+        "milter64": "why",
+        "schema": 1,
+        "asked": {"kind": asked.kind, "value": clean(asked.value, 400)},
+        "looked": [clean(path) for path in paths] or [f"the journal since {shown_time(since)}"],
+        "lines": found.lines,
+        "ours": found.ours,
+        "events": [told(one) for one in found.story],
+        "left_out": found.left_out,
+        **_advice(found),
+        "rows": list(_rows(asked, found, settings, troubles.append)),
+        "trouble": [clean(trouble, 1000) for trouble in troubles],
+    }
+
+
+def _written(paths: list[str]) -> float:
+    """Return when the oldest file was written to last; now, of the journal."""
+    with suppress(OSError):
+        return Path(paths[0]).stat().st_mtime if paths else time.time()
+    return time.time()
+
+
+def _advice(found: Found) -> Told:
+    """Return what sender and admin can do, of the last decision that was no acceptance."""
+    decisions = [one for one in found.story if isinstance(one, Event) and one.name in DECISIONS]
+    if not decisions:
+        return {"sender": None, "admin": []}
+    last = next((one for one in reversed(decisions) if outcome(one) not in {"accepted", "abandoned"}), decisions[-1])
+    again = any(
+        one.name == "accepted" and one.at >= last.at and one.fields.get("from") == last.fields.get("from")
+        for one in decisions
+        if one is not last
+    )
+    admin = [remedy._asdict() for remedy in for_admin(last, came_again=again)]
+    return {"sender": for_sender(last, came_again=again), "admin": admin}
+
+
+def _rows(asked: Wanted, found: Found, settings: Settings, warn: Callable[[str], None]) -> Iterator[Told]:
+    """Yield what the greylist has of the pairs of a story."""
+    pairs = dict[str, None]()
+    for one in found.story:
+        if isinstance(one, Event) and one.name in DECISIONS:
+            pairs |= dict.fromkeys(_keys(one, asked, hidden=settings.log.privacy == "hash"))
+    if not pairs:
+        return
+    try:
+        with opened(settings) as greylist:
+            for pair in list(pairs)[-_LONGEST_PAIRS:]:
+                for group, record in sorted(known_here(greylist.reader.read, greylist.kind, pair).items()):
+                    if not record.forgotten and greylist.kind.expires(record) >= greylist.now():
+                        row = row_told((pair, group, record), settings.greylist, greylist.kind)
+                        yield {name: clean(value, 400) if value else value for name, value in row.items()}
+    except Refused as refused:
+        warn(f"greylist: {refused}")
+
+
+def _keys(event: Event, asked: Wanted, *, hidden: bool) -> Iterator[str]:
+    """Yield the keys of a decision's pairs; of pseudonyms there are none."""
+    sender = event.fields.get("from", "").encode()
+    if hidden:
+        return
+    mailbox = asked.value if asked.kind == SENDER else sender_and_recipient.read(sender, None)
+    for recipient in event.fields.get("to", "").split(">,<"):
+        to = sender_and_recipient.read(f"<{recipient.strip('<>')}>".encode(), None)
+        if mailbox is not None and to:
+            yield pair_key(mailbox, to)
+
+
+_COLOURS = {"accepted": "green", "rejected": "red", "greylisted": "yellow", "deferred": "yellow", "busy": "yellow"}
+Fact = tuple[str, str]
+_ENVELOPE = ("client", "wire", "helo", "from", "to", "queue", "session")
+
+
+def _show(report: Told, screen: Screen, complaints: Screen) -> None:
+    """Write a report for people."""
+    asked, events = report["asked"], report["events"]
+    assert isinstance(asked, dict)
+    assert isinstance(events, list)
+    for trouble in report["trouble"] if isinstance(report["trouble"], list) else ():
+        complaints.line(f"milter64 why: {trouble}")
+    if not events:
+        _nothing(report, complaints)
+        return
+    screen.title(f"What happened, by the {asked['kind']} {asked['value']}")
+    if report["left_out"]:
+        screen.line(f"  {report['left_out']} earlier lines are left out")
+    before: set[Fact] = set()
+    for event in events:
+        before = _event(event, before, screen)
+    if isinstance(rows := report["rows"], list) and rows:
+        screen.title("What the greylist remembers")
+        for row in rows:
+            until = f"may pass from {row['until']} on, if it comes before {row['expires']}"
+            says = (
+                until if row["state"] == "waiting" else f"passed last at {row['passed']}, known until {row['expires']}"
+            )
+            screen.line(f"  <{row['from']}> to <{row['to']}>, {row['group']}: {says}")
+    if report["sender"]:
+        screen.title("What the sender should do")
+        screen.line(f"  {report['sender']}")
+    if isinstance(admin := report["admin"], list) and admin:
+        screen.title("What the admin can do")
+        for remedy in admin:
+            screen.line(f"  {remedy['line']}")
+            screen.line(f"      {remedy['does']}")
+
+
+def _event(event: Told, before: set[Fact], screen: Screen) -> set[Fact]:
+    """Write an event, but for what the one `before` it has too, and return all of it."""
+    colour = _COLOURS.get(str(event.get("observe") or event["event"]))
+    says = str(event["says"])
+    screen.line(f"  {event['at']}  {screen.paint(says, colour) if colour else says}")
+    if event["by"] != "milter64":
+        return before
+    facts: list[Fact] = [(name, str(event[name])) for name in _ENVELOPE if event.get(name)]
+    if isinstance(found := event["findings"], dict) and found:
+        facts.append(("findings", ", ".join(f"{name} {result}" for name, result in found.items())))
+    if isinstance(rules := event["rules"], list) and rules:
+        facts.append(("decided by", "; ".join(rules)))
+    facts += [(name, str(event[name])) for name in ("because", "group", "reply") if event.get(name)]
+    screen.table([fact for fact in facts if fact not in before], indent=6)
+    return set(facts)
+
+
+def _nothing(report: Told, screen: Screen) -> None:
+    asked, looked = report["asked"], report["looked"]
+    assert isinstance(asked, dict)
+    assert isinstance(looked, list)
+    screen.line(f"milter64 why: nothing is known of the {asked['kind']} {asked['value']}")
+    ours = f"{report['lines']} lines, of which {report['ours']} look like ours"
+    screen.line(f"  looked in: {', '.join(looked)}: {ours}")
+    screen.line("  also try: --since an earlier date, --log with the log's files, and each of the hosts that take mail")
+    screen.line("  as root, or a member of the group systemd-journal, more of the journal can be read")

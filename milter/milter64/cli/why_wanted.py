@@ -1,0 +1,90 @@
+"""What `milter64 why` is asked about: a token, a queue id, an address or a sender, typed or within what was pasted."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from milter64.address import as_written
+from milter64.address.translator import Translator
+from milter64.cli import log_line
+from milter64.mail import sender_and_recipient
+from milter64.mail.session import split
+
+TOKEN, QUEUE, ADDRESS, SENDER = "token", "queue id", "address", "sender"
+
+_IN_REPLY = re.compile(r"\(milter64 ([0-9a-f]{8})\)")
+_IN_OURS = re.compile(
+    r'[^=<"{]*(?:time=\S+ level=[a-z]+ event=[^<]*?\bsession=|\{"time": "[^<]*?"session": ")([0-9a-f]{8})\b'
+)
+_TOKEN = re.compile(r"[0-9a-f]{8}")
+_QUEUE_ID = r"[0-9A-F]{5,20}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,24}"
+"""Postfix's, short and long."""
+_QUEUE = re.compile(_QUEUE_ID)
+_IN_POSTFIXS = re.compile(rf"[^=<]*?/[a-z]+\[[0-9]+\]: ({_QUEUE_ID}): ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is asked about; `texts` are all that it may look like in a log, in lower case."""
+
+    kind: str
+    value: str
+    texts: tuple[str, ...]
+
+    def is_of(self, fields: Mapping[str, str]) -> bool:
+        """Whether a line of ours is about it, by its fields."""
+        if self.kind == TOKEN:
+            return fields.get("session") == self.value
+        if self.kind == QUEUE:
+            return fields.get("queue") == self.value
+        if self.kind == ADDRESS:
+            return fields.get("client") in self.texts or fields.get("wire") in self.texts
+        return fields.get("from", "").lower() in self.texts
+
+
+def wanted(text: str, translator: Translator, pseudonym: Callable[[str], str] | None) -> Wanted:
+    """Return what a text means; `pseudonym` makes what the log shows in the place of a sender.
+
+    Raises:
+        ValueError: it can't be told.
+    """
+    text = " ".join(text.split())
+    if token := _token(text):
+        return Wanted(kind=TOKEN, value=token, texts=(token,))
+    if " " in text:
+        in_postfixs = _IN_POSTFIXS.match(text)
+        return _queue(in_postfixs[1]) if in_postfixs else _address(log_line.read(text).client, translator)
+    try:
+        return _address(as_written.address(text), translator)
+    except ValueError:
+        if _QUEUE.fullmatch(text):
+            return _queue(text)
+    mailbox = sender_and_recipient.read(text.encode(errors="surrogateescape"), None)
+    if mailbox is None:
+        raise ValueError(f"{text!r} is no token, queue id, address or sender, nor a line or a reply that has one")
+    names = {f"<{mailbox}>".lower()}
+    if pseudonym and mailbox:
+        names |= {f"<{pseudonym(each)}>" for each in (mailbox, _lower(mailbox))}
+    return Wanted(kind=SENDER, value=mailbox, texts=tuple(sorted(names)))
+
+
+def _token(text: str) -> str:
+    """Return the token that a text is or has; ours is at a reply's end."""
+    if ours := _IN_OURS.match(text):
+        return ours[1]
+    return text if _TOKEN.fullmatch(text) else (_IN_REPLY.findall(text) or [""])[-1]
+
+
+def _queue(queue: str) -> Wanted:
+    return Wanted(kind=QUEUE, value=queue, texts=(queue.lower(),))
+
+
+def _address(wire: str, translator: Translator) -> Wanted:
+    client = translator.client(wire)
+    encoded = [address for address, _ in translator.encode(client.address)] if "." in client.address else []
+    return Wanted(kind=ADDRESS, value=client.address, texts=tuple(dict.fromkeys([client.address, wire, *encoded])))
+
+
+def _lower(mailbox: str) -> str:
+    local, domain = split(mailbox)
+    return f"{local.lower()}@{domain}"
