@@ -1,7 +1,6 @@
 """What a service in observe mode has logged before a real Postfix, and what report says of that."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -34,7 +33,7 @@ def send(stage: Stage, client: str, sender: str, recipient: str) -> None:
         assert smtp.transaction(sender, [recipient]).code == 250
 
 
-def test_of_those_who_would_have_been_put_off_it_says_who_wrote_again(stage: Stage, tmp_path: Path) -> None:
+def test_of_those_who_would_have_been_put_off_it_says_who_wrote_again(stage: Stage) -> None:
     send(stage, "192.31.196.10", "joe@honest.example", "again@lab.example")
     send(stage, "192.31.196.10", "joe@honest.example", "once@lab.example")
     send(stage, "192.31.196.40", "joe@honest.example", "forged@lab.example")
