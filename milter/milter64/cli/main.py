@@ -24,12 +24,12 @@ VERBS = {
     "forget": "take back what allow or block has said",
     "list": "show who is let in and who is kept out",
     "greylist": "show who waits and who has passed, and change that",
-    "replay": "show what would have become of the mail in a Postfix log",
     "discover": "find the prefixes of the translators before this host",
     "postfix": "print the lines that tell Postfix, and check its settings",
     "neighbours": "print what has other filters see the real client",
     "cluster": "show which hosts share what they know, and how they stand",
     "report": "sum up the log, and say what to change before enforcing",
+    "replay": "show what would have become of the mail in a Postfix log",
     "audit": "find what is wrong with this mail host and its network",
     "page": "show it all in a browser, for as long as this runs",
 }
