@@ -32,7 +32,7 @@ class Days:
     def __init__(self, settings: str = EVERYBODY) -> None:
         self.court = Court(settings, records=Records(ZONE))
         self.now = 1_800_000_000.0
-        self.court.engine._greylist.now = lambda: self.now  # type: ignore[assignment]  # noqa: SLF001  its clock
+        self.court.engine._greylist.now = lambda: self.now  # noqa: SLF001  its clock
         self._ids = count()
 
     def send(self, address: str, sender: str, recipient: str) -> str:
