@@ -10,6 +10,7 @@ import pytest
 from milter64.cli.main import main
 from milter64.cli.why_wanted import wanted
 from milter64.config.settings import Settings
+from milter64.history.lines_with import lines_with as found_by
 from milter64.telemetry.pseudonyms import Pseudonyms
 
 WIRE, CLIENT = "64:ff9b::c01f:c428", "192.31.196.40"
@@ -205,3 +206,35 @@ def test_the_journal_is_asked_by_default(
 def test_a_log_that_was_given_on_standard_input_is_refused(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["why", "d26eb094", "--config", str(file), "--log", "-"]) == os.EX_USAGE
     assert "name its file" in capsys.readouterr().err
+
+
+def many(number: int) -> list[str]:
+    """Return so many mails of a client, each with a token and a queue id of its own, of which Postfix tells too."""
+    lines = []
+    for each in range(number):
+        queue, at = f"4C2B9A{each:04X}", f"2026-11-28T10:{each // 60 % 60:02}:{each % 60:02}"
+        line = ours("accepted", f"queue={queue}").replace("2026-11-28T10:00:00.500", f"{at}.100")
+        lines += [
+            line.replace("d26eb094", f"d26e{each:04x}"),
+            f"{at}.900+00:00 mx postfix/smtp[1]: {queue}: to=<you@example.org>, status=sent (the {each}th)",
+        ]
+    return lines
+
+
+@pytest.mark.parametrize("what", [CLIENT, "joe@honest.example", "d26e0000", "4C2B9A0000"])
+def test_of_very_many_mails_that_which_is_asked_about_and_the_latest_are_told_and_a_log_is_searched_for_few_texts(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    searched = list[int]()
+
+    def lines_with(block: bytes, texts: frozenset[bytes], lowered: bytes) -> bytes:
+        searched.append(len(texts))
+        return found_by(block, texts, lowered)
+
+    monkeypatch.setattr("milter64.cli.why_found.lines_with", lines_with)
+    code, out, _ = why(file, capsys, what, *many(1000))
+    assert code == os.EX_OK
+    assert "Postfix delivered it to you@example.org: the 999th" in out
+    assert ("Postfix delivered it to you@example.org: the 0th" in out) == what.endswith("0000")
+    assert "earlier lines are left out" in out
+    assert max(searched) < 150

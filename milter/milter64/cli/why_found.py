@@ -6,18 +6,21 @@ again has another token, and for all that is said of these.
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
+from typing import Generic, TypeVar
 
 from milter64.cli import log_line
 from milter64.cli.why_wanted import ADDRESS, QUEUE, SENDER, TOKEN, Wanted
 from milter64.history.line_times import LineTimes
+from milter64.history.lines_with import lines_with
 from milter64.history.own_lines import Event, events
 
 _MOST = 200
 """Lines of each kind that are kept, the latest."""
-_MOST_NAMES = 1000
-"""Tokens, queue ids and pairs by which others are found."""
+_MOST_NAMES = 60
+"""Tokens, queue ids and pairs by which others are found, the latest: a log is searched for each."""
 _NAMES = re.compile(r'<((?:"(?:[^"\\]|\\.)*"|[^">])*)>')
 _POSTFIXS = re.compile(
     r"([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)) \S+ "
@@ -27,6 +30,9 @@ _IN_REPLY = re.compile(r"\(milter64 ([0-9a-f]{8})\)")
 _GIVEN_ON = re.compile(r"status=sent \(.*\bqueued as (\w+)\)$")
 _TELLING = re.compile(r"client=|to=<|(?:milter-)?(?:reject|discard|hold): |sender (?:non-)?delivery|from=<.*>, status=")
 """How what is told begins, of what Postfix says of a mail."""
+
+
+One = TypeVar("One")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,36 +61,32 @@ def find(wanted: Wanted, read: Callable[[], Iterator[bytes]], written: float, wi
     Mails of the same sender and recipient belong to it that came `window` seconds before or after.
     """
     story = _Story(wanted, written, window)
-    found = Found()
+    found, first = Found(), story.names()
     for block in read():
-        story.seek(_with(block, wanted.texts, found))
+        story.seek(_with(block, first, found))
+    names = story.names()
     for block in read():
-        story.seek(_with(block, story.names(), None))
+        story.seek(_with(block, names, None))
     names = story.names()
     for block in read():
         story.collect(_with(block, names, None))
     told = {event.fields.get("session") for event in story.events}
     said = [one for one in story.said if not told.intersection(_IN_REPLY.findall(one.text))]  # twice is once too often
     found.story = sorted([*story.events, *said], key=_order)
-    found.left_out = story.left_out
+    found.left_out = story.events.left_out + story.said.left_out
     return found
 
 
-def _with(block: bytes, texts: Iterable[str], count: Found | None) -> bytes:
+def _with(block: bytes, texts: Collection[bytes], count: Found | None) -> bytes:
     """Return the lines of a block that have one of some texts in them, in any case; count what there is."""
     lowered = block.lower()
     if count:
         count.lines += block.count(b"\n")
-        count.ours += len(_OURS.findall(lowered))
-    lines: dict[int, bytes] = {}
-    for place in re.finditer(b"|".join(re.escape(text.encode("ascii", "replace")) for text in texts), lowered):
-        begins = block.rfind(b"\n", 0, place.start()) + 1
-        if begins not in lines:
-            lines[begins] = block[begins : block.find(b"\n", begins) + 1]
-    return b"".join(lines.values())
+        count.ours += sum(map(lowered.count, _OURS))
+    return lines_with(block, texts, lowered)
 
 
-_OURS = re.compile(rb"\blevel=[a-z]+ event=|\"level\": ?\"")
+_OURS = (b" event=", b'"event": ')
 
 
 def _order(one: Event | Said) -> tuple[int, int, float]:
@@ -93,19 +95,36 @@ def _order(one: Event | Said) -> tuple[int, int, float]:
     return int(one.at), rank, one.at
 
 
+class _Latest(Generic[One]):
+    """The latest of what there is; what is asked about itself doesn't give way to what is told beside it."""
+
+    def __init__(self) -> None:
+        self._kept = {asked: deque[One](maxlen=_MOST) for asked in (True, False)}
+        self.left_out = 0
+
+    def append(self, one: One, *, asked: bool) -> None:
+        """Keep it."""
+        self.left_out += len(self._kept[asked]) == _MOST
+        self._kept[asked].append(one)
+
+    def __iter__(self) -> Iterator[One]:
+        return chain(*self._kept.values())
+
+
 class _Story:
     """What belongs to what is asked about."""
 
     def __init__(self, wanted: Wanted, written: float, window: float) -> None:
-        self.events = deque[Event](maxlen=_MOST)
-        self.said = deque[Said](maxlen=_MOST)
-        self.left_out = 0
+        self.events = _Latest[Event]()
+        self.said = _Latest[Said]()
         self._wanted = wanted
         self._times = LineTimes(written)
         self._window = window
-        self._tokens = {wanted.value} if wanted.kind == TOKEN else set[str]()
-        self._queues = {wanted.value} if wanted.kind == QUEUE else set[str]()
+        self._tokens = {wanted.value: None} if wanted.kind == TOKEN else dict[str, None]()
+        self._queues = {wanted.value: None} if wanted.kind == QUEUE else dict[str, None]()
         self._pairs: dict[tuple[str, str], float] = {}
+        self._asked: dict[str, None] = dict(self._queues)
+        """The queue ids of what is asked about itself, and not of mails of the same sender and recipient."""
 
     def seek(self, lines: bytes) -> None:
         """Take the names by which others belong to it, out of lines that may be about it."""
@@ -114,52 +133,54 @@ class _Story:
                 self._take(event)
         for line in lines.decode("latin-1").split("\n"):
             if (match := _POSTFIXS.match(line)) and match[3] in self._queues:
-                self._follow(match[4])
+                self._follow(match[3], match[4])
+        for queue in self._asked:  # they stay, however many others there are
+            _keep(self._queues, queue)
 
-    def names(self) -> set[str]:
+    def names(self) -> frozenset[bytes]:
         """Return texts that lines have which belong to it, in lower case."""
-        domains = {f"@{sender.rpartition('@')[2]}".lower() for sender, _ in self._pairs}
-        return {name.lower() for name in (*self._tokens, *self._queues, *self._wanted.texts, *domains) if name}
+        domains = {f"@{sender.rpartition('@')[2]}" for sender, _ in self._pairs}
+        names = (*self._tokens, *self._queues, *self._wanted.texts, *domains)
+        return frozenset(name.lower().encode("ascii", "replace") for name in names if name)
 
     def collect(self, lines: bytes) -> None:
         """Take lines that belong to it."""
         for event in events([lines]):
             if self._belongs(event):
-                self.left_out += len(self.events) == _MOST
-                self.events.append(event)
+                self.events.append(event, asked=self._wanted.is_of(event.fields))
         for line in lines.decode("latin-1").split("\n"):
             if (match := _POSTFIXS.match(line)) and self._is_told(match[3], match[4], line):
                 try:
                     at = self._times(match[1].encode())
                 except ValueError:
                     continue
-                self.left_out += len(self.said) == _MOST
-                self.said.append(Said(at=at, program=match[2], queue=match[3], text=match[4]))
+                asked = match[3] in self._asked
+                self.said.append(Said(at=at, program=match[2], queue=match[3], text=match[4]), asked=asked)
 
     def _take(self, event: Event) -> None:
         fields = event.fields
-        if len(self._tokens) + len(self._queues) + len(self._pairs) > _MOST_NAMES:
-            return
-        self._tokens |= {fields["session"]} if self._wanted.kind != QUEUE and "session" in fields else set()
-        self._queues |= {fields["queue"]} if fields.get("queue") else set()
-        if self._wanted.kind in {TOKEN, QUEUE}:
+        if self._wanted.kind != QUEUE and "session" in fields:
+            _keep(self._tokens, fields["session"])
+        if fields.get("queue"):
+            _keep(self._queues, fields["queue"])
+            if self._wanted.is_of(fields):
+                _keep(self._asked, fields["queue"])
+        if self._wanted.kind in {TOKEN, QUEUE} and len(self._pairs) < _MOST_NAMES:
             self._pairs = dict.fromkeys(_pairs(fields), event.at) | self._pairs
 
     def _belongs(self, event: Event) -> bool:
         fields = event.fields
         if not (self._wanted.is_of(fields) or fields.get("session") in self._tokens):
             near = [abs(event.at - self._pairs[pair]) for pair in _pairs(fields) if pair in self._pairs]
-            if not near or min(near) > self._window:
-                return False
-        if queue := fields.get("queue"):
-            self._queues.add(queue)
+            return bool(near) and min(near) <= self._window
         return True
 
-    def _follow(self, text: str) -> None:
+    def _follow(self, queue: str, text: str) -> None:
         """Have the queue id belong to it that a filter was given a mail back by."""
-        given_on = _GIVEN_ON.search(text)
-        if given_on and len(self._queues) < _MOST_NAMES:
-            self._queues.add(given_on[1])
+        if given_on := _GIVEN_ON.search(text):
+            _keep(self._queues, given_on[1])
+            if queue in self._asked:
+                _keep(self._asked, given_on[1])
 
     def _is_told(self, queue: str, text: str, line: str) -> bool:
         """Whether what Postfix says belongs to it."""
@@ -177,6 +198,14 @@ class _Story:
             return False
         of_it = said.client if self._wanted.kind == ADDRESS else f"<{said.sender}>".lower()
         return of_it in self._wanted.texts
+
+
+def _keep(names: dict[str, None], name: str) -> None:
+    """Note a name as the latest; of too many the earliest goes."""
+    names.pop(name, None)
+    names[name] = None
+    if len(names) > _MOST_NAMES:
+        del names[next(iter(names))]
 
 
 def _pairs(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
