@@ -117,6 +117,14 @@ def test_a_client_that_hides_behind_others_is_not_named(file: Path, capsys: pyte
     assert "milter64 allow" not in out
 
 
+@pytest.mark.parametrize("origin", ["undecoded", "invalid"])
+def test_of_a_translators_address_it_is_said_how_its_prefix_is_found(
+    file: Path, capsys: pytest.CaptureFixture[str], origin: str
+) -> None:
+    _, out, _ = why(file, capsys, "d26eb094", ours().replace("origin=translated", f"origin={origin}"))
+    assert [each for each in out.splitlines() if each.startswith("  milter64 ")] == ["  milter64 discover"]
+
+
 def test_what_strangers_wrote_harms_no_terminal_and_no_shell(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = ours("greylisted", GREY.format(spf="pass", group="rdns:$(x)\x1b[2J"), "joe@$(reboot)")
     code, out, _ = why(file, capsys, "d26eb094", line)
@@ -216,7 +224,7 @@ def many(number: int) -> list[str]:
         line = ours("accepted", f"queue={queue}").replace("2026-11-28T10:00:00.500", f"{at}.100")
         lines += [
             line.replace("d26eb094", f"d26e{each:04x}"),
-            f"{at}.900+00:00 mx postfix/smtp[1]: {queue}: to=<you@example.org>, status=sent (the {each}th)",
+            *[f"{at}.900+00:00 mx postfix/smtp[1]: {queue}: to=<you@example.org>, status=sent (the {each}th)"] * 4,
         ]
     return lines
 

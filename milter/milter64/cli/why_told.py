@@ -12,6 +12,14 @@ from milter64.lists.mistakes import Mistakes
 from milter64.lists.who import parse
 from milter64.mail.clean_text import clean
 
+
+class Remedy(NamedTuple):
+    """What the admin can do: what it does, and the line to paste."""
+
+    does: str
+    line: str
+
+
 _FINDINGS = ("spf", "spf_helo", "iprev", "helo_check", "dmarc", "dnsbl", "dnswl", "path", "rate", "allow", "block")
 _BECAUSE = re.compile(r"(?:\A|; )([a-z_]+) ([a-z]+)(?=:|;|\Z)")
 _RULES = {
@@ -34,6 +42,15 @@ _WORDS = {
     "busy": "put off, as we were too busy: to be tried again",
     "abandoned": "the client went away before it sent the message",
 }
+_TRANSLATORS = {
+    "undecoded": Remedy(
+        "find the translator's prefix: with it in the configuration, the client is known", "milter64 discover"
+    ),
+    "invalid": Remedy(
+        "see whether the prefix is right: the address is no legal translation by it", "milter64 discover"
+    ),
+}
+"""What helps where a client's address is a translator's, and not its own: nobody could be named by it."""
 _IDENTIFIED = {"ipv4", "ipv6", "mapped", "translated"}
 _NAME = re.compile(r"<([^>]*)>\Z")
 _STATUS = re.compile(r"to=<(.*?)>,.* status=([a-z-]+) \((.*)\)\Z")
@@ -46,13 +63,6 @@ _OUTCOMES = {
 DECISIONS = frozenset(_WORDS)
 
 Told = dict[str, object]
-
-
-class Remedy(NamedTuple):
-    """What the admin can do: what it does, and the line to paste."""
-
-    does: str
-    line: str
 
 
 def outcome(event: Event) -> str:
@@ -169,10 +179,11 @@ def for_sender(event: Event, *, came_again: bool) -> str:
 def for_admin(event: Event, *, came_again: bool) -> list[Remedy]:
     """Return what the admin can do that helps; who is named is proven, and nobody can pretend to be him."""
     what, found = outcome(event), {check for check, _ in blamed(event)}
-    if what in {"accepted", "abandoned", "busy"} or "path" in found:
-        return []
     if "block" in found:
         return [Remedy("see which entry of the block list it is; `milter64 forget` takes it back", "milter64 list")]
+    hidden = _TRANSLATORS.get(event.fields.get("origin", ""))
+    if hidden or what in {"accepted", "abandoned", "busy"} or "path" in found:
+        return [hidden] if hidden else []
     client, domain = _client(event.fields), _domain(event) if event.fields.get("spf") == "pass" else ""
     if what == "greylisted":
         again = " from now on, as others may" if came_again else ""
