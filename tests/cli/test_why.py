@@ -98,6 +98,11 @@ GREY = 'spf={spf} because="spf {spf}: x" greylist=waiting group={group} wait=50 
         ("greylisted", GREY.format(spf="pass", group="spf:honest.example"), "milter64 allow @honest.example"),
         ("greylisted", GREY.format(spf="none", group="rdns:mail.x.example"), "milter64 allow mail.x.example"),
         ("rejected", 'iprev=fail because="iprev fail: x" ms=1', f"milter64 allow {CLIENT} --spares all"),
+        (
+            "deferred",
+            'spf=fail dmarc=temperror because="dmarc temperror: x" ms=1',
+            f"milter64 allow {CLIENT} --spares all",
+        ),
         ("accepted", "observe=rejected " + FAIL, f"milter64 allow {CLIENT} --spares spf"),
         ("rejected", 'block=network:listed because="block listed: x" ms=1', "milter64 list"),
         ("accepted", "spf=pass ms=1", None),

@@ -195,7 +195,7 @@ def for_admin(event: Event, *, came_again: bool) -> list[Remedy]:
             (client, "that client doesn't wait"),
         ]
         return _lines([(who, f"{does}{again}", "") for who, does in whos])[:2]
-    if found and found <= {"spf", "spf_helo", "dmarc"}:
+    if found and found <= {"spf", "spf_helo"}:
         return _lines([(client, "whatever SPF says isn't held against that client", " --spares spf")])
     if found == {"rate"}:
         return _lines([(client, "that client has no limits", "")])
