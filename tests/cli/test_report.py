@@ -80,7 +80,7 @@ def test_rotated_and_packed_parts_are_read_too(
 def test_standard_input_is_read(
     configuration: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\n".join(OBSERVED).encode())))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO("\n".join(OBSERVED).encode()))))
     assert report(configuration, "--log", "-", "--json") == os.EX_OK
     assert sum(json.loads(capsys.readouterr().out)["decisions"].values()) == len(OBSERVED)
 

@@ -4,10 +4,14 @@ import bz2
 import gzip
 import io
 import lzma
+import os
+import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from hypothesis import given
@@ -58,12 +62,35 @@ def test_what_is_not_there_or_no_file_is_told_and_the_others_are_read(tmp_path: 
 
 
 def test_standard_input_is_read_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TEXT)))
-    assert read("-") == (TEXT, [])
+    for packed in (TEXT, gzip.compress(TEXT)):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(packed))))
+        assert read("-") == (TEXT, [])
 
 
-def test_a_line_of_a_megabyte_is_left_out_and_those_around_it_are_not(tmp_path: Path) -> None:
-    (tmp_path / "log").write_bytes(b"before\n" + b"x" * 2**20 + b"\nafter\n")
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=lambda pack: pack.__name__)
+def test_a_named_pipe_is_read_however_it_is_packed(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    writer = Thread(target=(tmp_path / "pipe").write_bytes, args=(pack(TEXT),), daemon=True)
+    writer.start()
+    moved = list[int]()
+    said = list[str]()
+    assert b"".join(files([str(tmp_path / "pipe")], said.append, moved.append)) == TEXT
+    writer.join()
+    assert (said, moved) == ([], [])
+
+
+def test_what_zstd_can_not_unpack_is_told(tmp_path: Path) -> None:
+    packed = zstd(random.Random(1).randbytes(300_000) + TEXT)
+    (tmp_path / "log.zst").write_bytes(packed[:-100])
+    text, said = read(tmp_path / "log.zst")
+    assert len(text) > 100_000
+    assert len(said) == 1
+    assert said[0].startswith(f"{tmp_path}/log.zst: zstd: ")
+
+
+@pytest.mark.parametrize("length", [2**16 + 1, 2**17, 2**20])
+def test_a_line_that_is_too_long_is_left_out_and_those_around_it_are_not(tmp_path: Path, length: int) -> None:
+    (tmp_path / "log").write_bytes(b"before\n" + b"x" * length + b"\nafter\n")
     text, said = read(tmp_path / "log")
     assert text == b"before\nafter\n"
     assert said == [f"{tmp_path}/log: 1 line was longer than 65536 octets, and left out"]
@@ -80,9 +107,7 @@ def test_all_lines_that_are_short_enough_come_whole_and_in_order(*, lines: list[
         blocks = list(sources._lines(io.BytesIO(text), "it", lambda _: None))  # noqa: SLF001  no file is needed
     assert all(each.endswith(b"\n") for each in blocks)
     kept = [line for line in b"".join(blocks).split(b"\n") if line]
-    wanted = [line for line in lines if line]
-    assert [line for line in kept if len(line) <= 15] == [line for line in wanted if len(line) <= 15]
-    assert all(line in wanted for line in kept)
+    assert kept == [line for line in lines if 0 < len(line) <= 15]
 
 
 @pytest.mark.parametrize(
@@ -119,3 +144,62 @@ def test_what_journalctl_complains_of_is_told(tmp_path: Path) -> None:
     assert list(journal(["milter64"], said.append, folder=str(tmp_path / "none"))) == []
     assert said
     assert said[0].startswith("journalctl: ")
+
+
+def a_journalctl(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Have a script in the place of journalctl."""
+    (folder / "journalctl").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "journalctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("head -c 1000000 /dev/zero | tr '\\0' e >&2; echo line", f"journalctl: {'e' * 1000}"),
+        ("echo line; kill -9 $$", "journalctl: it ended with -9"),
+        ("echo line; exit 1", "journalctl: it ended with 1"),
+    ],
+    ids=["complains of much", "is killed", "fails without a word"],
+)
+def test_whatever_becomes_of_journalctl_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, told: str
+) -> None:
+    a_journalctl(tmp_path, monkeypatch, script)
+    said = list[str]()
+    assert list(journal(["milter64"], said.append)) == [b"line\n"]
+    assert said == [told]
+
+
+def test_a_journalctl_of_which_no_more_is_read_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_journalctl(tmp_path, monkeypatch, f"echo $$ >{tmp_path}/pid; exec yes")
+    lines = journal(["milter64"], pytest.fail)
+    assert next(lines).startswith(b"y\n")
+    del lines
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+
+
+def test_a_real_journal_is_read_by_its_units_and_times(tmp_path: Path) -> None:
+    entries = [
+        f"__REALTIME_TIMESTAMP={1795222387000000 + 1_000_000 * number}\n__MONOTONIC_TIMESTAMP={number + 1}\n"
+        f"_BOOT_ID={1:032}\n_HOSTNAME=mx\n_SYSTEMD_UNIT={unit}\nSYSLOG_IDENTIFIER=program\n_PID=12\n"
+        f"MESSAGE={number} {'x' * 5000} \u00e4\n\n"
+        for number, unit in enumerate(["milter64.service", "postfix@-.service", "other.service", "milter64.service"])
+    ]
+    subprocess.run(
+        ["/lib/systemd/systemd-journal-remote", "-o", str(tmp_path / "it.journal"), "-"],
+        input="".join(entries).encode(),
+        check=True,
+        capture_output=True,
+    )
+
+    def numbers(*units: str, since: float | None = None, until: float | None = None) -> list[int]:
+        lines = b"".join(journal(units, pytest.fail, since=since, until=until, folder=str(tmp_path)))
+        told = re.findall(r"^2026-11-\S+ mx program\[12\]: (\d) x{5000} \u00e4$", lines.decode(), re.MULTILINE)
+        assert len(told) == lines.count(b"\n")
+        return [int(number) for number in told]
+
+    assert numbers("milter64", "postfix*") == [0, 1, 3]
+    assert numbers("milter64.service") == [0, 3]
+    assert numbers("milter64", since=1795222388.0) == [3]
+    assert numbers("milter64", until=1795222389.0) == [0]

@@ -13,13 +13,16 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from io import BufferedIOBase
+from io import BufferedIOBase, BufferedReader
 from pathlib import Path
-from typing import BinaryIO, cast
+from threading import Thread
+from typing import IO, BinaryIO, cast
 
 _BLOCK = 1 << 18
 _LONGEST = 1 << 16
 """Octets of a line; what is longer is left out."""
+_MOST_SAID = 1000
+"""Octets of what a program complains of; the rest is thrown away."""
 _PACKED: tuple[tuple[bytes, Callable[[BinaryIO], object]], ...] = (
     (b"\x1f\x8b", gzip.open),
     (b"BZh", bz2.open),
@@ -58,14 +61,16 @@ def files(paths: Iterable[str], warn: Warn, moved: Callable[[int], None] = lambd
     for path in paths:
         try:
             if path == "-":
-                yield from _lines(cast("BufferedIOBase", sys.stdin.buffer), "standard input", warn)
+                with _unpacked(cast("BufferedReader", sys.stdin.buffer), "standard input", warn) as file:
+                    yield from _lines(file, "standard input", warn)
             else:
-                with Path(path).open("rb") as raw, _unpacked(raw) as file:
+                with Path(path).open("rb") as raw, _unpacked(raw, path, warn) as file:
                     for block in _lines(file, path, warn):
-                        moved(raw.tell())
+                        if raw.seekable():
+                            moved(raw.tell())
                         yield block
         except OSError as error:
-            warn(f"{path}: {error.strerror or error}")
+            warn(f"{'standard input' if path == '-' else path}: {error.strerror or error}")
 
 
 def journal(
@@ -94,26 +99,38 @@ def journal(
 @contextmanager
 def _output(words: list[str], warn: Warn, stdin: BinaryIO | None = None) -> Iterator[BufferedIOBase]:
     """Run a program, and give what it prints; it is ended with whoever reads it."""
-    pipe = subprocess.PIPE
+    pipe, said = subprocess.PIPE, bytearray()
     with subprocess.Popen(words, stdin=stdin, stdout=pipe, stderr=pipe) as process:  # noqa: S603  no shell, our words
         assert process.stdout
         assert process.stderr
+        listener = Thread(target=_listen, args=(process.stderr, said), daemon=True)
+        listener.start()  # or a program that complains much would wait for us, and we for it
         try:
             yield cast("BufferedIOBase", process.stdout)
-            if process.wait() and (said := process.stderr.read(1000)):
-                warn(f"{words[0]}: {said.decode(errors='replace')}")
+            code = process.wait()
+            listener.join()
+            if said or code:
+                warn(f"{words[0]}: {said.decode(errors='replace').strip() or f'it ended with {code}'}")
         finally:
             process.kill()
+            listener.join()
+
+
+def _listen(stderr: IO[bytes], said: bytearray) -> None:
+    while more := os.read(stderr.fileno(), 4096):
+        said += more[: _MOST_SAID - len(said)]
 
 
 @contextmanager
-def _unpacked(raw: BinaryIO) -> Iterator[BufferedIOBase]:
-    begins = raw.read(6)
-    raw.seek(0)
+def _unpacked(raw: BufferedReader, path: str, warn: Warn) -> Iterator[BufferedIOBase]:
+    begins = raw.peek(6)
     if begins.startswith(_ZSTD):
+        if not raw.seekable():
+            raise OSError(0, "packed by zstd, and no file: have `zstd --decompress --stdout` before it")
         os.lseek(raw.fileno(), 0, os.SEEK_SET)  # the program reads on from there, whatever is in our buffer
         try:
-            with _output(["zstd", "--decompress", "--stdout"], lambda _: None, raw) as output:
+            told = lambda text: warn(f"{path}: {text}")  # noqa: E731  as short as it is
+            with _output(["zstd", "--quiet", "--decompress", "--stdout"], told, raw) as output:
                 yield output
         except FileNotFoundError:
             raise OSError(0, "packed by zstd, which is not installed: run `apt install zstd`") from None
@@ -133,13 +150,27 @@ def _lines(file: BufferedIOBase, path: str, warn: Warn) -> Iterator[bytes]:
         rest = b"" if skipping else rest_of_it
         if len(rest) > _LONGEST:
             rest, skipping, too_long = b"", True, too_long + 1
-        if end:
-            yield whole + end
+        short, left_out = _short(whole + end)
+        too_long += left_out
+        if short:
+            yield short
     if rest:
         yield rest + b"\n"
     if too_long:
         lines = "1 line was" if too_long == 1 else f"{too_long} lines were"
         warn(f"{path}: {lines} longer than {_LONGEST} octets, and left out")
+
+
+def _short(block: bytes) -> tuple[bytes, int]:
+    """Return a block of whole lines but for those that are too long, and how many these are."""
+    begins, left_out = 0, 0
+    while len(block) - begins > _LONGEST + 1:
+        if end := block.rfind(b"\n", begins, begins + _LONGEST + 1) + 1:
+            begins = end
+        else:
+            block = block[:begins] + block[block.index(b"\n", begins) + 1 :]
+            left_out += 1
+    return block, left_out
 
 
 def _read(file: BufferedIOBase, path: str, warn: Warn) -> bytes:
