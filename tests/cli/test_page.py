@@ -13,6 +13,7 @@ import pytest
 
 from milter64.cli import audit
 from milter64.cli.main import main
+from milter64.cli.page import PAGES
 from rig.greylists import Run
 from rig.process import Process
 from rig.scene import Scene
@@ -22,6 +23,10 @@ ADDRESS = r"^http://127\.0\.0\.1:([0-9]+)(/[-_A-Za-z0-9]{43}/)$"
 
 def _page(*words: str) -> Process:
     return Process(sys.executable, "-m", "milter64", "page", *words)
+
+
+def test_the_report_is_what_the_bare_address_shows() -> None:
+    assert list(PAGES) == ["report", "greylist", "audit"]
 
 
 def test_there_are_pages_at_the_address_that_is_printed_until_ctrl_c() -> None:

@@ -1,15 +1,19 @@
 """`milter64 report`: logs of every kind, and what strangers have put into them."""
 
 import gzip
+import html
 import io
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from milter64.cli.main import main
+from milter64.cli.report import found
+from milter64.pages.html import page
 from rig.reported import line
 
 REFUSED = 'spf_helo=pass spf=fail iprev=pass because="spf fail: no" reply="550 5.7.23"'
@@ -163,3 +167,32 @@ def test_pseudonyms_are_names_too(configuration: Path, tmp_path: Path, capsys: p
     told = json.loads(capsys.readouterr().out)
     assert told["refused"]["by_sender"] == [{"name": sender[1:-1], "lines": 1}]
     assert "log.privacy" in [finding["about"] for finding in told["judgement"]]
+
+
+def journal(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Have a program in the place of journalctl."""
+    fake = folder / "journalctl"
+    fake.write_text(f"#!/bin/sh\n{script}\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+def test_the_page_is_of_the_journals_last_week(
+    configuration: Path, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1_795_900_000.0)  # 2026-11-28T21:06:40Z
+    journal(tmp_path, monkeypatch, f"echo $* >{tmp_path}/asked; cat {log}; echo it is damaged >&2; exit 1")
+    document = found(configuration)
+    assert (document.title, document.of) == ("Report", "the journal since 2026-11-21 21:06:40Z")
+    assert "--unit=milter64.service --since=@1795295200.000000" in (tmp_path / "asked").read_text()
+    shown = page(document)
+    assert 'milter64 allow 192.31.196.40 --spares spf --because "report: spf fail"' in html.unescape(shown)
+    assert "it is damaged" in shown  # and what could be read is there
+
+
+def test_a_page_of_a_journal_that_can_not_be_read_says_so(
+    configuration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal(tmp_path, monkeypatch, "echo no journal files were found >&2; exit 1")
+    with pytest.raises(OSError, match="no journal files were found"):
+        found(configuration)

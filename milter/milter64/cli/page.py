@@ -8,13 +8,17 @@ from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
-from milter64.cli import audit, greylist_stats
+from milter64.cli import audit, greylist_stats, report
 from milter64.cli.terminal_layout import Screen
 from milter64.config.load_file import load
 from milter64.pages.document import Document
 from milter64.pages.live import Live
 
-PAGES: Mapping[str, Callable[[Path | None], Document]] = {"greylist": greylist_stats.found, "audit": audit.found}
+PAGES: Mapping[str, Callable[[Path | None], Document]] = {
+    "report": report.found,
+    "greylist": greylist_stats.found,
+    "audit": audit.found,
+}
 """What there is, each made by its verb with a configuration's file."""
 _LARGEST_PORT = 65535
 

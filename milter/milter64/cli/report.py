@@ -6,15 +6,18 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable, Sequence
 from math import inf
+from pathlib import Path
 
 from milter64.cli.document_layout import show
 from milter64.cli.html_file import html_argument, write
 from milter64.cli.log_source import blocks, log_arguments, shown
 from milter64.cli.terminal_layout import Screen
 from milter64.config.load_file import load
+from milter64.config.settings import Settings
 from milter64.mail.clean_text import clean
-from milter64.pages.document import Document
+from milter64.pages.document import Document, Finding, Findings, Level, Section
 from milter64.report.as_json import told
 from milter64.report.facts import facts
 from milter64.report.figures import Figures
@@ -23,6 +26,7 @@ from milter64.report.reading import read
 from milter64.report.sections import sections
 
 _LONGEST = 2000
+_WEEK = 7 * 86400.0
 
 EXAMPLES = """\
   Can this host enforce, after a week of observing?
@@ -45,8 +49,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Read the log, add it up, and say what to do; fail if nothing of it can be read."""
     settings, complaints = load(arguments.config), Screen(sys.stderr)
-    figures, of = Figures(settings.greylist.retry_window), shown(arguments)
-
     unread = list[str]()
 
     def warn(text: str) -> None:
@@ -54,17 +56,44 @@ def main(arguments: argparse.Namespace) -> int:
         complaints.line(f"milter64 report: {clean(text, _LONGEST)}")
 
     gc.freeze()  # to look through all that was imported, again and again, takes a twentieth of the time
-    since, until = arguments.since or 0.0, inf if arguments.until is None else arguments.until
-    read(blocks(arguments, warn), figures, since, until)
-    figures.finish()
+    figures = _figures(arguments, settings, warn)
     if unread and not figures.total:
         return os.EX_UNAVAILABLE
-    judged = judgement(facts(figures))
     if arguments.json:
-        Screen().line(json.dumps(told("report", figures, judged, source={"log": of})))
+        judged = judgement(facts(figures))
+        Screen().line(json.dumps(told("report", figures, judged, source={"log": shown(arguments)})))
         return os.EX_OK
-    document = Document(title="Report", of=of, made_at=time.time(), sections=tuple(sections(figures, judged)))
+    document = _document(arguments, figures)
     if arguments.html:
         return write(document, arguments.html, "report")
     show(document, Screen())
     return os.EX_OK
+
+
+def found(config: Path | None) -> Document:
+    """Return the page of the journal's last week; what can't be read of it is the first thing there.
+
+    Raises:
+        OSError: nothing of it can be read.
+    """
+    week = argparse.Namespace(log=None, since=time.time() - _WEEK, until=None)
+    unread = list[str]()
+    figures = _figures(week, load(config), unread.append)
+    if unread and not figures.total:
+        raise OSError("; ".join(unread))
+    return _document(week, figures, unread)
+
+
+def _figures(arguments: argparse.Namespace, settings: Settings, warn: Callable[[str], None]) -> Figures:
+    figures = Figures(settings.greylist.retry_window)
+    until = inf if arguments.until is None else arguments.until
+    read(blocks(arguments, warn), figures, arguments.since or 0.0, until)
+    figures.finish()
+    return figures
+
+
+def _document(arguments: argparse.Namespace, figures: Figures, unread: Sequence[str] = ()) -> Document:
+    problems = tuple(Finding(level=Level.PROBLEM, text=text) for text in unread)
+    first = [Section(title="Not all could be read", content=Findings(findings=problems))] if problems else []
+    made = sections(figures, judgement(facts(figures)))
+    return Document(title="Report", of=shown(arguments), made_at=time.time(), sections=(*first, *made))
