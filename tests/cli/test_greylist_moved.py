@@ -122,12 +122,24 @@ def test_a_file_that_cant_be_read_is_told_of(name: str, said: str, greylist: Run
 def test_an_export_is_written_wholly_or_not_at_all(greylist: Run, greylist_file: Path, tmp_path: Path) -> None:
     code, _, err = greylist("export", "--file", str(tmp_path / "none" / "export"))
     assert code == os.EX_UNAVAILABLE
-    assert "can't be written: No such file or directory" in err
+    assert f"nothing can be written in {tmp_path / 'none'}" in err
     (tmp_path / "export").write_text("before")
     damage(greylist_file)
     assert greylist("export", "--file", str(tmp_path / "export"))[0] == os.EX_UNAVAILABLE
     assert (tmp_path / "export").read_text() == "before"
     assert [file.name for file in tmp_path.iterdir() if "export." in file.name] == []
+
+
+@pytest.mark.usefixtures("greylist_file")
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("target")])
+def test_an_export_takes_the_place_of_nothing_that_is_no_file(
+    make: Callable[[Path], None], greylist: Run, tmp_path: Path
+) -> None:
+    make(tmp_path / "there")  # such as /dev/null, and root writes it
+    before = (tmp_path / "there").lstat()
+    code, _, err = greylist("export", "--file", str(tmp_path / "there"))
+    assert (code, "there is there, and is no file\n" in err) == (os.EX_UNAVAILABLE, True)
+    assert (tmp_path / "there").lstat() == before
 
 
 times = st.floats(NOW - 86400, NOW, allow_nan=False)

@@ -2,11 +2,10 @@
 
 import argparse
 import os
-from collections.abc import Iterable
-from typing import IO
 
 from milter64.cli.greylist_file import Unavailable, opened
 from milter64.cli.terminal_layout import Screen
+from milter64.cli.whole_file import refusal, whole
 from milter64.config.settings import Settings
 from milter64.greylist.export_text import dump
 
@@ -16,29 +15,19 @@ _MODE = 0o600
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Write all rows, into a file wholly or not at all."""
+    path = arguments.file
+    if path is not None and (why := refusal(path)):
+        raise Unavailable(why)
     with opened(settings) as greylist:
         lines = dump(greylist.reader.everything())
-        if arguments.file is None:
+        if path is None:
             screen = Screen()
             for line in lines:
                 screen.line(line)
             return os.EX_OK
-        path = arguments.file
-        fresh = path.with_name(f"{path.name}.{os.getpid()}")
         try:
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
-            try:
-                with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123  a descriptor, and no path
-                    _write(file, lines)
-                fresh.replace(path)
-            finally:
-                fresh.unlink(missing_ok=True)
+            with whole(path, _MODE) as file:
+                file.writelines(f"{line}\n" for line in lines)
         except OSError as error:
             raise Unavailable(f"{path} can't be written: {error.strerror}") from error
     return os.EX_OK
-
-
-def _write(file: IO[str], lines: Iterable[str]) -> None:
-    file.writelines(f"{line}\n" for line in lines)
-    file.flush()
-    os.fsync(file.fileno())
