@@ -73,6 +73,24 @@ def test_sqlgreys_senders_become_lines_of_an_allow_list_that_end(database_file: 
     }
 
 
+@pytest.mark.parametrize("name", ["to:carol", "", "TO:", "a b", "a\nto:@example.org", "a\u202eb", "a spares=all"])
+def test_no_name_of_a_sender_that_sqlgrey_lets_in_lets_in_others(tmp_path: Path, name: str) -> None:
+    path, left_out = restored(tmp_path, "full"), LeftOut()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE from_awl SET sender_name = ?", (name,))
+    assert list(sqlgrey.allow_lines(path, conversion(SEEN + 60), Mistakes(), left_out)) == []
+    assert "it is no sender that an allow list can have" in reasons(left_out)
+
+
+@pytest.mark.parametrize("domain", ["a b", "a\nb", " "])
+def test_what_sqlgrey_lets_in_that_is_no_domain_is_left_out(tmp_path: Path, domain: str) -> None:
+    path, left_out = restored(tmp_path, "full"), LeftOut()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE domain_awl SET sender_domain = ?", (domain,))
+    assert [key for key, *_ in rows(path, SEEN + 60, left_out) if not key.startswith("<")] == []
+    assert reasons(left_out)["it has no sender and recipient that are mail addresses"] == 1
+
+
 def test_a_network_of_sqlgreys_that_is_wider_than_ours_is_left_out(tmp_path: Path) -> None:
     left_out = LeftOut()
     narrow = Settings(ipv4_prefix=32)

@@ -10,7 +10,7 @@ from milter64.address.translator import Translator
 from milter64.greylist.pair import pair_key
 from milter64.greylist.row import Record, RecordKind
 from milter64.greylist.settings import Settings
-from milter64.greylist.wave_through import granted
+from milter64.greylist.wave_through import granted, sender_group
 from milter64.mail import sender_and_recipient
 from milter64.mail.clean_text import clean
 
@@ -96,6 +96,10 @@ class Conversion:
     def pair(self, sender: str, recipient: str) -> str:
         """Return the key of a sender, "" for the null one, and a recipient."""
         return pair_key(sender and _mailbox(sender), _mailbox(recipient))
+
+    def sender_group(self, domain: str) -> str:
+        """Return the group of a domain by SPF."""
+        return sender_group(_mailbox(f"postmaster@{domain}"))
 
     def client(self, address: str) -> Client:
         """Return who an address on the wire stands for."""

@@ -12,7 +12,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 from milter64.address.networks import pack
-from milter64.greylist.wave_through import sender_group
 from milter64.lists.entry import shown_time
 from milter64.lists.mistakes import Mistake, Mistakes
 from milter64.lists.who import parse
@@ -47,7 +46,7 @@ def rows(path: Path, conversion: Conversion, left_out: LeftOut) -> Iterator[Row]
 
     def domain_passes(row: Columns) -> Iterator[Row]:
         domain, _, last_seen = row
-        return conversion.waved_through(sender_group(f"@{_named(domain)}"), whole_number(last_seen))
+        return conversion.waved_through(conversion.sender_group(_named(domain)), whole_number(last_seen))
 
     def sender_passes(row: Columns) -> Iterator[Row]:
         _named(row[1])
@@ -75,9 +74,11 @@ def allow_lines(path: Path, conversion: Conversion, mistakes: Mistakes, left_out
         if re.search(r"[#+]|RCPT", sender) or len(sender) == _LONGEST_NAME:
             raise LeftOutError("what changes in its sender from mail to mail was taken out")
         try:
-            parse(mailbox, mistakes)
+            kind = parse(mailbox, mistakes).kind
         except Mistake:
-            raise LeftOutError("it is no sender that an allow list can have") from None
+            kind = ""
+        if kind != "sender" or not mailbox.isprintable():  # no name that somebody chose stands for others
+            raise LeftOutError("it is no sender that an allow list can have")
         yield f"{mailbox} spares=greylist until={shown_time(at + conversion.settings.remember)}"
 
     rows = _read(path, "from_awl", "sender_name, sender_domain, src, last_seen")
