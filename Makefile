@@ -4,7 +4,7 @@ PYTHON ?= python3
 RUN_PACKAGES := gcc libmilter-dev libpython3-dev python3-venv
 TEST_PACKAGES := bind9 bind9-dnsutils chromium db-util dbconfig-no-thanks iproute2 knot-resolver libmail-spf-perl \
     libnsl2 libwrap0 m4 man-db mandoc miltertest nsd opendkim opendmarc openssl pdns-recursor postfix postgrey \
-    prometheus redis-server rspamd spamass-milter spamassassin spamc spamd systemd tayga unbound
+    prometheus redis-server rspamd spamass-milter spamassassin spamc spamd systemd tayga unbound zstd
 CONTRIB_PACKAGES := bash-completion buildah debootstrap docker-compose fail2ban fish logcheck logcheck-database nftables \
     nix-bin python3-systemd python3-yaml swaks systemd-journal-remote zsh
 BENCH_PACKAGES := iproute2 nsd postfix redis-server socat
