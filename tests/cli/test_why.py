@@ -117,6 +117,27 @@ def test_the_line_to_paste_is_the_one_that_helps(
     assert pasted[:1] == ([line] if line else [])
 
 
+@pytest.mark.parametrize(("what", "spf"), [("d26eb094", "none"), ("joe@honest.example", "pass")])
+def test_who_writes_the_same_sender_is_told_of_but_never_the_one_to_be_let_in(
+    file: Path, capsys: pytest.CaptureFixture[str], what: str, spf: str
+) -> None:
+    again = ours("greylisted", GREY.format(spf=spf, group="net:192.31.196.0/24"))
+    forged = ours("rejected", 'spf=none dnsbl=bl:listed because="dnsbl listed: x" ms=1').replace("d26eb094", "deadbeef")
+    other = forged.replace(CLIENT, "192.66.66.66").replace("T10:00", "T10:05")
+    _, out, _ = why(file, capsys, what, again, other, again.replace("d26eb094", "12345678").replace(".40 ", ".41 "))
+    assert "      client      192.66.66.66\n" in out
+    assert "allow 192.31.196" in out
+    assert "allow 192.66" not in out
+
+
+def test_who_could_not_be_judged_for_want_of_dns_is_not_to_be_let_in(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = 'spf=temperror because="spf temperror: no answer" reply="451 4.4.3" ms=1'
+    _, out, _ = why(file, capsys, "d26eb094", ours("deferred", more))
+    assert [each.strip() for each in out.splitlines() if each.startswith("  milter64 ")] == ["milter64 audit"]
+
+
 def test_a_client_that_hides_behind_others_is_not_named(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = why(file, capsys, "d26eb094", ours().replace("origin=translated", "origin=masked"))
     assert "milter64 allow" not in out

@@ -126,7 +126,7 @@ def _report(asked: Wanted, settings: Settings, log: list[str], since: float, tro
         "ours": found.ours,
         "events": [told(one) for one in found.story],
         "left_out": found.left_out,
-        **_advice(found),
+        **_advice(asked, found),
         "rows": list(_rows(asked, found, settings, troubles.append)),
         "trouble": [clean(trouble, 1000) for trouble in troubles],
     }
@@ -139,19 +139,32 @@ def _written(paths: list[str]) -> float:
     return time.time()
 
 
-def _advice(found: Found) -> Told:
+def _advice(asked: Wanted, found: Found) -> Told:
     """Return what sender and admin can do, of the last decision that was no acceptance."""
     decisions = [one for one in found.story if isinstance(one, Event) and one.name in DECISIONS]
-    if not decisions:
+    about = _same_origin(asked, decisions)
+    if not about:
         return {"sender": None, "admin": []}
-    last = next((one for one in reversed(decisions) if outcome(one) not in {"accepted", "abandoned"}), decisions[-1])
+    last = next((one for one in reversed(about) if outcome(one) not in {"accepted", "abandoned"}), about[-1])
     again = any(
         one.name == "accepted" and one.at >= last.at and one.fields.get("from") == last.fields.get("from")
-        for one in decisions
+        for one in about
         if one is not last
     )
     admin = [remedy._asdict() for remedy in for_admin(last, came_again=again)]
     return {"sender": for_sender(last, came_again=again), "admin": admin}
+
+
+def _same_origin(asked: Wanted, decisions: list[Event]) -> list[Event]:
+    """Return decisions about who is asked about.
+
+    Anybody can write the same sender and recipient, and be in the story so: a forger must not be the one who is helped.
+    """
+    if asked.kind == SENDER:
+        return [one for one in decisions if one.fields.get("spf") == "pass"] or decisions
+    own = [one.fields for one in decisions if asked.is_of(one.fields)]
+    names = {fields[name] for fields in own for name in ("client", "group") if name in fields}
+    return [one for one in decisions if not names.isdisjoint(map(one.fields.get, ("client", "group")))]
 
 
 def _rows(asked: Wanted, found: Found, settings: Settings, warn: Callable[[str], None]) -> Iterator[Told]:

@@ -184,27 +184,29 @@ def for_admin(event: Event, *, came_again: bool) -> list[Remedy]:
     hidden = _TRANSLATORS.get(event.fields.get("origin", ""))
     if hidden or what in {"accepted", "abandoned", "busy"} or "path" in found:
         return [hidden] if hidden else []
+    if found and all(result == "temperror" for _, result in blamed(event)):
+        return [Remedy("see whether DNS answers here; if it does, the trouble is the sender's", "milter64 audit")]
     client, domain = _client(event.fields), _domain(event) if event.fields.get("spf") == "pass" else ""
     if what == "greylisted":
         again = " from now on, as others may" if came_again else ""
         group, _, name = event.fields.get("group", "").partition(":")
-        whos = [
+        waiting = [
             (f"@{domain}" if domain else "", "senders at that domain, by SPF pass, don't wait"),
             (name if group == "rdns" else "", "hosts of that name, by reverse DNS, don't wait"),
             (name if group == "net" and client else "", "that network doesn't wait"),
             (client, "that client doesn't wait"),
         ]
-        return _lines([(who, f"{does}{again}", "") for who, does in whos])[:2]
+        return _lines([(who, f"{does}{again}", "") for who, does in waiting])[:2]
     if found and found <= {"spf", "spf_helo"}:
-        return _lines([(client, "whatever SPF says isn't held against that client", " --spares spf")])
-    if found == {"rate"}:
-        return _lines([(client, "that client has no limits", "")])
-    return _lines(
-        [
-            (client, "nothing that is found is held against that client", " --spares all"),
-            (f"@{domain}" if domain else "", "nor against senders at that domain, by SPF pass", " --spares all"),
+        whos = [(client, "if you know it: whatever SPF says isn't held against that client", " --spares spf")]
+    elif found == {"rate"}:
+        whos = [(client, "that client has no limits", "")]
+    else:
+        whos = [
+            (client, "if you know it: nothing that is found is held against that client", " --spares all"),
+            (f"@{domain}" if domain else "", "or against senders at that domain, by SPF pass", " --spares all"),
         ]
-    )
+    return _lines(whos)
 
 
 def _client(fields: Mapping[str, str]) -> str:
