@@ -14,8 +14,10 @@ from milter64.history.own_lines import Event
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding
 from milter64.policy.decision import Verdict
+from milter64.report import figures as module
 from milter64.report import reading
 from milter64.report.figures import Figures
+from milter64.report.outcome import Shape
 from rig.loglines import ENVELOPE, KNOWN, REPLY, SPF, WAIT, Stream, telemetry_to
 from rig.reported import figures, line, of_blocks, shown, slowly
 
@@ -194,3 +196,27 @@ def test_the_figures_of_a_log_are_the_same_in_whatever_blocks_it_comes(
     places = sorted({0, len(texts), *(cut for cut in cuts if cut < len(texts))})
     blocks = [b"".join(texts[begin:end]) for begin, end in pairwise(places)]
     assert shown(of_blocks(blocks)) == shown(of_blocks([b"".join(texts)]))
+
+
+def test_a_line_of_another_hour_does_not_take_those_behind_it_along() -> None:
+    late = line("rejected", at="2026-11-21T09:59:59.000Z", more=REFUSED, from_='"<c d@x.example>"')
+    texts = [line(at="2026-11-21T10:00:00.000Z"), late, line(at="2026-11-21T10:01:00.000Z")]
+    assert shown(of_blocks(["".join(f"{text}\n" for text in texts).encode()])) == shown(slowly(texts))
+
+
+def test_reasons_that_strangers_make_up_take_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SHAPES", 10)
+    texts = [
+        line("rejected", more=f'spf=fail because="spf fail: x; spf a{number}: y" reply="550 5.7.23"')
+        for number in range(100)
+    ]
+    for taken in (figures(*texts), slowly(texts)):
+        assert (taken.count("rejected"), taken.by("found")["spf=fail"]) == (100, 100)
+        assert taken.by("why").most_common(1) == [("other", 90)]
+
+
+def test_no_more_kinds_are_held_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SHAPES", 10)
+    taken = Figures(1.0)
+    kinds = {id(taken.kind(Shape("rejected", "", "ipv4", "spf=fail", f"spf a{number}", ""))) for number in range(100)}
+    assert len(kinds) == 11

@@ -8,7 +8,7 @@ from functools import lru_cache
 from milter64.address.networks import pack, unpack
 from milter64.limits.rates import RATE
 from milter64.report.bounded import Times, Top, Waiting
-from milter64.report.outcome import OUTCOMES, REFUSED, Mail, Shape, shape_of, written
+from milter64.report.outcome import OUTCOMES, REFUSED, Mail, Shape, bounded, shape_of, written
 from milter64.report.senders import Senders
 from milter64.report.signs import PROVEN, Sign, found_signs, honest
 
@@ -93,11 +93,14 @@ class Figures:
         """Those who look honest, and never came back."""
         self.honest_lost = 0
         self._named: dict[int, str] = {}
-        self._hour: int | None = None
+        self.hour: int | None = None
+        """What lines are counted in, in seconds since 1970."""
         self._kinds: dict[Shape, Kind] = {}
 
     def kind(self, shape: Shape) -> Kind:
         """Return what lines of that shape are to be counted by, until the hour turns."""
+        if shape not in self._kinds:
+            shape = bounded(shape, self._kinds, _SHAPES)
         kind = self._kinds.get(shape)
         if kind is None:
             kind = self._kinds[shape] = Kind(shape, self._look(shape))
@@ -115,7 +118,7 @@ class Figures:
     def turn(self, hour: int, at: float) -> None:
         """Have lines of another hour counted from now on, the first of which is of `at`, in seconds since 1970."""
         self._fold()
-        self._hour = hour
+        self.hour = hour
         self.stamp(at)
         self._expire()
 
@@ -129,7 +132,7 @@ class Figures:
         """Take the figures of any event of the log."""
         if name in OUTCOMES:
             hour = int(at // 3600) * 3600
-            if hour != self._hour:
+            if hour != self.hour:
                 self.turn(hour, at)
             self.stamp(at)
             kind = self.kind(shape_of(name, fields))
@@ -201,13 +204,12 @@ class Figures:
         self._expire()
 
     def _fold(self) -> None:
-        if self._hour is None:
+        if self.hour is None:
             return
-        hour = self.hours.setdefault(self._hour, Counter())
+        hour = self.hours.setdefault(self.hour, Counter())
         for shape, kind in self._kinds.items():
             if kind.count:
-                within = shape in self.shapes or len(self.shapes) < _SHAPES
-                self.shapes[shape if within else shape._replace(found="", why="other")] += kind.count
+                self.shapes[bounded(shape, self.shapes, _SHAPES)] += kind.count
                 hour[shape.judged, shape.origin] += kind.count
                 kind.count = 0
         if len(self._kinds) > _SHAPES:

@@ -36,6 +36,14 @@ class Shape(NamedTuple):
         return self.observed or self.event
 
 
+def bounded(shape: Shape, known: Mapping[Shape, object], room: int) -> Shape:
+    """Return a shape, or what it has in common with others if there is no room for it beside those that are known."""
+    if shape in known or len(known) < room:
+        return shape
+    shape = shape._replace(why="other")  # strangers can make up reasons, and hardly anything else of it
+    return shape if shape in known or len(known) < 2 * room else shape._replace(found="")
+
+
 class Mail(NamedTuple):
     """Who a line is about; `recipients` are as the log writes them, but for the outer brackets: "joe@x>,<ann@x"."""
 

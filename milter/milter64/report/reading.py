@@ -68,6 +68,8 @@ def _others(blocks: Iterable[bytes], figures: Figures, span: _Span) -> Iterator[
             if hour != this_hour:
                 if other or not (began := _hour(hour)):
                     yield f"{other or hour}\n".encode("latin-1")
+                    if figures.hour != begins:  # it was of another hour
+                        this_hour = "none yet"
                     continue
                 begins, this_hour, kinds = began, hour, {}
                 figures.turn(begins, begins + SECONDS[second])
