@@ -1,12 +1,18 @@
 """`milter64 greylist` where a command line can't be meant, or the file can't be read: nothing is changed."""
 
 import os
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
 
+from milter64.cli.greylist_file import Entries
+from milter64.greylist.export_text import dump
+from milter64.greylist.row import Record
+from milter64.store.interface import StoreGone
 from milter64.store.sqlite_merging import Merging
-from rig.greylists import KIND, PASSED, WAITS, Run
+from rig.greylists import KIND, NET, PASSED, WAITS, Run
 from rig.rows import damage
 
 MISTAKES = {
@@ -94,3 +100,98 @@ def test_what_strangers_have_written_never_reaches_the_terminal_raw(greylist: Ru
     for words in (("list",), ("stats",), ("list", "--json"), ("stats", "--json"), ("export",), ("forget", "--passed")):
         _, out, err = greylist(*words)
         assert [each for each in out + err if not (each.isprintable() and each.isascii()) and each != "\n"] == []
+
+
+FAILS = [
+    (StoreGone("the disk is full"), os.EX_UNAVAILABLE, "the disk is full"),
+    (KeyboardInterrupt(), 130, "interrupted"),
+]
+
+
+@pytest.fixture
+def in_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def fails_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, BaseException], None]:
+    """Have rows merged a few at a time, and one of these times fail, counted from 1."""
+
+    def set_up(number: int, error: BaseException) -> None:
+        merge, times = Merging.merge, count(1)
+
+        def failing(merging: Merging[Record], entries: Entries) -> None:
+            if next(times) == number:
+                raise error
+            merge(merging, entries)
+
+        monkeypatch.setattr(Merging, "merge", failing)
+        monkeypatch.setattr("milter64.cli.greylist_import._AT_ONCE", 2)
+        monkeypatch.setattr("milter64.store.sqlite_reader._CHUNK", 2)
+
+    return set_up
+
+
+@pytest.mark.usefixtures("greylist_file", "in_own_folder")
+@pytest.mark.parametrize("failure", FAILS)
+@pytest.mark.parametrize(
+    ("number", "far"),
+    [(1, "nothing was imported"), (3, "4 rows were imported by then, and it may be done again")],
+)
+def test_how_far_an_import_came_that_fails_is_said(
+    number: int,
+    far: str,
+    failure: tuple[BaseException, int, str],
+    fails_at: Callable[[int, BaseException], None],
+    greylist: Run,
+) -> None:
+    error, code, why = failure
+    words = ["import", "--file", "export"]
+    greylist("export", "--file", words[-1])
+    fails_at(number, error)
+    assert greylist(*words) == (code, "", f"milter64 greylist import: {why}; {far}\n")
+
+
+@pytest.mark.usefixtures("greylist_file")
+@pytest.mark.parametrize("failure", FAILS)
+@pytest.mark.parametrize(
+    ("number", "far"), [(1, "nothing was forgotten"), (2, "2 were forgotten by then, and it may be done again")]
+)
+def test_how_far_it_came_to_forget_that_fails_is_said(
+    number: int,
+    far: str,
+    failure: tuple[BaseException, int, str],
+    fails_at: Callable[[int, BaseException], None],
+    greylist: Run,
+) -> None:
+    error, code, why = failure
+    fails_at(number, error)
+    ended, _, err = greylist("forget", "--from", "@honest.example")
+    assert (ended, err.splitlines()[-1]) == (code, f"milter64 greylist forget: {why}; {far}")
+
+
+@pytest.mark.usefixtures("greylist_file")
+def test_of_a_file_that_is_cut_off_while_it_is_imported_it_is_not_said_that_nothing_was(
+    greylist: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export = tmp_path / "export"
+    export.write_text("\n".join(dump((f"<{number}@x.example> <b@lab.example>", NET, PASSED) for number in range(4000))))
+    merge = Merging.merge
+
+    def cutting(merging: Merging[Record], entries: Entries) -> None:
+        merge(merging, entries)
+        os.truncate(export, 300_000)
+
+    monkeypatch.setattr(Merging, "merge", cutting)
+    code, _, err = greylist("import", "--file", str(export))
+    assert code == os.EX_UNAVAILABLE
+    assert "000 rows were imported by then, and it may be done again" in err
+
+
+@pytest.mark.usefixtures("greylist_file")
+def test_ctrl_c_ends_it_without_a_word(greylist: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("milter64.store.sqlite_reader.Reader.chunks", interrupted)
+    assert greylist("list") == (130, "", "")

@@ -1,6 +1,7 @@
 """The greylist's file, as the verb opens it: to read it beside the service, and to change it as a worker would."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -38,6 +39,27 @@ class Misuse(Refused):
     """The command line can't be meant so."""
 
     code = os.EX_USAGE
+
+
+class Interrupted(Refused):
+    """Ctrl-C was pressed."""
+
+    code = 128 + signal.SIGINT
+
+
+@contextmanager
+def saying_how_far(far: Callable[[], str]) -> Iterator[None]:
+    """Have it said of what fails, or is interrupted, how far it came.
+
+    Raises:
+        Refused: it failed; the text says how far it came.
+    """
+    try:
+        yield
+    except Refused as why:
+        raise type(why)(f"{why}; {far()}") from why
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted; {far()}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

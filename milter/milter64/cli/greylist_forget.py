@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
-from milter64.cli.greylist_file import Entries, Misuse, Opened, changing, opened
+from milter64.cli.greylist_file import Entries, Misuse, Opened, changing, opened, saying_how_far
 from milter64.cli.greylist_list import show
 from milter64.cli.greylist_rows import Row, Wanted, told, wanted
 from milter64.cli.terminal_layout import Screen
@@ -36,9 +36,10 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
             for _ in forgetting.entries():
                 pass
         else:
-            with changing(settings, greylist.now, _warn) as change:
+            with saying_how_far(forgetting.far), changing(settings, greylist.now, _warn) as change:
                 for entries in forgetting.entries():
                     change.merge(entries)
+                    forgetting.merged = forgetting.rows
                 for trouble in change.troubles:
                     _warn(trouble)
     counts = {"rows": forgetting.rows, "groups": len(forgetting.groups)}
@@ -69,8 +70,16 @@ class _Forgetting:
         self._now = now
         self.rows = 0
         """How many rows were meant."""
+        self.merged = 0
+        """How many of these are forgotten by now."""
         self.groups = set[str]()
         """The groups that lose what they had earned by passing often."""
+
+    def far(self) -> str:
+        """Say how far it came, where it ends before all is done."""
+        if not self.merged:
+            return "nothing was forgotten"
+        return f"{self.merged} were forgotten by then, and it may be done again"
 
     def entries(self) -> Iterator[Entries]:
         """Yield it, some at a time."""

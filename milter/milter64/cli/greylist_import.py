@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from milter64.cli.greylist_file import Absent, Unavailable, changing, opened
+from milter64.cli.greylist_file import Absent, Unavailable, changing, opened, saying_how_far
 from milter64.cli.greylist_rows import is_of_pair
 from milter64.cli.greylist_takeover import is_export, print_allow_lines, reading, tell
 from milter64.cli.terminal_layout import Screen
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     except Absent:
         now = time.time
     left_out = LeftOut()
-    with ExitStack() as stack:
+    with saying_how_far(partial(_far, counts)), ExitStack() as stack:
         if arguments.file and not is_export(arguments.file):
             read = reading(arguments.file, settings, now, left_out)
         else:
@@ -65,9 +65,9 @@ def _exported(file: BinaryIO, path: Path | None) -> Iterator[Row]:
     try:
         yield from load(_lines(file))
     except BrokenExportError as error:
-        raise Unavailable(f"{name}: {error}; nothing was imported") from None
+        raise Unavailable(f"{name}: {error}") from None
     except OSError as error:
-        raise Unavailable(f"{name} can't be read: {error.strerror}; nothing was imported") from error
+        raise Unavailable(f"{name} can't be read: {error.strerror}") from error
 
 
 def _sorts(row: Row, kind: RecordKind, now: float) -> Iterator[str]:
@@ -105,9 +105,16 @@ def _merge(rows: Iterator[Row], settings: Settings, now: Callable[[], float], co
                 known = entries.setdefault(key, {})
                 known[group] = kind.merge(known[group], record) if group in known else record
             change.merge(list(entries.items()))
+            counts["merged"] += len(some)
         counts["dropped"] = change.dropped
         for trouble in change.troubles:
             _warn(trouble)
+
+
+def _far(counts: Counter[str]) -> str:
+    if not counts["merged"]:
+        return "nothing was imported"
+    return f"{counts['merged']} rows were imported by then, and it may be done again"
 
 
 def _warn(what: str) -> None:

@@ -72,6 +72,6 @@ def _said(path: Path) -> Iterator[None]:
     try:
         yield
     except Unreadable as error:
-        raise Unavailable(f"{path}: {error}; {error.remedy}; nothing was imported") from error
+        raise Unavailable(f"{path}: {error}; {error.remedy}") from error
     except OSError as error:
-        raise Unavailable(f"{path} can't be read: {error.strerror}; nothing was imported") from error
+        raise Unavailable(f"{path} can't be read: {error.strerror}") from error

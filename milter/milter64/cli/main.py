@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -122,4 +123,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # as by `| head`; Python would complain again when it flushes at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return os.EX_OK
+    except KeyboardInterrupt:  # who pressed Ctrl-C knows why it ends
+        return 128 + signal.SIGINT
     return code
