@@ -101,7 +101,7 @@ GREY = 'spf={spf} because="spf {spf}: x" greylist=waiting group={group} wait=50 
         (
             "deferred",
             'spf=fail dmarc=temperror because="dmarc temperror: x" ms=1',
-            f"milter64 allow {CLIENT} --spares all",
+            "milter64 audit",
         ),
         ("accepted", "observe=rejected " + FAIL, f"milter64 allow {CLIENT} --spares spf"),
         ("rejected", 'block=network:listed because="block listed: x" ms=1', "milter64 list"),
