@@ -44,6 +44,19 @@ def test_a_line_of_postgreys_whitelist_clients_becomes_one_of_ours(line: str, en
     assert of(tmp_path, f"# postgrey whitelist\n\n{line}\n") == ([entry], [])
 
 
+@pytest.mark.parametrize("end", ["\u2028", "\x85", "\x0b", "\x0c"])
+@pytest.mark.parametrize(
+    ("line", "more"),
+    [
+        ("mail.example.org", "evil.example"),
+        ("racl whitelist domain mail.example.org", "racl whitelist domain evil.example"),
+    ],
+)
+def test_a_comment_ends_with_its_line_alone(line: str, more: str, end: str, tmp_path: Path) -> None:
+    lines, left_out = of(tmp_path, f"{line} # not{end}{more}\r\n")
+    assert ([text.split()[0] for text in lines], left_out) == (["mail.example.org"], [])
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [

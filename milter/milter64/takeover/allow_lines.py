@@ -61,7 +61,7 @@ def lines(path: Path, conversion: Conversion, mistakes: Mistakes, left_out: Left
 
 
 def _postgreys(text: str) -> Iterator[Line]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(re.split(r"\r?\n", text), start=1):
         said, _, comment = line.partition("#")
         if said.strip():
             yield Line(number, said.strip(), clean(comment, _LONGEST_COMMENT))

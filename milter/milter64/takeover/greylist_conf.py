@@ -55,7 +55,7 @@ def conditions(text: str, left_out: LeftOut) -> Iterator[Condition]:
 def _statements(text: str) -> Iterator[list[_Word]]:
     """Yield the words of each statement, which goes on behind a backslash in the next line."""
     words = list[_Word]()
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(re.split(r"\r?\n", text), start=1):
         goes_on = False
         for match in _TOKEN.finditer(line):
             if match["goes_on"]:
