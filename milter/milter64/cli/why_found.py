@@ -139,7 +139,8 @@ class _Story:
 
     def names(self) -> frozenset[bytes]:
         """Return texts that lines have which belong to it, in lower case."""
-        domains = {f"@{sender.rpartition('@')[2]}" for sender, _ in self._pairs}
+        parted = [sender.rpartition("@") for sender, _ in self._pairs]
+        domains = {f"@{domain}" if at else f"<{domain}>" for _, at, domain in parted}
         names = (*self._tokens, *self._queues, *self._wanted.texts, *domains)
         return frozenset(name.lower().encode("ascii", "replace") for name in names if name)
 
