@@ -47,6 +47,11 @@ class Reading:
 
 READERS = (
     Reader(name="report", command=(sys.executable, "-m", "milter64", "report", "--config", "CONFIG", "--log")),
+    Reader(
+        name="replay",
+        command=(sys.executable, "-m", "milter64", "replay", "--config", "CONFIG"),
+        postfix=True,
+    ),
     Reader(name=PFLOGSUMM, command=("pflogsumm",), postfix=True),
 )
 
