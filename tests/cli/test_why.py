@@ -3,14 +3,17 @@
 import gzip
 import json
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
+from milter64.cli import why_found
 from milter64.cli.main import main
 from milter64.cli.why_wanted import wanted
 from milter64.config.settings import Settings
 from milter64.history.lines_with import lines_with as found_by
+from milter64.history.own_lines import Event, events
 from milter64.telemetry.pseudonyms import Pseudonyms
 
 WIRE, CLIENT = "64:ff9b::c01f:c428", "192.31.196.40"
@@ -136,6 +139,28 @@ def test_who_could_not_be_judged_for_want_of_dns_is_not_to_be_let_in(
     more = 'spf=temperror because="spf temperror: no answer" reply="451 4.4.3" ms=1'
     _, out, _ = why(file, capsys, "d26eb094", ours("deferred", more))
     assert [each.strip() for each in out.splitlines() if each.startswith("  milter64 ")] == ["milter64 audit"]
+
+
+def test_of_a_bounce_the_lines_of_all_other_senders_are_not_looked_at(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, others = list[bytes](), [ours(sender=f"{n}@x.example").replace("d26eb094", f"{n:08}") for n in range(50)]
+
+    def kept(lines: Iterable[bytes]) -> Iterator[Event]:
+        read.extend(lines := list(lines))
+        return events(lines)
+
+    monkeypatch.setattr(why_found, "events", kept)
+    again = ours(sender="").replace("d26eb094", "12345678")
+    _, out, _ = why(file, capsys, "d26eb094", ours(sender=""), *others, again)
+    assert "12345678" in out
+    assert b"@x.example" not in b"".join(read)
+
+
+@pytest.mark.parametrize("tagged", ["prvs=1234abcdef=joe", "btv1==0123==JOE"])
+def test_a_sender_is_found_behind_his_bounce_tag(file: Path, capsys: pytest.CaptureFixture[str], tagged: str) -> None:
+    code, out, _ = why(file, capsys, "joe@honest.example", ours(sender=f"{tagged}@honest.example"))
+    assert (code, "refused for good" in out) == (os.EX_OK, True)
 
 
 def test_a_client_that_hides_behind_others_is_not_named(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from milter64.address import as_written
 from milter64.address.translator import Translator
 from milter64.cli import log_line
+from milter64.greylist.pair import without_bounce_tag
 from milter64.mail import sender_and_recipient
 from milter64.mail.session import split
 
@@ -39,7 +40,8 @@ class Wanted:
             return fields.get("queue") == self.value
         if self.kind == ADDRESS:
             return fields.get("client") in self.texts or fields.get("wire") in self.texts
-        return fields.get("from", "").lower() in self.texts
+        local, at, domain = fields.get("from", "").lower().removeprefix("<").rpartition("@")
+        return f"<{without_bounce_tag(local)}{at}{domain}" in self.texts
 
 
 def wanted(text: str, translator: Translator, pseudonym: Callable[[str], str] | None) -> Wanted:
@@ -62,7 +64,7 @@ def wanted(text: str, translator: Translator, pseudonym: Callable[[str], str] | 
     mailbox = sender_and_recipient.read(text.encode(errors="surrogateescape"), None)
     if mailbox is None:
         raise ValueError(f"{text!r} is no token, queue id, address or sender, nor a line or a reply that has one")
-    names = {f"<{mailbox}>".lower()}
+    names = {f"<{mailbox}>".lower()} | ({f"={mailbox}>".lower()} if mailbox else set())  # a bounce tag ends so
     if pseudonym and mailbox:
         names |= {f"<{pseudonym(each)}>" for each in (mailbox, _lower(mailbox))}
     return Wanted(kind=SENDER, value=mailbox, texts=tuple(sorted(names)))
