@@ -105,7 +105,9 @@ def suspect(sender: Sender) -> Suspect:
     if len(sender.domains) > 1:
         speaks.append(f"it sends for {len(sender.domains)} domains")
     if sender.steady:
-        speaks.append(f"it came on {len(sender.days)} days, to {len(sender.recipients)} recipients")
+        days, recipients = len(sender.days), len(sender.recipients)
+        when = f"on {days} days, " if days > 1 else ""
+        speaks.append(f"it came {when}to {recipients} recipient{'s' * (recipients > 1)}")
     return Suspect(who=sender.who, count=sender.count, why=sender.why, speaks=tuple(speaks))
 
 
