@@ -45,8 +45,9 @@ exit codes (sysexits.h):
       check-config finds no folder for it, or no rights; postfix finds no
       Postfix; allow, block and forget can't write beside the greylist, forget
       finds no such entry, list can't read a file, greylist can't read the
-      greylist, write it or read an export, why finds nothing, cluster can't ask
-      the servers, page can't be served, or the file of --html can't be written
+      greylist, write it or read an export, why finds nothing, report and replay
+      no line of theirs, cluster can't ask the servers, page can't be served, or
+      the file of --answers or --html can't be used
   70  a fault of its own
   78  the configuration is wrong; or, of postfix, Postfix's settings would break
       mail
