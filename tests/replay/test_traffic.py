@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable
 
+import pytest
+
 from milter64.history.postfix_lines import Came, Delivered, Queued, Refused, Said, Silent
-from milter64.replay.traffic import Attempt, Fate, Traffic
+from milter64.replay import traffic as module
+from milter64.replay.traffic import Attempt, Traffic
 
 
 def came(queue: str, at: float = 0.0, login: bytes = b"") -> Came:
@@ -38,7 +41,7 @@ def test_a_message_is_one_attempt_for_all_whom_its_client_named() -> None:
     ]
     found, _ = attempts([*lines, delivered("A", "list@example.org", "z@y")])
     (attempt,) = found
-    assert (attempt.fate, attempt.queue, attempt.helo, attempt.sender) == ("accepted", "A", None, b"joe@honest.example")
+    assert (attempt.queue, attempt.helo, attempt.sender) == (b"A", None, b"joe@honest.example")
     assert attempt.recipients == (b"you@example.org", b"list@example.org")
 
 
@@ -46,15 +49,15 @@ def test_attempts_keep_the_order_of_their_coming() -> None:
     first: list[Said] = [came("A", 1.0), queued("A")]
     second: list[Said] = [came("B", 2.0), queued("B"), delivered("B", "you@example.org")]
     found, _ = attempts([*first, *second, refused(b"450 4.2.0 Greylisted"), delivered("A", "you@example.org")])
-    assert [attempt.queue for attempt in found] == ["A", "B", ""]
+    assert [attempt.queue for attempt in found] == [b"A", b"B", b""]
 
 
 def test_what_is_not_whole_after_five_minutes_is_taken_as_far_as_it_is_known() -> None:
     lines: list[Said] = [came("A"), queued("A", 2), delivered("A", "you@example.org"), came("B", 301.0), queued("B")]
     found, traffic = attempts([*lines, delivered("A", "late@example.org"), delivered("B", "you@example.org")])
     assert [(attempt.queue, attempt.recipients) for attempt in found] == [
-        ("A", (b"you@example.org",)),
-        ("B", (b"you@example.org",)),
+        (b"A", (b"you@example.org",)),
+        (b"B", (b"you@example.org",)),
     ]
     assert traffic.unfinished == 0
 
@@ -78,7 +81,19 @@ def test_no_more_than_so_many_messages_are_held() -> None:
             [came("A"), queued("A", 2), delivered("A", "you@example.org"), *(came(f"B{n}") for n in range(10_000))]
         )
     )
-    assert first.queue == "A"
+    assert first.queue == b"A"
+
+
+def test_no_more_than_so_many_recipients_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_TRIED", 2)
+    lines: list[Said] = [
+        came("A"),
+        queued("A", 9),
+        *(delivered("A", f"user{n}@example.org") for n in range(3)),
+        came("B"),
+    ]
+    first = next(Traffic().attempts(lines))
+    assert (first.queue, len(first.recipients)) == (b"A", 3)
 
 
 def test_a_recipient_whom_a_milter_or_a_greylister_refused_is_an_attempt() -> None:
@@ -88,8 +103,7 @@ def test_a_recipient_whom_a_milter_or_a_greylister_refused_is_an_attempt() -> No
         refused(b"451 4.7.1 Greylisting in action, please come back later"),
     ]
     found, traffic = attempts(lines)
-    assert [attempt.fate for attempt in found] == [Fate.MILTER, Fate.GREYLISTED, Fate.GREYLISTED]
-    assert [(attempt.helo, attempt.queue) for attempt in found] == [("x.example", "")] * 3
+    assert [(attempt.helo, attempt.queue) for attempt in found] == [(b"x.example", b"")] * 3
     assert not traffic.refused
 
 
@@ -107,7 +121,7 @@ def test_what_others_refuse_is_counted_by_who_did_it() -> None:
 def test_a_message_that_is_refused_at_its_end_is_an_attempt_of_its_own() -> None:
     end = refused(b"5.7.1 no", milter=True, by=b"cleanup", queue=b"A")
     found, traffic = attempts([came("A"), end, queued("A"), delivered("A", "you@example.org")])
-    assert [attempt.fate for attempt in found] == [Fate.MILTER]
+    assert [attempt.helo for attempt in found] == [b"x.example"]
     assert traffic.unfinished == 1
 
 

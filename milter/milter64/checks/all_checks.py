@@ -1,14 +1,16 @@
 """The checks, one file each; a check answers and never decides, logs or counts. Each is listed here once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from milter64.checks import dmarc_policy, helo_name, iprev, spf, unreadable_mailbox
 from milter64.dns.lookup import Lookup
 from milter64.mail.finding import Finding, Key
 from milter64.mail.session import Envelope
 
-LOCAL = (helo_name.local, unreadable_mailbox.sender)
-"""Checks that take no asking."""
+LocalCheck = Callable[[Envelope, frozenset[str]], Finding | None]
+"""A check that takes no asking; it is told this server's own names, in lower case."""
+
+LOCAL: Sequence[LocalCheck] = (helo_name.local, unreadable_mailbox.sender)
 
 Check = Callable[[Envelope, Lookup], Finding]
 

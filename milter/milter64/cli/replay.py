@@ -22,6 +22,7 @@ from milter64.history.postfix_lines import PostfixLines
 from milter64.history.sources import files
 from milter64.mail.clean_text import clean
 from milter64.pages.document import Document
+from milter64.replay.alike import Alike
 from milter64.replay.answers import Answers, AnswersUnreadable, KeptResolver, answers
 from milter64.replay.judge import Judge
 from milter64.replay.notes import about, notes
@@ -105,6 +106,8 @@ class _Replay:
         self.traffic = Traffic()
         self.lines = PostfixLines(LineTimes(_written(arguments.log)))
         self.judged = 0
+        self.forgotten = 0
+        """Rows of the greylist for which there was no room."""
         self.stopped = False
         self.asks = arguments.ask or kept is not None
         self._settings, self._warn = settings, warn
@@ -118,16 +121,19 @@ class _Replay:
     def run(self) -> None:
         """Judge all attempts, or those until somebody says that it is enough."""
         lists = admin_lists(self._settings, lambda trouble: self._warn(f"lists: {trouble}"))
-        outcomes = Outcomes(self.figures.event)
+        outcomes = Outcomes(self.figures.outcome)
         with closing(Judge(self._settings, self.resolver, lists, outcomes, asks=self.asks)) as judge:
+            by_dns = self.asks or self._settings.rate
+            judged = judge.judge if by_dns else Alike(judge, lists, outcomes).judge
             try:
                 for attempt in self._attempts():
-                    judge.judge(attempt)
+                    judged(attempt)
                     self.judged += 1
                     if self.asks:
                         self._pace.rest(self.resolver.asked)
             except KeyboardInterrupt:
                 self.stopped = True
+            self.forgotten = judge.rows.sizes()["dropped"]
         self.figures.finish()
 
     def _attempts(self) -> Iterator[Attempt]:
@@ -151,7 +157,8 @@ def _report(replayed: _Replay, arguments: argparse.Namespace) -> int:
     traffic, unreadable = replayed.traffic, replayed.lines.unreadable
     judged = judgement(facts(figures))
     said = notes("asked" if arguments.ask else "kept" if arguments.answers else "none", stopped=replayed.stopped)
-    last = about(traffic, unreadable=unreadable, unanswered=resolver.missing if replayed.asks else 0, said=said)
+    unanswered = resolver.missing if replayed.asks else 0
+    last = about(traffic, unreadable=unreadable, unanswered=unanswered, forgotten=replayed.forgotten, said=said)
     shown = Document(
         title="Replay",
         of=" ".join(arguments.log),
@@ -174,6 +181,7 @@ def _report(replayed: _Replay, arguments: argparse.Namespace) -> int:
         "stopped": replayed.stopped,
         "asked": resolver.asked,
         "unanswered": resolver.missing,
+        "forgotten": replayed.forgotten,
         "notes": said,
     }
     screen.line(json.dumps(told("replay", figures, judged, source=source)))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from milter64.address.client import Client
-from milter64.checks.all_checks import REMOTE, Check
+from milter64.checks.all_checks import LOCAL, REMOTE, Check, LocalCheck
 from milter64.dns.resolver import Resolver
 from milter64.greylist import attempt, row
 from milter64.greylist.pair import pair_key
@@ -47,6 +47,7 @@ class Engine:
         on_wait: Callable[[], None] = lambda: None,
         *,
         checks: Mapping[Key, Check] = REMOTE,
+        local: Sequence[LocalCheck] = LOCAL,
         lists: Lists = NO_LISTS,
         rates: Rates | None = None,
         row_time: Callable[[], float] | None = None,
@@ -54,9 +55,9 @@ class Engine:
     ) -> None:
         """Take over resolver and store; `close` ends them. `on_wait` is called before a verdict waits.
 
-        `checks` are those that take DNS, `lists` who is let in or kept out by hand, `rates` how much is too much.
-        `row_time` is the time by which the greylist's rows go, the store's own if it is None; `background` does what
-        nobody waits for, threads of its own if it is None.
+        `checks` are those that take DNS, and `local` those that don't; `lists` has who is let in or kept out by hand,
+        `rates` how much is too much. `row_time` is the time by which the greylist's rows go, the store's own if it is
+        None; `background` does what nobody waits for, threads of its own if it is None.
         """
         self._tally = telemetry.tally
         self._settings = settings
@@ -80,7 +81,7 @@ class Engine:
         )
         own_names = frozenset(filter(None, [ascii_domain(settings.own_name)]))
         self._known_clients = KnownClients(
-            self._policy, own_names, self._findings, self._renew, lists=self._lists, tally=self._tally
+            self._policy, own_names, self._findings, self._renew, local=local, lists=self._lists, tally=self._tally
         )
         self._background = background or BackgroundWork(lambda: telemetry.exception("fault", where="learn"))
 

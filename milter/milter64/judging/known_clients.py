@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from milter64.checks.all_checks import LOCAL
+from milter64.checks.all_checks import LOCAL, LocalCheck
 from milter64.judging.remembered_findings import RememberedFindings, Validity
 from milter64.limits.bounded_cache import Cache, octets
 from milter64.lists.listed import NO_LISTS, Lists
@@ -35,6 +35,7 @@ class KnownClients:
         findings: RememberedFindings,
         renew: Callable[[Envelope, Sequence[Key], float], None],
         *,
+        local: Sequence[LocalCheck] = LOCAL,
         lists: Lists = NO_LISTS,
         tally: Tally | None = None,
     ) -> None:
@@ -46,6 +47,7 @@ class KnownClients:
         self._policy = policy
         self._own_names = own_names
         self._findings = findings
+        self._local = local
         self._lists = lists
         self._renew = renew
         self._tally = tally
@@ -76,7 +78,7 @@ class KnownClients:
 
     def _gathered(self, facts: "_Facts", envelope: Envelope) -> Evidence:
         rules, edition = self._policy.rules(envelope.session.client), self._lists.edition
-        said = [finding for check in LOCAL if (finding := check(envelope, self._own_names))]
+        said = [finding for check in self._local if (finding := check(envelope, self._own_names))]
         known = {finding.key: finding for finding in said}
         asked = rules.asked if envelope.readable else ()  # who can't be told has nobody's findings
         recalled, validity = self._findings.recall(envelope, [key for key in asked if key not in known])

@@ -83,6 +83,11 @@ class AdminLists:
         self._of_addresses = lru_cache(_KEPT)(self._addresses_found)
         self._changed()
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing in them."""
+        return not self._views
+
     def of_sender(self, envelope: Envelope, known: Findings) -> Listed:
         """Return what the lists say of a client and a sender; of the findings in `known` those count that prove it."""
         views = self._views

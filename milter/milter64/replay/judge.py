@@ -5,15 +5,15 @@ for which no HELO name leads to anything. Where DNS isn't asked, Postfix's own w
 """
 
 import os
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import lru_cache
 
-from milter64.address.client import Client, Origin
-from milter64.checks import dns_list, iprev
-from milter64.checks.all_checks import REMOTE, Check
+from milter64.address.client import Client
+from milter64.checks import dns_list
+from milter64.checks.all_checks import LOCAL, REMOTE
 from milter64.config.settings import BY_DNS, Settings
-from milter64.dns.lookup import Lookup
 from milter64.dns.resolver import Resolver
 from milter64.greylist.row import RecordKind
 from milter64.judging.background_work import Task
@@ -22,19 +22,17 @@ from milter64.limits.rate_table import RateTable
 from milter64.limits.rates import Rates
 from milter64.lists.listed import Lists
 from milter64.mail import sender_and_recipient
-from milter64.mail.action import Action
 from milter64.mail.finding import Finding
-from milter64.mail.idna_domain import shown_domain
+from milter64.mail.idna_domain import ascii_domain, shown_domain
 from milter64.mail.session import Envelope, Session
+from milter64.replay import reverse_dns
 from milter64.replay.outcomes import Outcomes
+from milter64.replay.past_rows import PastRows
 from milter64.replay.traffic import Attempt
-from milter64.store.memory_store import MemoryStore
 
+_REMEMBERED = 4096
+"""Mailboxes that are read once."""
 _TOKEN = "replay"  # noqa: S105  a session's name, and no secret
-_NOBODY = "unknown"
-"""What Postfix calls a client whose address has no name that leads back to it."""
-_BY_LOOKUP = frozenset({Origin.IPV4, Origin.IPV6, Origin.MAPPED})
-"""The origins of clients whose address on the wire, which Postfix has looked up, is their own."""
 
 
 class AtOnce:
@@ -57,19 +55,24 @@ class Judge:
 
     def __init__(self, settings: Settings, resolver: Resolver, lists: Lists, tell: Outcomes, *, asks: bool) -> None:
         """Tell outcomes to `tell`; unless it `asks`, no DNS is needed."""
-        self._settings = settings
+        self.settings = settings if asks else without_dns(settings)
+        self.mta = os.uname().nodename
+        self.own_names = frozenset(filter(None, [ascii_domain(settings.authserv_id)]))
+        self.rows = PastRows(RecordKind(settings.greylist))
         self._translator = settings.translator()
         self._tell = tell
+        self._resolver = resolver
+        self._asks = asks
         self._now = 0.0
-        self._attempt: Attempt | None = None
-        self._mta = os.uname().nodename
-        checks: Mapping[tuple[str, str], Check] = {**REMOTE, (iprev.NAME, iprev.PROPERTY): self._iprev}
+        self._name = b""
+        """What Postfix calls the client who is judged."""
+        self._policy = self.settings.policy()
+        checks, local = REMOTE, LOCAL
         if asks:
             checks = {**REMOTE, **dns_list.checks(settings.dnslist, resolver, settings.dns.timeout, lambda *_: None)}
         else:
-            settings = without_dns(settings)
+            local = (*LOCAL, self._iprev)
         clock: Callable[[], float] = lambda: self._now  # noqa: E731  it is handed on
-        store = MemoryStore(RecordKind(settings.greylist))
         rates = Rates(settings.rate, RateTable(clock=clock)) if settings.rate else None
         self._stack = ExitStack()
 
@@ -80,9 +83,10 @@ class Judge:
                     Engine(
                         judging,
                         resolver,
-                        store,
+                        self.rows,
                         tell,
                         checks=checks,
+                        local=local,
                         lists=lists,
                         rates=rates,
                         row_time=clock,
@@ -91,61 +95,72 @@ class Judge:
                 )
             )
 
-        self._engine = engine(settings)
-        self._engine_without_helo = engine(without_helo(settings))
+        self._engine = engine(self.settings)
+        self._engine_without_helo = engine(without_helo(self.settings))
 
     def close(self) -> None:
         """Let go of everything."""
         self._stack.close()
 
+    def client(self, address: bytes) -> Client:
+        """Return who calls from an address."""
+        return self._translator.client(address.decode(errors="replace"))
+
     def judge(self, attempt: Attempt) -> None:
         """Judge an attempt, and tell what would have become of it."""
-        self._attempt, self._now, self._tell.at = attempt, attempt.at, attempt.at
+        self._now, self._name, self._tell.at = attempt.at, attempt.name, attempt.at
+        if not self._asks:
+            self._resolver.generation += 1  # what Postfix found of a client before says nothing
         engine = self._engine_without_helo if attempt.helo is None else self._engine
-        sender = sender_and_recipient.read_sender(*_words(attempt.sender))
         session = Session(
             token=_TOKEN,
-            client=self._translator.client(attempt.address),
+            client=self.client(attempt.address),
             port=0,
-            helo=attempt.helo and shown_domain(attempt.helo),
-            mta=self._mta,
+            helo=None if attempt.helo is None else greeting(attempt.helo),
+            mta=self.mta,
         )
-        readable = sender is not None
-        written = attempt.sender.decode(errors="surrogateescape") if sender is None else sender
-        transaction = engine.begin(Envelope(session=session, sender=written, login=attempt.login, readable=readable))
+        read = sender(attempt.sender)
+        written = _text(attempt.sender) if read is None else read
+        login, readable = attempt.login.decode(errors="replace"), read is not None
+        transaction = engine.begin(Envelope(session=session, sender=written, login=login, readable=readable))
         for recipient in attempt.recipients:
-            mailbox = sender_and_recipient.read(*_words(recipient))
-            if mailbox is None:
-                engine.judge(transaction, recipient.decode(errors="surrogateescape"), readable=False)
+            to = mailbox(recipient)
+            if to is None:
+                engine.judge(transaction, _text(recipient), readable=False)
             else:
-                engine.judge(transaction, mailbox)
+                engine.judge(transaction, to)
         if transaction.recipients and engine.end(transaction) is None:
-            engine.accepted(transaction, attempt.queue)
+            engine.accepted(transaction, attempt.queue.decode())
 
-    def _iprev(self, envelope: Envelope, lookup: Lookup) -> Finding:  # noqa: ARG002  nothing is asked
-        """Return what Postfix's own look at a client's name says of it: nothing where it looked up a translator's."""
-        name = self._attempt.name if self._attempt else ""
-        if envelope.session.client.origin not in _BY_LOOKUP or not name:
-            return _finding("unknown", "the log doesn't tell")
-        if name != _NOBODY:
-            return _finding("pass", name, ("name", name))
-        return _finding(mildest(self._settings.iprev, envelope.session.client.origin), "Postfix has found no name")
+    def iprev(self, client: Client, name: bytes) -> Finding | None:
+        """Return what Postfix's name for a client stands for, None where nobody would ask for one."""
+        if _IPREV not in self._policy.rules(client).asked:
+            return None
+        return reverse_dns.by_postfix(self.settings.iprev, name, client.origin)
 
-
-def mildest(settings: iprev.Settings, origin: Origin) -> str:
-    """Return which result, of those that Postfix calls "unknown", leads to the least."""
-    special = settings.ipv6_actions if origin is Origin.IPV6 else None
-    actions = settings.actions if special is None else special
-    return min(("fail", "permerror", "temperror"), key=lambda result: actions.get(result, Action.ACCEPT))
+    def _iprev(self, envelope: Envelope, _own_names: frozenset[str]) -> Finding | None:
+        return self.iprev(envelope.session.client, self._name)
 
 
-def _finding(result: str, reason: str, *facts: tuple[str, str]) -> Finding:
-    return Finding(check=iprev.NAME, property=iprev.PROPERTY, result=result, reason=reason, facts=facts)
+def greeting(helo: bytes) -> str:
+    """Return a HELO name as a session has it."""
+    return shown_domain(_text(helo))
 
 
-def _words(mailbox: bytes) -> tuple[bytes, str]:
-    """Return what stands in the log as what the client wrote, and as what Postfix made of it."""
-    return b"<" + mailbox + b">", mailbox.decode(errors="surrogateescape")
+@lru_cache(_REMEMBERED)
+def sender(written: bytes) -> str | None:
+    """Return a sender out of the log, None if it can't be told for sure."""
+    return sender_and_recipient.read_sender(b"<" + written + b">", _text(written))
+
+
+@lru_cache(_REMEMBERED)
+def mailbox(written: bytes) -> str | None:
+    """Return a recipient out of the log, None if it can't be told for sure."""
+    return sender_and_recipient.read(b"<" + written + b">", _text(written))
+
+
+def _text(written: bytes) -> str:
+    return written.decode(errors="surrogateescape")
 
 
 def without_dns(settings: Settings) -> Settings:
@@ -156,7 +171,7 @@ def without_dns(settings: Settings) -> Settings:
     )
 
 
-_HELO = ("helo", "smtp.helo")
+_HELO, _IPREV = ("helo", "smtp.helo"), ("iprev", "policy.iprev")
 
 
 def without_helo(settings: Settings) -> Settings:

@@ -1,6 +1,5 @@
 """What the reader of a replay has to know: what there was in the log, what it can't tell, and what was made of that."""
 
-from collections.abc import Iterator
 from typing import Literal
 
 from milter64.pages.document import Figures, Section
@@ -30,17 +29,15 @@ def notes(dns: Dns, *, stopped: bool) -> list[str]:
     return [*(["It was stopped before the log's end."] if stopped else []), *_OF_DNS[dns], *_ALWAYS]
 
 
-def about(traffic: Traffic, *, unreadable: int, unanswered: int, said: list[str]) -> Section:
+def about(traffic: Traffic, *, unreadable: int, unanswered: int, forgotten: int, said: list[str]) -> Section:
     """Return what there was in the log that isn't judged, and what the reader has to know."""
-    figures = dict(_figures(traffic, unreadable=unreadable, unanswered=unanswered))
-    content = Figures(figures=tuple((name, f"{count:,}") for name, count in figures.items() if count))
+    counts = {
+        **{f"refused by {by}, and not judged": count for by, count in traffic.refused.most_common()},
+        "clients that named no sender": traffic.silent,
+        "messages without an end in the log": traffic.unfinished,
+        "lines that can't be read for sure": unreadable,
+        "questions that had no answer": unanswered,
+        "rows of the greylist for which there was no room": forgotten,
+    }
+    content = Figures(figures=tuple((name, f"{count:,}") for name, count in counts.items() if count))
     return Section(title="About the log", text=" ".join(said), content=content)
-
-
-def _figures(traffic: Traffic, *, unreadable: int, unanswered: int) -> Iterator[tuple[str, int]]:
-    for by, count in traffic.refused.most_common():
-        yield f"refused by {by}, and not judged", count
-    yield "clients that named no sender", traffic.silent
-    yield "messages without an end in the log", traffic.unfinished
-    yield "lines that can't be read for sure", unreadable
-    yield "questions that had no answer", unanswered

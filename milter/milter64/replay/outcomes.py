@@ -1,23 +1,29 @@
 """Takes an engine's outcomes for figures, as the log's lines would be taken."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 
 from milter64.mail.finding import Findings
 from milter64.mail.session import Envelope
 from milter64.policy.decision import Verdict
 from milter64.policy.smtp_reply import Reply
+from milter64.report.outcome import Shape, found_by, who
 from milter64.telemetry.log import Settings, Telemetry, event_of, found
+
+Take = Callable[[float, Shape, str, str], None]
+"""Takes when an attempt was made, in seconds since 1970, its outcome's shape, and who it is about (see `who`)."""
 
 
 class Outcomes(Telemetry):
     """What the engine tells; of our own faults alone there is a line, on standard error."""
 
-    def __init__(self, take: Callable[[float, str, Mapping[str, str]], None]) -> None:
-        """Have `take` take each outcome: its time, and the name and the fields of the line that would tell of it."""
+    def __init__(self, take: Take) -> None:
+        """Have `take` take each outcome."""
         super().__init__(Settings(level="error"))
-        self._take = take
+        self.take = take
         self.at = 0.0
         """When the attempt was made that is being judged, in seconds since 1970."""
+        self.told: list[tuple[Shape, Verdict | None]] = []
+        """What was told last; to be emptied by who reads it."""
 
     def refused(  # noqa: PLR0913  a log line says much
         self,
@@ -55,25 +61,18 @@ class Outcomes(Telemetry):
     ) -> None:
         """Take an outcome, as observe mode would have it: the mail server had its own way."""
         session, client = envelope.session, envelope.session.client
-        fields = {"client": client.address, "origin": client.origin, "helo": session.helo or ""}
-        fields["from"], fields["to"] = f"<{envelope.sender}>", f"<{'>,<'.join(recipients)}>"
-        if known:
-            fields |= _found(envelope, known)
-        if verdict:
-            if verdict.because:
-                fields["because"] = _why(verdict)
-            if verdict.standing:
-                fields["greylist"] = verdict.standing.state
-        if observed:
-            fields["observe"] = observed
-        self._take(self.at, "accepted", fields)
-
-
-def _found(envelope: Envelope, known: Findings) -> Mapping[str, str]:
-    """Return what was found, as a log's line has it, but nothing of a HELO name that nobody knows."""
-    if envelope.session.helo is None:
-        known = {key: finding for key, finding in known.items() if key[1] != "smtp.helo"}
-    return found(known)
+        if session.helo is None:  # so nothing was found of the name
+            known = {key: finding for key, finding in known.items() if key[1] != "smtp.helo"}
+        shape = Shape(
+            event="accepted",
+            observed=observed,
+            origin=client.origin,
+            found=found_by(found(known)),
+            why=_why(verdict) if verdict else "",
+            standing=verdict.standing.state if verdict and verdict.standing else "",
+        )
+        self.told.append((shape, verdict))
+        self.take(self.at, shape, *who(client.address, session.helo or "", envelope.sender, ">,<".join(recipients)))
 
 
 def _why(verdict: Verdict) -> str:

@@ -8,47 +8,37 @@ the first, and all are given out in the order in which they came.
 import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from enum import StrEnum
+from typing import NamedTuple
 
 from milter64.history.postfix_lines import Came, Delivered, Queued, Refused, Said
-from milter64.mail.frozen_dataclass import frozen
 
 _LONGEST_WAIT = 300.0
 """Seconds by the log in which a message's first recipients are tried."""
 _MOST_HELD = 10_000
 _MOST_RECIPIENTS = 1000
 """Of a message: what Postfix itself allows."""
+_MOST_TRIED = 100_000
+"""Recipients of all messages that are held."""
 _GREYLISTED = re.compile(rb"\b(?:4[0-9]{2}) .*gr[ae]y-?list", re.IGNORECASE | re.DOTALL)
 
 
-class Fate(StrEnum):
-    """What became of an attempt by the log."""
+class Attempt(NamedTuple):
+    """A message that was accepted for its recipients, or one recipient whom a milter or a greylister refused.
 
-    ACCEPTED = "accepted"
-    GREYLISTED = "greylisted"
-    """By another greylister."""
-    MILTER = "milter"
-    """Refused on behalf of a milter."""
-
-
-@frozen
-class Attempt:
-    """A message that was accepted for its recipients, or one recipient who was refused.
-
-    `name` is what Postfix has found the client to be called, "unknown" if it is nothing that leads back to it. `helo`
-    is None where the log doesn't have it: accepted messages have none. `login` is what the client has authenticated as,
-    empty if it has not. `queue` is the queue id, empty for who was refused. Times are in seconds since 1970.
+    All is as the log has it. `name` is what Postfix has found the client to be called, b"unknown" if it is nothing that
+    leads back to it. `helo` is None where the log doesn't have it: accepted messages have none. `login` is what the
+    client has authenticated as, empty if it has not. `queue` is the queue id, empty for who was refused. Times are in
+    seconds since 1970.
     """
 
     at: float
-    fate: Fate
-    queue: str
-    name: str
-    address: str
-    helo: str | None
+    queue: bytes
+    name: bytes
+    address: bytes
+    helo: bytes | None
     sender: bytes
     recipients: tuple[bytes, ...]
-    login: str = ""
+    login: bytes = b""
 
 
 class _Message:
@@ -63,11 +53,10 @@ class _Message:
         self.recipients: dict[bytes, bytes] = {}
         """By what became of each: aliases make several of one."""
 
-    def went(self, line: Delivered) -> bool:
-        """Note a recipient, and return whether there are as many as there should be."""
-        if len(self.recipients) < self.count:
-            self.recipients[line.to] = line.recipient
-        return len(self.recipients) >= self.count
+    @property
+    def lacks(self) -> bool:
+        """Whether more of it may come."""
+        return len(self.recipients) < self.count or self.sender is None
 
 
 class Traffic:
@@ -82,6 +71,8 @@ class Traffic:
         """Messages of which the log doesn't have the end, or which were given up."""
         self._held: deque[_Message | Attempt] = deque()
         self._messages: dict[bytes, _Message] = {}
+        self._tried = 0
+        """Recipients of those that are held."""
 
     def attempts(self, lines: Iterable[Said]) -> Iterator[Attempt]:
         """Yield attempts in the order in which they came."""
@@ -92,22 +83,29 @@ class Traffic:
 
     def _may_end(self, line: Said) -> bool:
         """Take a line, and return whether anything may be whole now."""
-        messages = self._messages
+        held, messages = self._held, self._messages
         if isinstance(line, Delivered):
-            message = messages.get(line.queue)
-            return message is not None and message.went(line)
-        if isinstance(line, Came):
-            messages[line.queue] = message = _Message(line)
-            self._held.append(message)
-            return len(self._held) > _MOST_HELD or line.at - _began(self._held[0]) > _LONGEST_WAIT
+            _, queue, to, recipient = line
+            message = messages.get(queue)
+            if message is None:
+                return False
+            recipients = message.recipients
+            if to not in recipients and len(recipients) < message.count:
+                recipients[to] = recipient
+                self._tried += 1
+            return (message is held[0] and len(recipients) >= message.count) or self._tried > _MOST_TRIED
         if isinstance(line, Queued):
             if message := messages.get(line.queue):
                 message.sender, message.count = line.sender, min(line.recipients, _MOST_RECIPIENTS)
             return False
+        if isinstance(line, Came):
+            messages[line.queue] = message = _Message(line)
+            held.append(message)
+            return len(held) > _MOST_HELD or line.at - _began(held[0]) > _LONGEST_WAIT
         if isinstance(line, Refused):
             attempt = self._refused(line)
             if attempt:
-                self._held.append(attempt)
+                held.append(attempt)
             return attempt is not None
         self.silent += 1
         return False
@@ -118,10 +116,11 @@ class Traffic:
         while held:
             first = held[0]
             if isinstance(first, _Message):
-                lacks = len(first.recipients) < first.count or first.sender is None
-                if lacks and len(held) <= _MOST_HELD and now - first.came.at <= _LONGEST_WAIT:
+                room = len(held) <= _MOST_HELD and self._tried <= _MOST_TRIED
+                if first.lacks and room and now - first.came.at <= _LONGEST_WAIT:
                     return
                 held.popleft()
+                self._tried -= len(first.recipients)
                 if self._messages.get(first.came.queue) is first:
                     del self._messages[first.came.queue]
                 if first.sender is None or not first.recipients:
@@ -134,23 +133,13 @@ class Traffic:
 
     def _refused(self, line: Refused) -> Attempt | None:
         """Return an attempt that a milter or a greylister refused, and count any other."""
-        fate = Fate.MILTER if line.milter else Fate.GREYLISTED if _GREYLISTED.match(line.reply) else None
         if line.by == b"cleanup":  # the message was begun, and is no more
             self._messages.pop(line.queue, None)
-        if fate is None or line.recipient is None:
+        if line.recipient is None or not (line.milter or _GREYLISTED.match(line.reply)):
             by = "milter" if line.milter else "postscreen" if line.by == b"postscreen" else "postfix"
             self.refused[by] += 1
             return None
-        return Attempt(
-            at=line.at,
-            fate=fate,
-            queue="",
-            name=line.name.decode(errors="replace"),
-            address=line.address.decode(errors="replace"),
-            helo=line.helo.decode(errors="surrogateescape"),
-            sender=line.sender,
-            recipients=(line.recipient,),
-        )
+        return Attempt(line.at, b"", line.name, line.address, line.helo, line.sender, (line.recipient,))
 
 
 def _began(held: _Message | Attempt) -> float:
@@ -158,15 +147,6 @@ def _began(held: _Message | Attempt) -> float:
 
 
 def _accepted(message: _Message, sender: bytes) -> Attempt:
-    came = message.came
-    return Attempt(
-        at=came.at,
-        fate=Fate.ACCEPTED,
-        queue=came.queue.decode(),
-        name=came.name.decode(errors="replace"),
-        address=came.address.decode(errors="replace"),
-        helo=None,
-        sender=sender,
-        recipients=tuple(dict.fromkeys(message.recipients.values())),
-        login=came.login.decode(errors="replace"),
-    )
+    at, queue, name, address, login = message.came
+    recipients = tuple(dict.fromkeys(message.recipients.values()))
+    return Attempt(at, queue, name, address, None, sender, recipients, login)

@@ -25,6 +25,7 @@ _LONGEST = 500
 _AT_ONCE = 4096
 SECONDS = {f"{minute:02}:{second:02}": 60 * minute + second for minute in range(60) for second in range(61)}
 """What is behind the hour, in seconds; a leap second is one."""
+_BEHIND = [f"{second // 60:02}:{second % 60:02}" for second in range(3600)]
 _TROUBLES = 100
 
 
@@ -99,11 +100,10 @@ class Figures:
 
     def kind(self, shape: Shape) -> Kind:
         """Return what lines of that shape are to be counted by, until the hour turns."""
-        if shape not in self._kinds:
-            shape = bounded(shape, self._kinds, _SHAPES)
         kind = self._kinds.get(shape)
         if kind is None:
-            kind = self._kinds[shape] = Kind(shape, self._look(shape))
+            shape = bounded(shape, self._kinds, _SHAPES)
+            kind = self._kinds.get(shape) or self._kinds.setdefault(shape, Kind(shape, self._look(shape)))
         return kind
 
     def _look(self, shape: Shape) -> Look | None:
@@ -128,18 +128,21 @@ class Figures:
             self.first_at = at
         self.last_at = max(self.last_at, at)
 
+    def outcome(self, at: float, shape: Shape, host: str, mail: str) -> None:
+        """Take the figures of a decision: when there was it, its shape, and who it is about (see `outcome.who`)."""
+        hour = int(at // 3600) * 3600
+        if hour != self.hour:
+            self.turn(hour, at)
+        self.stamp(at)
+        kind = self.kind(shape)
+        kind.count += 1
+        if look := kind.look or (self.let_in if kind.passes else None):
+            look(kind, hour, _BEHIND[int(at - hour)], host, mail)
+
     def event(self, at: float, name: str, fields: Mapping[str, str]) -> None:
         """Take the figures of any event of the log."""
         if name in OUTCOMES:
-            hour = int(at // 3600) * 3600
-            if hour != self.hour:
-                self.turn(hour, at)
-            self.stamp(at)
-            kind = self.kind(shape_of(name, fields))
-            kind.count += 1
-            minutes, seconds = divmod(int(at - hour), 60)
-            if look := kind.look or (self.let_in if kind.passes else None):
-                look(kind, hour, f"{minutes:02}:{seconds:02}", *written(fields))
+            self.outcome(at, shape_of(name, fields), *written(fields))
             return
         self.stamp(at)
         name = f"{name} {fields['list']}" if "list" in fields else name
@@ -151,7 +154,7 @@ class Figures:
 
     def let_in(self, _kind: Kind, hour: int, second: str, _host: str, mail: str) -> None:
         """Look whether who is let in has been put off."""
-        for pair in _pairs(mail):
+        for pair in (mail,) if ">,<" not in mail else _pairs(mail):
             digest = hash(pair)
             if (waited := self.waiting.end(digest, hour + SECONDS[second])) is not None:
                 self.came_back.add(waited)

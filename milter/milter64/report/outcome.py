@@ -55,23 +55,31 @@ class Mail(NamedTuple):
 
 def shape_of(name: str, fields: Mapping[str, str]) -> Shape:
     """Return the shape of an event."""
-    found = " ".join([f"{field}={value}" for field, value in fields.items() if field not in _NO_FINDINGS])
     return Shape(
         event=name,
         observed=fields.get("observe", ""),
         origin=fields.get("origin", ""),
-        found=found,
+        found=found_by({field: value for field, value in fields.items() if field not in _NO_FINDINGS}),
         why=reasons(fields.get("because", "")),
         standing=fields.get("greylist", ""),
     )
+
+
+def found_by(fields: Mapping[str, str]) -> str:
+    """Return what was found, as a shape has it, of the fields that say so."""
+    return " ".join([f"{field}={value}" for field, value in fields.items()])
 
 
 def written(fields: Mapping[str, str]) -> tuple[str, str]:
     """Return who an event is about, as figures are taken of it: its host and its mail."""
     sender = fields.get("from", "").removeprefix("<").removesuffix(">")
     recipients = fields.get("to", "").removeprefix("<").removesuffix(">")
-    host = f"{fields.get('client', '')} helo={fields.get('helo', '')}"
-    return host, f"{sender.replace('>', '')}> to=<{recipients}"
+    return who(fields.get("client", ""), fields.get("helo", ""), sender, recipients)
+
+
+def who(client: str, helo: str, sender: str, recipients: str) -> tuple[str, str]:
+    """Return a host and a mail, as figures are taken of them."""
+    return f"{client} helo={helo}", f"{sender.replace('>', '')}> to=<{recipients}"
 
 
 _FURTHER = re.compile(r"; ([a-z]+ [a-z0-9./_-]+)(?=:|;|$)")

@@ -1,0 +1,52 @@
+"""A replay's rows are those that a service would have, as long as there is room."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from milter64.greylist.row import Record, RecordKind
+from milter64.greylist.settings import Settings
+from milter64.replay.past_rows import PastRows
+from milter64.store.memory_store import MemoryStore
+
+KIND = RecordKind(Settings())
+TIMES = st.integers(0, 5).map(float)
+RECORDS = st.builds(Record, generation=st.integers(0, 1), first_seen=TIMES, passed_at=st.none() | TIMES)
+MERGES = st.tuples(
+    st.sampled_from(["a", "b"]), st.dictionaries(st.sampled_from(["net:", "spf:"]), RECORDS, min_size=1, max_size=2)
+)
+
+
+def waiting(rows: PastRows, key: str) -> None:
+    rows.merge(key, {"net:": Record(generation=0, first_seen=1.0)})
+
+
+def passed(rows: PastRows, key: str) -> None:
+    rows.merge(key, {"net:": Record(generation=0, first_seen=1.0, passed_at=2.0)})
+
+
+@given(st.lists(MERGES, max_size=20))
+def test_they_are_merged_as_any_store_does_it(merges: list[tuple[str, dict[str, Record]]]) -> None:
+    rows, store = PastRows(KIND), MemoryStore(KIND)
+    for key, some in merges:
+        rows.merge(key, some)
+        store.merge(key, some)
+    assert sorted(map(repr, rows.everything())) == sorted(map(repr, store.everything()))
+    assert [rows.read(key) for key in "abc"] == [store.read(key) for key in "abc"]
+
+
+def test_those_that_wait_go_by_their_coming_and_push_out_none_that_has_passed() -> None:
+    rows = PastRows(KIND, most=8)
+    passed(rows, "passed")
+    for number in range(100):
+        waiting(rows, f"waits {number}")
+        assert len(list(rows.everything())) <= rows.caps["rows"]
+    assert [bool(rows.read(key)) for key in ("passed", "waits 0", "waits 99")] == [True, False, True]
+    assert rows.sizes()["dropped"] == 101 - rows.sizes()["rows"]
+
+
+def test_of_those_that_have_passed_the_one_that_has_not_changed_for_longest_goes() -> None:
+    rows = PastRows(KIND, most=12)
+    for key in ("often", "once", *(f"other {number}" for number in range(3))):
+        passed(rows, key)
+        passed(rows, "often")
+    assert (bool(rows.read("often")), bool(rows.read("once"))) == (True, False)
