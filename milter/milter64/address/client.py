@@ -86,9 +86,11 @@ REMEMBERED = 4096
 
 @lru_cache(REMEMBERED)
 def _network(packed: bytes, length: int) -> str:
-    host_bits = len(packed) * 8 - length
-    first = int.from_bytes(packed) >> host_bits << host_bits
-    return f"{unpack(first.to_bytes(len(packed)))}/{length}"
+    whole, bits = divmod(length, 8)
+    first = packed[:whole]
+    if bits:
+        first += bytes([packed[whole] >> 8 - bits << 8 - bits])
+    return f"{unpack(first.ljust(len(packed), bytes(1)))}/{length}"
 
 
 UNKNOWN = Client(wire="", wire_packed=b"", address="", packed=b"", origin=Origin.UNKNOWN)

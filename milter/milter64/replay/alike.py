@@ -25,7 +25,7 @@ from milter64.replay.traffic import Attempt
 from milter64.report.outcome import Shape, who
 
 _REMEMBERED = 16_384
-"""Clients of which it is kept ready what attempts of theirs are like."""
+"""Clients, and HELO names, of which it is kept ready what attempts of theirs are like."""
 _WAITS = frozenset({State.NEW, State.WAITING})
 
 
@@ -55,6 +55,7 @@ class Alike:
         self._said: dict[tuple[object, ...], dict[State | None, Shape]] = {}
         """By all that it follows from, but for the greylist, what becomes of an attempt."""
         self._client = lru_cache(_REMEMBERED)(self._client_of)
+        self._helo = lru_cache(_REMEMBERED)(self._helo_result)
 
     def judge(self, attempt: Attempt) -> None:
         """Judge an attempt, and tell what would have become of it."""
@@ -101,11 +102,11 @@ class Alike:
         client = self._judge.client(address)
         found = self._judge.iprev(client, name)
         exempt = self._exempt.client(client)
-        kind = (client.origin, client.private, client.shared, exempt and exempt.result)
+        kind = (client.origin.value, client.private, client.shared, exempt and exempt.result)
         key = (*kind, found and found.result, self._helo(helo), has_login)
         return _Client(client, found, "" if helo is None else greeting(helo), self._said.setdefault(key, {}))
 
-    def _helo(self, helo: bytes | None) -> str | None:
+    def _helo_result(self, helo: bytes | None) -> str | None:
         """Return what a HELO name is found to be without DNS, None where the log doesn't have it."""
         if helo is None:
             return None

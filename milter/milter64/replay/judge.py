@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from milter64.address.client import Client
 from milter64.checks import dns_list
@@ -31,7 +31,7 @@ from milter64.replay.past_rows import PastRows
 from milter64.replay.traffic import Attempt
 
 _REMEMBERED = 4096
-"""Mailboxes that are read once."""
+"""Mailboxes, and names, that are read once."""
 _TOKEN = "replay"  # noqa: S105  a session's name, and no secret
 
 
@@ -67,6 +67,7 @@ class Judge:
         self._name = b""
         """What Postfix calls the client who is judged."""
         self._policy = self.settings.policy()
+        self._by_postfix = lru_cache(_REMEMBERED)(partial(reverse_dns.by_postfix, settings.iprev))
         checks, local = REMOTE, LOCAL
         if asks:
             checks = {**REMOTE, **dns_list.checks(settings.dnslist, resolver, settings.dns.timeout, lambda *_: None)}
@@ -136,7 +137,7 @@ class Judge:
         """Return what Postfix's name for a client stands for, None where nobody would ask for one."""
         if _IPREV not in self._policy.rules(client).asked:
             return None
-        return reverse_dns.by_postfix(self.settings.iprev, name, client.origin)
+        return self._by_postfix(name, client.origin)
 
     def _iprev(self, envelope: Envelope, _own_names: frozenset[str]) -> Finding | None:
         return self.iprev(envelope.session.client, self._name)
