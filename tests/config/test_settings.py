@@ -84,6 +84,8 @@ def test_every_key_can_be_given() -> None:
         [headers]
         authentication_results = false
         received_spf = true
+        [limits]
+        memory = "1G"
         [log]
         level = "debug"
         format = "json"
@@ -115,6 +117,7 @@ def test_every_key_can_be_given() -> None:
     assert (settings.greylist.ipv4_prefix, settings.greylist.ipv6_prefix) == (32, 56)
     assert settings.greylist.skip_recipients == ("example.org", "Alice@example.com", "postmaster")
     assert (settings.headers.authentication_results, settings.headers.received_spf) == (False, True)
+    assert settings.limits.memory.octets == 2**30
     assert (settings.log.level, settings.log.format, settings.log.privacy) == ("debug", "json", "hash")
 
 

@@ -183,15 +183,13 @@ def test_a_name_is_not_marked_by_an_asker_in_a_hurry(server: DnsServer, make: Ca
     assert asked.exchange(SLOW).answer
 
 
-def test_the_oldest_mark_makes_room_for_the_newest(
-    server: DnsServer, make: Callable[..., Asked], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_oldest_mark_makes_room_for_the_newest(server: DnsServer, make: Callable[..., Asked]) -> None:
     asked = make(server.address)
     time_out_beside_an_answer(asked, server, "a.example")
-    monkeypatch.setattr(nameservers, "_CAPACITY", 2 * asked.nameservers.marks[0])
-    asked = make(server.address)
+    room = 2 * asked.nameservers.marks[0]
+    asked = make(server.address, capacity=room)
     for name in ("a.example", "b.example", "c.example"):
         time_out_beside_an_answer(asked, server, name)
     assert asked.fails("b.example") == asked.fails("c.example") == "timed out a moment ago"
-    assert asked.nameservers.marks == (nameservers._CAPACITY, nameservers._CAPACITY)  # noqa: SLF001
+    assert asked.nameservers.marks == (room, room)
     assert asked.fails("a.example") != "timed out a moment ago"

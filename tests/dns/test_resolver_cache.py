@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from threading import Event
 
 import pytest
@@ -13,6 +14,7 @@ from milter64.dns.message import Response
 from milter64.dns.nameservers import OutOfMeans, Unanswered
 from milter64.dns.resolver import Resolver, Settings, _Flight
 from milter64.dns.side_by_side import Course
+from milter64.limits.memory import USUAL
 from milter64.numbers.counting_resolver import CountingResolver
 from milter64.telemetry.metrics import Tally
 from rig.clock import Clock
@@ -87,9 +89,9 @@ def test_a_failure_is_not_remembered(ask: Callable[..., Answer], server: DnsServ
     assert ask("example.org", "A").values
 
 
-def test_the_answer_that_was_used_longest_ago_makes_room(server: DnsServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("milter64.dns.resolver._CAPACITY", 40_000)
-    resolver = Resolver(Settings(nameservers=(server.address,)), Translator())
+def test_the_answer_that_was_used_longest_ago_makes_room(server: DnsServer) -> None:
+    memory = replace(USUAL, answers=40_000)
+    resolver = Resolver(Settings(nameservers=(server.address,)), Translator(), memory=memory)
     for name in ("large0.example", "large1.example", "large2.example"):
         server.records[name] = {"TXT": ["x" * 14_000]}
     for number in (0, 1, 0, 2, 0):

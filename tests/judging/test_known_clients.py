@@ -6,7 +6,6 @@ from itertools import count
 import pytest
 
 from milter64.address.client import Origin
-from milter64.judging import known_clients
 from milter64.judging.known_clients import KnownClients
 from milter64.judging.remembered_findings import RememberedFindings, Validity, _number
 from milter64.mail.action import Action
@@ -45,12 +44,12 @@ class Counted(RememberedFindings):
 class Known:
     """The evidence of known clients, with the memory that it is made from, a clock and a resolver's generation."""
 
-    def __init__(self, tally: Tally | None = None) -> None:
+    def __init__(self, tally: Tally | None = None, capacity: int = 1_000_000) -> None:
         self.now = 0.0
         self.generation = 0
         self.renewed: list[tuple[set[Key], float]] = []
         self.memory = Counted(self, clock=lambda: self.now)
-        self.clients = KnownClients(POLICY, frozenset(), self.memory, self.renew, tally=tally)
+        self.clients = KnownClients(POLICY, frozenset(), self.memory, self.renew, tally=tally, capacity=capacity)
 
     @property
     def gathered(self) -> int:
@@ -199,20 +198,18 @@ def test_where_nothing_was_asked_nothing_is_renewed() -> None:
     assert (known.renewed, known.gathered) == ([], 1)
 
 
-def test_who_was_never_asked_about_takes_no_place_and_who_came_longest_ago_gives_way(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_who_was_never_asked_about_takes_no_place_and_who_came_longest_ago_gives_way() -> None:
     known = Known()
     known.evidence()
     assert known.clients.bound[0] == 0
     known.find(SPF)
     known.evidence()
-    monkeypatch.setattr(known_clients, "_CAPACITY", 2 * known.clients.bound[0])
-    known = Known()
+    room = 2 * known.clients.bound[0]
+    known = Known(capacity=room)
     known.find(SPF)
     for number in range(3):
         known.evidence(envelope(CLIENT, "mail.example.org", f"{number}@example.org"))
-    assert known.clients.bound == (known_clients._CAPACITY, known_clients._CAPACITY)  # noqa: SLF001
+    assert known.clients.bound == (room, room)
     known.evidence(envelope(CLIENT, "mail.example.org", "2@example.org"))
     assert known.gathered == 3
     known.evidence(envelope(CLIENT, "mail.example.org", "0@example.org"))

@@ -31,11 +31,15 @@ def exchange(nameservers: Nameservers, name: str, deadline: float, rdtype: str =
 class Asked:
     """Nameservers to ask by text, and the breaker's news."""
 
-    def __init__(self, clock: Clock, *servers: str, timeout: float = TIMEOUT) -> None:
+    def __init__(self, clock: Clock, *servers: str, timeout: float = TIMEOUT, capacity: int = 2**19) -> None:
         self.news = Queue[bool]()
         self._clock = clock
         self.nameservers = Nameservers(
-            [nameserver(server) for server in servers], timeout, on_breaker=self.news.put, clock=clock
+            [nameserver(server) for server in servers],
+            timeout,
+            on_breaker=self.news.put,
+            clock=clock,
+            capacity=capacity,
         )
 
     def exchange(self, name: str, seconds: float = PATIENCE, rdtype: str = "A") -> Response:

@@ -16,7 +16,7 @@ WAITING = Record(generation=0, first_seen=100.0)
 PASSED = Record(generation=0, first_seen=100.0, passed_at=160.0)
 
 Open = Callable[..., SqliteStore[Record]]
-"""Opens a store that is closed when the test ends: `open_store(path=..., kind=..., max_rows=...)`."""
+"""Opens a store that is closed when the test ends: `open_store(path=..., kind=..., max_rows=..., cache=...)`."""
 
 
 class Warnings(list[str]):

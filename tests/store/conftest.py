@@ -22,8 +22,10 @@ def warnings() -> Warnings:
 def open_store(path: Path, warnings: Warnings) -> Iterator[Open]:
     stores = []
 
-    def open_store(path: Path = path, kind: RecordKind = KIND, max_rows: int = 1_000_000) -> SqliteStore[Record]:
-        stores.append(SqliteStore(path, kind, warnings.append, max_rows=max_rows))
+    def open_store(
+        path: Path = path, kind: RecordKind = KIND, max_rows: int = 1_000_000, cache: int = 2**20
+    ) -> SqliteStore[Record]:
+        stores.append(SqliteStore(path, kind, warnings.append, max_rows=max_rows, cache=cache))
         return stores[-1]
 
     yield open_store

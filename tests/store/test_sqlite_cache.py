@@ -45,10 +45,9 @@ def test_what_was_read_this_instant_is_believed_although_others_have_written(
     assert [rows == {NETWORK: PASSED} for rows in seen] == [False, False, True, False, True]
 
 
-def test_the_cache_holds_no_more_octets_than_its_cap(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_holds_no_more_octets_than_its_cap(open_store: Open) -> None:
     one = 280 + 6 + 260 + len(NETWORK) + 200  # octets that was read of a pair with one row takes, with its place
-    monkeypatch.setattr("milter64.store.sqlite_store._CAPACITY", 4 * one - 1)
-    store = open_store()
+    store = open_store(cache=4 * one - 1)
     for number in range(10):
         store.merge(f"pair {number}", {NETWORK: WAITING})
         store.read(f"pair {number}")
@@ -60,9 +59,8 @@ def test_the_cache_holds_no_more_octets_than_its_cap(open_store: Open, monkeypat
 
 
 def test_a_pair_with_many_rows_counts_by_them(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("milter64.store.sqlite_store._CAPACITY", 4000)
     monkeypatch.setattr("milter64.store.sqlite_store._LARGEST", 3200)
-    store = open_store()
+    store = open_store(cache=4000)
     for pair in ("few", "many"):
         store.merge(pair, {NETWORK: WAITING})
         store.read(pair)

@@ -10,6 +10,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from milter64.address.translator import Translator
 from milter64.checks import dns_list
 from milter64.checks.all_checks import REMOTE
 from milter64.config.list_sources import admin_lists
@@ -22,6 +23,8 @@ from milter64.greylist.row import Record, RecordKind
 from milter64.guard.guard import Guard
 from milter64.guard.shared_by_workers import SharedNotes
 from milter64.judging.engine import Engine
+from milter64.judging.settings import Settings as JudgingSettings
+from milter64.limits.memory import Shares, shares
 from milter64.limits.rate_table import RateTable
 from milter64.limits.rates import Rates
 from milter64.lists.admin_lists import AdminLists
@@ -30,6 +33,7 @@ from milter64.numbers.gauges import Gauges
 from milter64.service import supervisor
 from milter64.service.pymilter_callbacks import Callbacks, HeaderCallbacks, callbacks
 from milter64.service.session_context import Context
+from milter64.service.worker import cpus
 from milter64.service.worker_state import Plan
 from milter64.store.interface import Store
 from milter64.store.store_url import open_store
@@ -82,6 +86,9 @@ class _Shared:
     lists: AdminLists
     notes: SharedNotes
     counters: RateTable | None
+    memory: Shares
+    translator: Translator
+    judging: JudgingSettings
     publishing: Publishing | None = None
 
 
@@ -101,6 +108,9 @@ def _plan(path: Path | None, stack: ExitStack) -> Plan:
         lists=admin_lists(settings, lambda trouble: telemetry.warning("lists", trouble=trouble)),
         notes=SharedNotes(),
         counters=_counters(telemetry) if settings.rate else None,
+        memory=shares(settings.limits.memory, len(cpus(milter.workers))),
+        translator=settings.translator(),
+        judging=settings.judging(),
     )
     plan = Plan(settings=milter, work=partial(_work, shared), log=telemetry)
     if not settings.metrics.listen or tally is None:
@@ -168,19 +178,17 @@ def _numbers(stack: ExitStack) -> tuple[Path, "Ledger"]:
 def _work(shared: _Shared, slot: int, on_wait: Callable[[], None]) -> Iterator[Mapping[str, Callable[..., int]]]:
     """Open, in a worker, what all its sessions share."""
     settings, telemetry = shared.settings, shared.telemetry
-    translator, reports = settings.translator(), _Reports(shared)
-    resolver = (
-        CountingResolver(settings.dns, translator, telemetry.tally, on_breaker=reports.breaker, on_plain=reports.plain)
-        if telemetry.tally
-        else Resolver(settings.dns, translator, on_breaker=reports.breaker, on_plain=reports.plain)
-    )
-    own = open_store(settings.greylist.local_store, RecordKind(settings.greylist), reports.greylist)
+    translator, reports = shared.translator, _Reports(shared)
+    make = partial(CountingResolver, tally=telemetry.tally) if telemetry.tally else Resolver
+    resolver = make(settings.dns, translator, on_breaker=reports.breaker, on_plain=reports.plain, memory=shared.memory)
+    kind, cache = RecordKind(settings.greylist), shared.memory.rows
+    own = open_store(settings.greylist.local_store, kind, reports.greylist, cache=cache)
     joined = _joined(shared, own, slot) if settings.greylist.shared else None
     store = joined.store if joined else own
     guard = Guard(settings, translator, resolver, telemetry, shared.notes)
     checks = {**REMOTE, **dns_list.checks(settings.dnslist, resolver, settings.dns.timeout, reports.dns_list)}
     engine = Engine(
-        settings.judging(),
+        shared.judging,
         resolver,
         store,
         telemetry,
@@ -188,6 +196,7 @@ def _work(shared: _Shared, slot: int, on_wait: Callable[[], None]) -> Iterator[M
         checks=checks,
         lists=shared.lists,
         rates=Rates(settings.rate, shared.counters, joined.counters if joined else None) if shared.counters else None,
+        memory=shared.memory,
     )
     watching = shared.lists.watching(lambda: telemetry.exception("fault", where="lists"))
     with telemetry.behind(), closing(engine), closing(guard), watching, ExitStack() as stack:

@@ -18,6 +18,7 @@ from milter64.config.settings import Settings, Translation
 from milter64.config.toml_reader import Problem, show
 from milter64.dns.query import nameserver
 from milter64.greylist.wave_through import MOST_RECIPIENTS
+from milter64.limits.memory import DEFAULT, LEAST_EACH, MIB
 from milter64.lists.entry import read_line
 from milter64.lists.mistakes import Mistake
 from milter64.mail.clean_text import clean
@@ -92,6 +93,11 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
     ):
         if not holds:
             yield Problem(key=key, what=what, remedy=remedy)
+    workers = settings.milter.workers or 1  # where it is for the host to say how many, each has the least in any case
+    if settings.limits.memory.octets < min(workers * LEAST_EACH, DEFAULT.octets):  # the default is wrong for nobody
+        what = f"less than {LEAST_EACH // MIB}M for each of {workers} workers"
+        remedy = f'write at least "{workers * LEAST_EACH // MIB}M", or have fewer milter.workers'
+        yield Problem(key="limits.memory", what=what, remedy=remedy)
     for result, action in settings.spf.actions.items():
         if action is LeftTo.DMARC and result != "fail":
             remedy = "write another action; DMARC can be left no more than a fail"

@@ -13,6 +13,7 @@ from milter64.checks.dns_list_settings import Answers, Zone
 from milter64.config.contradictions import contradictions
 from milter64.config.settings import _HELO, BY_DNS, IPREV_RESULTS, SPF_RESULTS, Settings
 from milter64.config.toml_reader import Problem, Reader, Wrong, build, placed, seconds, show
+from milter64.limits.memory import LEAST_EACH, MIB, Memory
 from milter64.limits.rates import KINDS, LEVELS, Rate
 from milter64.limits.regular_file import read
 from milter64.lists.entry import Entry, made
@@ -190,6 +191,16 @@ def _rate(value: object) -> Rate:
     return Rate(count=int(match[1]), seconds=time, text=match[0])
 
 
+def _memory(value: object) -> Memory:
+    match = re.fullmatch(r"([1-9][0-9]{0,4})([MG])", value) if isinstance(value, str) else None
+    if not match:
+        raise Wrong(f"{show(value)} is no size of memory", 'write it in MiB or GiB, such as "64M" or "1G"')
+    octets = int(match[1]) * (MIB if match[2] == "M" else 1024 * MIB)
+    if octets < LEAST_EACH:
+        raise Wrong("less than one worker needs", f'write at least "{LEAST_EACH // MIB}M"')
+    return Memory(octets=octets, text=match[0])
+
+
 _READERS: Mapping[type, Reader] = {
     Prefix: _prefix,
     translation_prefix.Mapping: _mapping,
@@ -199,4 +210,5 @@ _READERS: Mapping[type, Reader] = {
     Entry: _entry,
     Path: _path,
     Rate: _rate,
+    Memory: _memory,
 }

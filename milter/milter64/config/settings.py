@@ -24,6 +24,7 @@ from milter64.dns.resolver import Settings as DnsSettings
 from milter64.greylist.settings import Settings as GreylistSettings
 from milter64.headers.settings import Settings as HeadersSettings
 from milter64.judging.settings import Settings as JudgingSettings
+from milter64.limits.memory import Settings as LimitsSettings
 from milter64.limits.rates import LEVELS, RATE
 from milter64.limits.rates import Settings as RateSettings
 from milter64.lists.listed import BLOCK, KINDS, LISTED
@@ -63,6 +64,7 @@ class Settings:
     block: ListSettings = field(default_factory=ListSettings)
     recipient: tuple[Recipient, ...] = ()
     rate: RateSettings = field(default_factory=RateSettings)
+    limits: LimitsSettings = field(default_factory=LimitsSettings)
     headers: HeadersSettings = field(default_factory=HeadersSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     log: LogSettings = field(default_factory=LogSettings)

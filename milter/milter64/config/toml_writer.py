@@ -17,6 +17,7 @@ from milter64.address.networks import Networks
 from milter64.address.translation_prefix import Prefix
 from milter64.checks.dns_list_settings import Answers, Zone
 from milter64.config.toml_reader import tables
+from milter64.limits.memory import Memory
 from milter64.limits.rates import Rate
 from milter64.lists.entry import Entry, shown_time
 
@@ -66,7 +67,7 @@ def _value(value: object) -> str:
             text = _text(str(value))
         case float():
             text = _text(_time(value))
-        case Prefix() | Zone() | Answers() | Rate():
+        case Prefix() | Zone() | Answers() | Rate() | Memory():
             text = _text(value.text)
         case translation_prefix.Mapping():
             ipv4, _, ipv6 = value.text.partition(" = ")

@@ -21,6 +21,7 @@ from milter64.dns.query import Nameserver, by_datagram, by_stream, over_udp
 from milter64.dns.side_by_side import Course
 from milter64.dns.wire_name import ROOT
 from milter64.limits.bounded_cache import Cache
+from milter64.limits.memory import USUAL
 
 SILENCE = 5.0
 """Seconds without any answer, though asked, that open the breaker."""
@@ -28,8 +29,8 @@ PROBE_EVERY = 1.0
 """Seconds from one probe to the next."""
 MARK_LASTS = 60.0
 """Seconds for which a question that timed out is not asked."""
-_CAPACITY, _LARGEST = 2**19, 2**14
-"""Octets of marks, some 900 of them, and of one: strangers choose the names. Those last met longest ago make room."""
+_LARGEST = 2**14
+"""Octets of a mark: strangers choose the names. Those last met longest ago make room."""
 
 _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """What is missing to ask: a socket, or memory for one."""
@@ -73,7 +74,7 @@ class Nameservers:
     its values.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  who is told what, and the bound
         self,
         servers: Sequence[Nameserver],
         timeout: float,
@@ -81,7 +82,9 @@ class Nameservers:
         on_breaker: Callable[[bool], None] = lambda _: None,
         on_plain: Callable[[Nameserver], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
+        capacity: int = USUAL.marks,
     ) -> None:
+        """Keep marks of `capacity` octets."""
         self._servers = tuple(servers)
         self._timeout = timeout
         self._on_breaker = on_breaker
@@ -94,7 +97,7 @@ class Nameservers:
         self._answered = Event()
         self._silent_since: float | None = None
         """When the first question after the last answer was asked."""
-        self._marks: Cache[_Question, float] = Cache(_CAPACITY, _LARGEST)
+        self._marks: Cache[_Question, float] = Cache(capacity, _LARGEST)
 
     @property
     def down(self) -> bool:

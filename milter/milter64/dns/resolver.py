@@ -19,6 +19,7 @@ from milter64.dns.query import Nameserver, nameservers
 from milter64.dns.side_by_side import Course, side_by_side
 from milter64.dns.wire_name import to_text, to_wire
 from milter64.limits.bounded_cache import Cache, octets
+from milter64.limits.memory import USUAL, Shares
 from milter64.mail.idna_domain import ascii_domain
 
 LONGEST_TTL = 3600
@@ -26,9 +27,8 @@ SHORTEST_TTL = 1
 """Seconds for which an answer is cached at most, and at least: all questions of one verdict see the same DNS."""
 LONGEST_CHAIN = 10
 """CNAME records that are followed from one name."""
-_CAPACITY = 12 * 2**20
 _LARGEST = 16_384
-"""Octets that the cache may take, and an answer in it: strangers' zones fill it."""
+"""Octets that an answer in the cache may take: strangers' zones fill it."""
 _ANSWER = 400  # octets of an answer in the cache without its values and names
 _BROKE_DOWN = Unanswered("broke down")
 
@@ -72,7 +72,7 @@ class Resolver:
     nameserver once that has no EDNS.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  who is told what, and the bound
         self,
         settings: Settings,
         translator: Translator,
@@ -80,19 +80,25 @@ class Resolver:
         on_breaker: Callable[[bool], None] = lambda _: None,
         on_plain: Callable[[Nameserver], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
+        memory: Shares = USUAL,
     ) -> None:
-        """Read resolv.conf if the settings name no nameserver.
+        """Read resolv.conf if the settings name no nameserver; `memory` bounds what is kept.
 
         Raises:
             ValueError: one of the nameservers can't be read.
         """
         self._nameservers = Nameservers(
-            nameservers(settings.nameservers), settings.timeout, on_breaker=on_breaker, on_plain=on_plain, clock=clock
+            nameservers(settings.nameservers),
+            settings.timeout,
+            on_breaker=on_breaker,
+            on_plain=on_plain,
+            clock=clock,
+            capacity=memory.marks,
         )
         self._synthesised = translator.synthesised
         self._clock = clock
         self._lock = Lock()
-        self._cache: Cache[_Key, tuple[float, Answer]] = Cache(_CAPACITY, _LARGEST, _weight)
+        self._cache: Cache[_Key, tuple[float, Answer]] = Cache(memory.answers, _LARGEST, _weight)
         self._flights: dict[_Key, _Flight] = {}
         self.generation = 0
         """How often all was to be forgotten: what was made of the answers of an earlier one counts for nothing."""

@@ -22,6 +22,7 @@ from milter64.judging.recipient_evidence import beyond, recipient_evidence, told
 from milter64.judging.remembered_findings import RememberedFindings
 from milter64.judging.settings import Settings
 from milter64.judging.transaction_state import Transaction
+from milter64.limits.memory import USUAL, Shares
 from milter64.limits.rates import Rates
 from milter64.lists.listed import NO_LISTS, Lists
 from milter64.mail.action import Action
@@ -52,12 +53,13 @@ class Engine:
         rates: Rates | None = None,
         row_time: Callable[[], float] | None = None,
         background: Background | None = None,
+        memory: Shares = USUAL,
     ) -> None:
         """Take over resolver and store; `close` ends them. `on_wait` is called before a verdict waits.
 
         `checks` are those that take DNS, and `local` those that don't; `lists` has who is let in or kept out by hand,
         `rates` how much is too much. `row_time` is the time by which the greylist's rows go, the store's own if it is
-        None; `background` does what nobody waits for, threads of its own if it is None.
+        None; `background` does what nobody waits for, threads of its own if it is None. `memory` bounds what is kept.
         """
         self._tally = telemetry.tally
         self._settings = settings
@@ -71,7 +73,7 @@ class Engine:
         self._limiting = Limiting(rates, judge_private=settings.trust.judge_private)
         self.counts_refusals = self._limiting.refusals
         """Whether it wants to hear of recipients that the mail server itself refuses."""
-        self._findings = RememberedFindings(resolver)
+        self._findings = RememberedFindings(resolver, capacity=memory.findings)
         self._checks = CheckRunner(
             resolver,
             self._findings,
@@ -81,7 +83,11 @@ class Engine:
         )
         own_names = frozenset(filter(None, [ascii_domain(settings.own_name)]))
         self._known_clients = KnownClients(
-            self._policy, own_names, self._findings, self._renew, local=local, lists=self._lists, tally=self._tally
+            *(self._policy, own_names, self._findings, self._renew),
+            local=local,
+            lists=self._lists,
+            tally=self._tally,
+            capacity=memory.clients,
         )
         self._background = background or BackgroundWork(lambda: telemetry.exception("fault", where="learn"))
 

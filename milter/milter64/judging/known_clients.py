@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from milter64.checks.all_checks import LOCAL, LocalCheck
 from milter64.judging.remembered_findings import RememberedFindings, Validity
 from milter64.limits.bounded_cache import Cache, octets
+from milter64.limits.memory import USUAL
 from milter64.lists.listed import NO_LISTS, Lists
 from milter64.mail.finding import Key
 from milter64.mail.session import Envelope
@@ -13,10 +14,8 @@ from milter64.policy.action_table import Policy
 from milter64.policy.decision import Evidence, weigh
 from milter64.telemetry.metrics import Tally
 
-_CAPACITY = 6 * 2**20
-"""Octets: some 1,500 transactions."""
 _LARGEST = 8192
-"""Twice what most take; of those about whom strangers have more to say nothing is kept."""
+"""Octets: twice what most take; of those about whom strangers have more to say nothing is kept."""
 _LAST = 0.1
 """The part of its time, the last, in which an answer is renewed: unbound's, which itself then asks anew (prefetch)."""
 _EARLY = 10.0
@@ -38,8 +37,9 @@ class KnownClients:
         local: Sequence[LocalCheck] = LOCAL,
         lists: Lists = NO_LISTS,
         tally: Tally | None = None,
+        capacity: int = USUAL.clients,
     ) -> None:
-        """`own_names` are this server's, in lower case.
+        """`own_names` are this server's, in lower case; `capacity` is in octets.
 
         `renew` is called for a client that comes while the answers about it are about to run out: with the questions,
         and the seconds that are left. It doesn't wait.
@@ -51,7 +51,7 @@ class KnownClients:
         self._lists = lists
         self._renew = renew
         self._tally = tally
-        self._kept: Cache[_Facts, _Kept] = Cache(_CAPACITY, _LARGEST, _weight)
+        self._kept: Cache[_Facts, _Kept] = Cache(capacity, _LARGEST, _weight)
 
     @property
     def bound(self) -> tuple[int, int]:

@@ -15,14 +15,13 @@ from typing import Protocol
 
 from milter64.checks.dns_list_settings import ACCEPTING, BLOCKING, LISTED
 from milter64.limits.bounded_cache import Cache
+from milter64.limits.memory import USUAL
 from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.frozen_dataclass import frozen
 from milter64.mail.session import Envelope, split
 
 LONGEST = 3600
 """Seconds that a finding is kept at most, and seconds that an expired one may still serve while DNS doesn't answer."""
-_CAPACITY = 10 * 2**20
-"""Octets of findings: some 7,000, and fewer of those about whom strangers have much to say."""
 _LARGEST = 65_536
 _EDITIONS = 4096
 """Numbers of addresses: where two have the same, news of one has the other looked up for nothing."""
@@ -55,7 +54,7 @@ class RememberedFindings:
         self,
         answers: Answers,
         *,
-        capacity: int = _CAPACITY,
+        capacity: int = USUAL.findings,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """Keep findings of `capacity` octets at most; those that were used longest ago go first."""

@@ -10,6 +10,7 @@ from milter64.dns.lookup import Answer
 from milter64.dns.nameservers import TimedOut, Unanswered
 from milter64.dns.query import Nameserver
 from milter64.dns.resolver import Resolver, Settings, _Flight, _Key
+from milter64.limits.memory import USUAL, Shares
 from milter64.telemetry.metrics import Tally
 
 OUTCOMES = ("cached", "joined", "answer", "nodata", "nxdomain", "timeout", "failure")
@@ -19,7 +20,7 @@ OUTCOMES = ("cached", "joined", "answer", "nodata", "nxdomain", "timeout", "fail
 class CountingResolver(Resolver):
     """A resolver that tells a tally; thread-safe."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  a resolver's, and the tally
         self,
         settings: Settings,
         translator: Translator,
@@ -27,13 +28,14 @@ class CountingResolver(Resolver):
         *,
         on_breaker: Callable[[bool], None],
         on_plain: Callable[[Nameserver], None] = lambda _: None,
+        memory: Shares = USUAL,
     ) -> None:
         """Be a resolver with these settings.
 
         Raises:
             ValueError: one of the nameservers can't be read.
         """
-        super().__init__(settings, translator, on_breaker=on_breaker, on_plain=on_plain)
+        super().__init__(settings, translator, on_breaker=on_breaker, on_plain=on_plain, memory=memory)
         self._asked = tally.asked
 
     def bounds(self) -> Mapping[str, tuple[int, int]]:

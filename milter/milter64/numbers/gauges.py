@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from milter64.greylist.row import Record
 from milter64.judging.engine import Engine
+from milter64.limits.memory import budgeted
 from milter64.numbers.counting_resolver import CountingResolver
 from milter64.sharing.numbers import Numbers
 from milter64.store.interface import Store
@@ -12,6 +13,8 @@ from milter64.telemetry.metrics import Tallied
 
 _BOUNDS = {"rows": "rows", "cached": "greylist_cache", "pending": "pending_rows"}
 """The store's words, and ours for people."""
+_CACHES = ("familiar", "findings", "dns_cache", "dns_marks", "greylist_cache")
+"""Those bounds that are parts of one budget, in octets."""
 _SHARE = 0.01
 """The part of the time that counting the store's rows may take: among a million that is no small matter."""
 
@@ -47,6 +50,9 @@ class Gauges:
         for bound, (entries, capacity) in bounds.items():
             numbers["bound_entries", bound] = entries
             numbers["bound_capacity", bound] = capacity
+        caches = [bounds[cache] for cache in _CACHES if cache in bounds]
+        numbers["cache_bytes",] = budgeted(sum(weight for weight, _ in caches))
+        numbers["cache_budget_bytes",] = budgeted(sum(capacity for _, capacity in caches))
         if self._sharing:
             numbers |= self._shared(self._sharing())
         return numbers | self._news()

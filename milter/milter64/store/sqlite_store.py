@@ -17,19 +17,19 @@ from time import monotonic
 from typing import Generic
 
 from milter64.limits.bounded_cache import Cache
+from milter64.limits.memory import USUAL
 from milter64.store.batch_writer import Outcome, write
 from milter64.store.eviction import comfortable, united
 from milter64.store.interface import Kind, Row, StoreForbidden, StoreGone, StoreMissing
 from milter64.store.memory_store import Rows
 from milter64.store.sqlite_table import Table
 
-MAX_ROWS = 1_000_000
+MAX_ROWS, ROWS = 1_000_000, USUAL.rows
 _FRESH = 0.5
 """Seconds that the cache believes what it has read, and then each look that tells it that nobody has written since:
 other processes' rows are to be seen within a second."""
-_CAPACITY = 6 * 2**20
-"""Octets of the cache: some 6,000 keys, to each of which strangers may give a hundred rows."""
 _LARGEST = 65_536
+"""Octets of the rows of a key in the cache: strangers may give it a hundred."""
 _MAX_PENDING = 100_000
 """Rows that wait to be written; what comes on top is not kept."""
 _BATCH_DELAY = 0.1
@@ -60,7 +60,10 @@ def _weight(key: str, read: _Read[Row]) -> int:
 class SqliteStore(Generic[Row]):
     """Rows in an SQLite file."""
 
-    def __init__(self, path: Path, kind: Kind[Row], warn: Callable[[str], None], *, max_rows: int = MAX_ROWS) -> None:
+    def __init__(
+        self, path: Path, kind: Kind[Row], warn: Callable[[str], None], *, max_rows: int = MAX_ROWS, cache: int = ROWS
+    ) -> None:
+        """Have `max_rows` in the file, and those of `cache` octets in memory, too."""
         self._path = path
         self._kind = kind
         self._warn = warn
@@ -68,7 +71,7 @@ class SqliteStore(Generic[Row]):
         self._comfortable = comfortable(max_rows)
         self._lock = Lock()  # for all that follows
         self._reader = Table(path, kind, warn, patience=_READ_PATIENCE, trust=_TRUST)
-        self._cache: Cache[str, _Read[Row]] = Cache(_CAPACITY, _LARGEST, _weight)
+        self._cache: Cache[str, _Read[Row]] = Cache(cache, _LARGEST, _weight)
         self._version: tuple[int, int] | None = None
         self._looked = self._changed = -inf
         self._pending = Rows(kind)

@@ -82,6 +82,8 @@ FAMILIES: Mapping[str, Family] = {
         kind="livemax", help="What is in a cache, a queue or a table, in the worker that has most", labels=("bound",)
     ),
     "bound_capacity": Family(kind="livemax", help="What may be in it", labels=("bound",)),
+    "cache_bytes": Family(kind="livesum", help="What the caches of all workers take of limits.memory"),
+    "cache_budget_bytes": Family(kind="livesum", help="What they may take: limits.memory, or the least for each"),
     "sharing_up": Family(kind="livemin", help="0 while a worker can't reach the servers that hosts share"),
     "sharing_allowed": Family(kind="livemin", help="0 while this host may not share, or can't"),
     "sharing_whole": Family(kind="livemin", help="0 while this host may lack what others know"),
