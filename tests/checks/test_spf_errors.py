@@ -1,5 +1,8 @@
 """What people are told of an error in SPF records: what is wrong, in whose record, and with which of its terms."""
 
+import gc
+from weakref import ref
+
 import pytest
 
 from milter64.checks.spf import mailfrom
@@ -68,3 +71,15 @@ def test_two_records_of_the_sender_itself_are_named() -> None:
 
 def test_a_long_term_does_not_hide_whose_it_is() -> None:
     assert reason(f"example.org TXT v=spf1 {'x' * 300}").startswith("unknown mechanism found, in the record of example")
+
+
+def test_an_error_keeps_nothing_of_what_was_asked_when_it_is_told() -> None:
+    lookup = Records(zone("example.org TXT v=spf1 a:one.t a:two.t bad\none.t A 10.0.0.1")).lookup()
+    gone = ref(lookup)
+    gc.disable()  # which would let go of it some time, after many like it
+    try:
+        assert mailfrom(envelope("192.31.196.10", "mx.t", "joe@example.org"), lookup).result == "permerror"
+        del lookup
+        assert gone() is None
+    finally:
+        gc.enable()

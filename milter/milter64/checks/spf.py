@@ -87,6 +87,8 @@ def _judge(identity: str, local: str, domain: str, envelope: Envelope, lookup: L
     try:
         query = CheckHost(session, local, name, lookup)
         result, _, text = query.check()
+        if query.perm_error:  # it knows the way to all answers, and query knows it: only gc could let go of them
+            query.perm_error.__traceback__ = query.perm_error.__context__ = query.perm_error.__cause__ = None
     except Exception as error:  # noqa: BLE001  whatever a stranger's record makes pyspf do, it is this answer and no more
         result, reason = "temperror", f"the record of {name} could not be evaluated"
         facts.append(("aside", f"unexpected {type(error).__name__}"))
