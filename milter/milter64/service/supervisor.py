@@ -23,6 +23,7 @@ from milter64.service import channel, worker
 from milter64.service.channel import Duty
 from milter64.service.child_processes import RISE, SIGNALS, ChildProcesses, kill, tidy
 from milter64.service.listening_socket import Listener, ListenError
+from milter64.service.malloc_arenas import one_arena
 from milter64.service.systemd_notify import Notifier
 from milter64.service.worker_state import Crew, Plan, Worker, backoff
 from milter64.telemetry.metrics import Process
@@ -40,6 +41,7 @@ def run(plan: Plan, reload: Callable[[], Plan]) -> int:
 
     `reload` raises ValueError or OSError for a configuration that is no good; the message is for the log.
     """
+    one_arena()  # and that of all who are forked
     return _Supervisor(reload).run(plan)
 
 
