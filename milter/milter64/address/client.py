@@ -80,7 +80,7 @@ class Client:
         return _network(packed, ipv4_prefix if len(packed) == 4 else ipv6_prefix)  # noqa: PLR2004  an IPv4 address
 
 
-REMEMBERED = 4096
+REMEMBERED = 1024
 """Clients, and networks, that are kept ready: those that come often."""
 
 

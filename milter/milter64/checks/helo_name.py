@@ -87,7 +87,7 @@ def _is_address(text: str) -> bool:
     return True
 
 
-@lru_cache(maxsize=4096)  # names come back
+@lru_cache(maxsize=1024)  # names come back
 def _defect(helo: str) -> str:
     """Say what keeps it from being a fully qualified domain name (RFC 5321 4.1.2, 2.3.5); nothing if it is one."""
     if not _NAME.fullmatch(helo):

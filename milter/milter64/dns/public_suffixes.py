@@ -66,7 +66,7 @@ def suffix_list() -> SuffixList:
     return _newest(tuple(_files()))
 
 
-@lru_cache(4096)  # those that are looked at come again
+@lru_cache(1024)  # those that are looked at come again
 def registered_domain(name: str) -> str:
     """Return the registered domain of a host name."""
     return suffix_list().registered_domain(name)

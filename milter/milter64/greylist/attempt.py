@@ -104,7 +104,7 @@ def attempt(
     )
 
 
-@lru_cache(4096)  # of those who write often
+@lru_cache(1024)  # of those who write often
 def _passed(group: str) -> Standing:
     """Return the standing of a pair whose row lets it pass and stays as it is."""
     return Standing(state=State.PASSED, settled=True, group=group, rows={})

@@ -89,7 +89,7 @@ def _read(argument: bytes, macro: str | None) -> str | None:
     return None if local is None or (domain and _is_doubtful(domain, argument.decode())) else _text(local, domain)
 
 
-_kept = lru_cache(maxsize=4096)(_read)  # mail comes from and to the same ones
+_kept = lru_cache(maxsize=1024)(_read)  # mail comes from and to the same ones
 
 
 def _strictly(path: str) -> _Mailbox | None:

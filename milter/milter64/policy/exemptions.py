@@ -9,7 +9,7 @@ from milter64.mail.finding import Finding
 from milter64.mail.session import Envelope, split
 from milter64.policy.decision import EXEMPT
 
-_HOSTS = 4096
+_HOSTS = 1024
 """Addresses of which it is kept ready whether they are trusted."""
 
 

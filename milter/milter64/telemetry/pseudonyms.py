@@ -73,7 +73,7 @@ class Pseudonyms:
     def __init__(self, key: bytes) -> None:
         """Take a key of 32 octets."""
         self._key = key
-        self.of = lru_cache(4096)(self._of)  # mail comes from and to the same ones
+        self.of = lru_cache(1024)(self._of)  # mail comes from and to the same ones
 
     def _of(self, mailbox: str) -> str:
         """Return a mailbox with a pseudonym in the place of its local part; of what is no domain nothing is shown."""
