@@ -15,6 +15,8 @@ CHROOT_PACKAGES := debian-archive-keyring debootstrap systemd-container
 DEMO_PACKAGES := iproute2 nsd postfix tayga unbound
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONPATH
+# Tests start milter64 a thousand times: what Python has compiled is to be kept.
+unexport PYTHONDONTWRITEBYTECODE
 # Most tests wait for their servers most of the time. Those of a file stay together, and share what they have started.
 SIDE_BY_SIDE := --numprocesses 6 --dist loadfile
 # What fails beside others is run once more by itself: on a busy machine a server may take longer than a test allows.
