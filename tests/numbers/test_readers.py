@@ -1,6 +1,7 @@
 """Who reads the numbers: he may be slow, or a web page that would like to."""
 
 import socket
+from collections.abc import Iterator
 from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
@@ -17,11 +18,12 @@ from rig.process import until
 from rig.supervised import Supervised
 
 
-@pytest.fixture
-def milter(lab: Lab) -> Counted:
-    milter = lab.start(Counted, 'greylist.store = "memory:"\n')
-    until(lambda: milter.get("/healthz") == (200, "ok\n"), "health")
-    return milter
+@pytest.fixture(scope="module")
+def milter() -> Iterator[Counted]:
+    with Lab() as lab:
+        milter = lab.start(Counted, 'greylist.store = "memory:"\n')
+        until(lambda: milter.get("/healthz") == (200, "ok\n"), "health")
+        yield milter
 
 
 def connected(milter: Counted) -> socket.socket:

@@ -88,9 +88,7 @@ def test_a_session_too_many_is_hung_up_on_at_its_first_recipient(lab: Lab) -> No
 
 def test_in_observe_mode_limits_are_counted_and_logged_and_nobody_is_put_off(lab: Lab) -> None:
     here = stage(lab, 'recipients = { "ipv4/32" = "2/1h" }')
-    here.milter.configure('mode = "observe"\n' + here.milter.file.read_text())
-    here.milter.reload()
-    here.milter.wait_log(lambda line: line["event"] == "reloaded")
+    here.milter.become('mode = "observe"\n' + here.milter.file.read_text())
     with begin(here, behind(NAMELESS)) as client:
         assert [client.rcpt("you@lab.example").code for _ in range(3)] == [250] * 3
     line = here.milter.wait_log(lambda line: "observe" in line)

@@ -39,9 +39,7 @@ def test_25_whoever_came_back_while_we_observed_is_not_delayed_when_we_enforce(l
         return any(line.get("greylist") == "passed" for line in stage.milter.log)
 
     until(passed, "the observed sender to pass")
-    stage.milter.configure(f'{store}\n[dns]\nnameservers = ["{stage.dns.server}"]\n')
-    stage.milter.reload()
-    stage.milter.wait_log(lambda line: line["event"] == "reloaded")
+    stage.milter.become(f'{store}\n[dns]\nnameservers = ["{stage.dns.server}"]\n')
     assert mail.send(stage).code == 250
 
 
@@ -203,11 +201,9 @@ def test_39_a_chrooted_postfix_asks_over_a_unix_socket_in_its_queue(lab: Lab) ->
 
 def test_40_a_transaction_after_a_pause_has_a_deadline_of_its_own(lab: Lab) -> None:
     stage = set_stage(lab, ZONES, f"{MEMORY}\n[iprev]\nenabled = false\n[spf]\nhelo_actions = {{}}\n")
-    stage.milter.configure(
+    stage.milter.become(
         f'{MEMORY}\n[dns]\nnameservers = ["{stage.dns.server}"]\ndeadline = "500ms"\n[iprev]\nenabled = false\n'
     )
-    stage.milter.reload()
-    stage.milter.wait_log(lambda line: line["event"] == "reloaded")
     with Smtp("127.0.0.1", stage.postfix.port) as client:
         client.xclient(addr=behind(STRANGER))
         client.ehlo("stranger.example")
@@ -234,10 +230,6 @@ def _mails(stage: Stage, first: int, count: int) -> list[int]:
         ]
 
 
-def _reloads(stage: Stage) -> int:
-    return sum(line["event"] == "reloaded" for line in stage.milter.log)
-
-
 def test_41_a_reload_under_traffic_delays_none_of_two_hundred_mails(lab: Lab) -> None:
     stage = set_stage(lab, ZONES)
     with ThreadPoolExecutor(20) as pool:
@@ -246,7 +238,7 @@ def test_41_a_reload_under_traffic_delays_none_of_two_hundred_mails(lab: Lab) ->
         for number in range(3):
             rounds.append(number)
             stage.milter.reload()
-            until(lambda: _reloads(stage) == len(rounds), "the reload")
+            until(lambda: stage.milter.reloads == len(rounds), "the reload")
         codes = [code for session in sessions for code in session.result()]
     assert codes == [250] * 200
     until(lambda: sum(line["event"] == "accepted" for line in stage.milter.log) == 200, "a line for each mail")

@@ -24,19 +24,12 @@ class Host(SharingHost):
 
     def keep(self, url: str = "", delay: str = "1h") -> None:
         """Go on with other settings: what is in the file, shared over `url` if there is one."""
-        before = self._reloads
-        self.configure(self._kept(url, delay))
-        self.reload()
-        until(lambda: self._reloads > before, "a reload")
+        self.become(self._kept(url, delay))
 
     def _kept(self, url: str, delay: str) -> str:
         own = f"sqlite:{self.store}"
         where = f'store = "{url}"\nlocal = "{own}"' if url else f'store = "{own}"'
         return f'[greylist]\n{where}\napply = "all"\ndelay = "{delay}"\n'
-
-    @property
-    def _reloads(self) -> int:
-        return sum(line["event"] == "reloaded" for line in self.log)
 
     def said_of(self, message: Message) -> str:
         """Offer a message, and return what is logged of it."""

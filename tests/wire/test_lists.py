@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
@@ -20,6 +21,7 @@ from rig.service import Milter64
 from rig.world import HONEST, LIAR, STRANGER, STRANGER_IPV6, ZONES, behind
 
 Start = Callable[..., Milter64]
+Settled = Callable[..., str]
 
 NEW = Message(address=behind(HONEST))
 """Nothing speaks against him, but that all who are new must wait."""
@@ -29,16 +31,14 @@ SOFT = replace(FORGED, sender="a@soft.example")
 YES, WAIT, NO, BLOCKED = "continue", "450 4.7.1", "550 5.7.23", "550 5.7.1"
 
 
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Start a service that greylists all who are new, with some configuration."""
+@pytest.fixture(scope="module")
+def settled() -> Iterator[Settled]:
+    """Complete a configuration: all who are new wait, and nobody is known yet."""
     with Lab() as lab:
-        nsd = lab.start(Nsd, ZONES)
+        nsd, stores = lab.start(Nsd, ZONES), count()
 
-        def start(configuration: str = "", kind: type[Milter64] = Milter64, apply: str = "all") -> Milter64:
-            return lab.start(
-                kind,
-                f"""
+        def settled(configuration: str = "", apply: str = "all") -> str:
+            return f"""
                 [milter]
                 workers = 1
                 [dns]
@@ -46,12 +46,28 @@ def start() -> Iterator[Start]:
                 [greylist]
                 apply = "{apply}"
                 delay = "1h"
-                store = "sqlite:{lab.folder}/rows"
+                store = "sqlite:{lab.folder}/rows-{next(stores)}"
                 {configuration}
-                """,
-            )
+            """
 
-        yield start
+        yield settled
+
+
+@pytest.fixture(scope="module")
+def served(settled: Settled) -> Iterator[Milter64]:
+    with Lab() as lab:
+        yield lab.start(Milter64, settled())
+
+
+@pytest.fixture
+def start(settled: Settled, served: Milter64) -> Start:
+    """Have a service go by some configuration."""
+
+    def start(configuration: str = "", apply: str = "all") -> Milter64:
+        served.become(settled(configuration, apply))
+        return served
+
+    return start
 
 
 def told(milter: Milter64, message: Message) -> str:
@@ -230,17 +246,16 @@ def _in_all_workers(stack: ExitStack, milter: Milter64, workers: int) -> list[Mi
     return clients
 
 
-def test_the_log_the_numbers_and_explain_have_each_match(start: Start) -> None:
-    milter = start(
-        """
+def test_the_log_the_numbers_and_explain_have_each_match(lab: Lab, settled: Settled) -> None:
+    milter = lab.start(
+        Counted,
+        settled("""
         [allow]
         entries = [{ who = "@soft.example", because = "ticket 12" }, "192.31.0.0/16"]
         [block]
         entries = [{ who = "stranger.example", because = "a flood" }]
-        """,
-        kind=Counted,
+        """),
     )
-    assert isinstance(milter, Counted)
     assert replace(NEW, sender="a@soft.example").send(milter).action == YES
     line = milter.wait_log(lambda line: line["event"] == "accepted")
     assert (line["allow"], line["client"]) == ("network:greylist,domain:greylist", HONEST)
