@@ -85,7 +85,7 @@ def one_seldom(_chance: random.Random, step: int) -> list[int]:
 
 
 @pytest.mark.parametrize("exact", [False, True], ids=["told", "asked"])
-@pytest.mark.parametrize("count", [10, 60, 300])
+@pytest.mark.parametrize("count", [10, pytest.param(60, marks=pytest.mark.slow), 300])
 @pytest.mark.parametrize("attempts", [even, uneven, one_by_one, all_at_once, one_seldom])
 @pytest.mark.parametrize("pause", [0.0, 0.25, 8.0], ids=["burst", "quick", "slow"])
 def test_three_hosts_let_through_what_one_would(
