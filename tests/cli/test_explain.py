@@ -1,6 +1,5 @@
 import json
 import re
-import sys
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -20,8 +19,9 @@ from milter64.store.store_url import open_store
 from rig.dnsserver import DnsServer, Fault
 from rig.lab import Lab
 from rig.nsd import Nsd
-from rig.process import Process, until
+from rig.process import until
 from rig.unbound import Unbound
+from rig.verbs import said
 from rig.world import HONEST as HONEST_ADDRESS
 from rig.world import RECORDS, ZONES, behind
 
@@ -41,9 +41,7 @@ def configure(tmp_path: Path, nameserver: str) -> Path:
 
 
 def explain(configuration: Path, *words: str) -> str:
-    with Process(sys.executable, "-m", "milter64", "explain", "--config", configuration, *words) as process:
-        assert process.wait() == 0, process.output
-        return process.output
+    return said("explain", "--config", configuration, *words)
 
 
 FORGED = (

@@ -1,16 +1,13 @@
 import json
-import sys
 from pathlib import Path
 
 from rig.dnslists import DnsList, ListServer
-from rig.process import Process
+from rig.verbs import said
 from rig.world import RECORDS, behind
 
 
 def explain(configuration: Path, *words: str) -> str:
-    with Process(sys.executable, "-m", "milter64", "explain", "--config", configuration, *words) as process:
-        assert process.wait() == 0, process.output
-        return process.output
+    return said("explain", "--config", configuration, *words)
 
 
 def test_each_dns_list_is_shown_with_what_it_was_asked_said_and_what_follows(tmp_path: Path) -> None:

@@ -1,11 +1,10 @@
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
 from rig.dnsserver import DnsServer
-from rig.process import Process
+from rig.verbs import said
 from rig.world import RECORDS, behind
 
 LIMITS = """
@@ -18,9 +17,7 @@ recipients = { "ipv4/24" = "300/60m", "ipv6/128" = "20/1h" }
 
 
 def explain(configuration: Path, *words: str) -> str:
-    with Process(sys.executable, "-m", "milter64", "explain", "--config", configuration, *words) as process:
-        assert process.wait() == 0, process.output
-        return process.output
+    return said("explain", "--config", configuration, *words)
 
 
 @pytest.mark.parametrize(

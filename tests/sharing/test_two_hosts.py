@@ -1,15 +1,13 @@
 """Two hosts, each with a service and a store of its own, that share a real server."""
 
-import sys
-
 import pytest
 
 from rig.direct import Message
 from rig.hosts import SharingHost, sharing
 from rig.lab import Lab
-from rig.network import HERE
 from rig.process import until
 from rig.redis import Redis
+from rig.verbs import said
 from rig.world import STRANGER, behind
 
 PAIR = "<a@honest.example> <b@lab.example>"
@@ -29,7 +27,7 @@ def test_a_first_try_at_one_host_and_the_retry_at_the_other_are_one_greylisting(
 
 
 def command(host: SharingHost, *words: str) -> None:
-    HERE.run(sys.executable, "-m", "milter64", *words, "--config", str(host.file))
+    said(*words, "--config", host.file)
 
 
 def test_what_a_command_says_on_one_host_counts_on_the_other(lab: Lab) -> None:
@@ -41,7 +39,7 @@ def test_what_a_command_says_on_one_host_counts_on_the_other(lab: Lab) -> None:
     command(other, "forget", "192.31.196.0/24")
     command(other, "block", "192.31.196.40")
     until(lambda: message.offer(one).text.startswith("550"), "the other entry to count on the first host")
-    assert "192.31.196.40" in HERE.run(sys.executable, "-m", "milter64", "list", "--config", str(one.file))
+    assert "192.31.196.40" in said("list", "--config", one.file)
 
 
 @pytest.mark.parametrize("exact", [False, True])

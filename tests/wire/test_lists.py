@@ -1,8 +1,6 @@
 """The admin's lists in a real service with real DNS, over the wire: whom they let in and keep out, and how soon."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -18,6 +16,7 @@ from rig.numbers import Counted
 from rig.process import until
 from rig.procfs import server_of
 from rig.service import Milter64
+from rig.verbs import said
 from rig.world import HONEST, LIAR, STRANGER, STRANGER_IPV6, ZONES, behind
 
 Start = Callable[..., Milter64]
@@ -77,9 +76,7 @@ def told(milter: Milter64, message: Message) -> str:
 
 
 def run(milter: Milter64, *words: str) -> str:
-    verb, *more = words
-    command = [sys.executable, "-m", "milter64", verb, "--config", str(milter.file), *more]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return said(*words, "--config", milter.file)
 
 
 @pytest.mark.parametrize(
