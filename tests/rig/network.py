@@ -7,6 +7,7 @@ can't collide, and nothing is left behind however the tests end.
 import ctypes
 import errno
 import os
+import secrets
 import socket
 import subprocess
 from collections.abc import Callable
@@ -92,24 +93,32 @@ class Namespace(Network):
         os.close(self._descriptor)
 
 
-class Reservation:
-    """A TCP port that no one else gets while this is held, and that a server with SO_REUSEADDR can still listen on.
+_PORTS = range(20_000, 32_768)
+"""Those that Linux hands out to nobody who asks for any: a question by UDP may come from one of the others."""
 
-    Linux lets two sockets have one port if both set SO_REUSEADDR and not both listen, and never hands such a port out
-    by itself.
+
+class Reservation:
+    """A port that no one else gets while this is held, and that a server can still have by UDP, and by TCP.
+
+    Linux lets two TCP sockets have one port if both set SO_REUSEADDR and not both listen. What keeps others who reserve
+    one away is a name, which like the port is the network's.
     """
 
     def __init__(self, addresses: tuple[str, ...], port: int = 0) -> None:
         while True:
             self._sockets: list[socket.socket] = []
-            self.port = port
+            self.port = port or secrets.choice(_PORTS)
             try:
+                if not port:
+                    name = socket.socket(socket.AF_UNIX)
+                    self._sockets.append(name)
+                    name.bind(f"\0milter64's tests: port {self.port}")
                 for address in addresses:
                     self._bind(address)
             except OSError as error:
                 self.close()
-                if error.errno != errno.EADDRINUSE or port or not self.port:
-                    raise  # else it is taken on a later address; the next attempt gets another number
+                if error.errno != errno.EADDRINUSE or port:
+                    raise  # else the next attempt is at another number
             else:
                 return
 
@@ -121,7 +130,6 @@ class Reservation:
         if family == socket.AF_INET6:
             held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         held.bind((address, self.port))
-        self.port = held.getsockname()[1]
         with socket.socket(family, socket.SOCK_DGRAM) as free:  # a nameserver takes it for UDP too
             free.bind(held.getsockname())
 
