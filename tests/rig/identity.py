@@ -4,6 +4,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,8 +93,8 @@ def differences(
     """Return what is wrong: each message was judged as what it was delivered as, `delivered` by token."""
     taken = [attempt for attempt in attempts if attempt.taken]
     lines = until(lambda: _accepted(milter, taken), "a log line of each message", seconds=60)
-    connection = sqlite3.connect(store)
-    keys = until(lambda: _keys(connection, taken), "the rows of each message", seconds=60)
+    with closing(sqlite3.connect(store)) as connection:
+        keys = until(lambda: _keys(connection, taken), "the rows of each message", seconds=60)
     found = []
     for attempt in taken:
         at, line = delivered[attempt.token], lines[attempt.token]
