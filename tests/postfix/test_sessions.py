@@ -20,8 +20,8 @@ def test_10_the_null_sender_hears_of_the_greylist_at_end_of_message_only(stage: 
     until(lambda: send() == [250] * 5, "the message of the null sender to pass")
     lines = [line for line in stage.milter.log if line["event"] == "greylisted" and ".null" in line["to"]]
     assert {(line["from"], line["to"]) for line in lines} == {("<>", f"<{recipient}>") for recipient in recipients}
-    accepted = stage.milter.wait_log(lambda line: line["event"] == "accepted" and "one.null" in line["to"])
-    assert accepted["to"] == ",".join(f"<{recipient}>" for recipient in recipients)
+    all_three = ",".join(f"<{recipient}>" for recipient in recipients)  # once; the first may have passed alone before
+    stage.milter.wait_log(lambda line: line["event"] == "accepted" and line["to"] == all_three)
 
 
 def test_10b_nobody_is_forged_mail_from_the_null_sender_because_abuse_is_named_beside_him(stage: Stage) -> None:
