@@ -11,6 +11,7 @@ import pytest
 
 from rig.accept_all import AcceptAll
 from rig.lab import Lab
+from rig.longest import LONGEST
 from rig.miltertest import miltertest
 from rig.nat64 import CLIENT_IPV6, SERVER_IPV4, SERVER_IPV6, Nat64
 from rig.network import HERE
@@ -245,3 +246,7 @@ def _ask(server: Nsd | Unbound, name: str, rdtype: str, *, seconds: float = 5.0)
 
 def _answers(server: Nsd | Unbound, name: str, rdtype: str) -> list[str]:
     return [record.to_text() for rrset in _ask(server, name, rdtype).answer for record in rrset]
+
+
+def test_what_is_to_begin_first_is_there() -> None:
+    assert [path for path in LONGEST if not path.exists()] == []
