@@ -18,7 +18,7 @@ from rig.lab import Lab
 from rig.process import until
 from rig.redis import Redis
 from rig.service import Milter64
-from rig.verbs import said
+from rig.verbs import answered, said
 from rig.world import STRANGER, behind
 
 DELAY = 2.0
@@ -163,7 +163,8 @@ def test_nothing_is_forgotten_here_where_the_others_cant_be_told(lab: Lab) -> No
     until(lambda: MESSAGE.offer(host).action == "continue", "it to pass")
     until(lambda: listed(host, "--passed"))
     redis.stop()
-    told = said("greylist", "forget", "--to", TO, "--config", host.file, code=os.EX_UNAVAILABLE)
+    code, told = answered("greylist", "forget", "--to", TO, "--config", host.file)
+    assert code == os.EX_UNAVAILABLE
     assert re.search(r"the other hosts can't be told: .*start the server", told, re.DOTALL)
     assert listed(host, "--passed")
 

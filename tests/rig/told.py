@@ -3,13 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rig.network import Network
 from rig.postfix import LOOPBACK, Postfix
+from rig.verbs import answered
 
 PUBLIC = "smtp inet n - y - 300 smtpd"
 """The front: with a port that only a namespace of its own can spare, and chrooted as on Debian."""
@@ -56,7 +56,5 @@ class Told(Postfix):
 
 def advice(file: Path, etc: Path) -> dict[str, Any]:
     """Return what `milter64 postfix` says for a configuration of ours and one of Postfix's, and its exit code."""
-    options = ["--config", str(file), "--config-directory", str(etc), "--json"]
-    command = [sys.executable, "-m", "milter64", "postfix", *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return {**json.loads(done.stdout), "code": done.returncode}
+    code, text = answered("postfix", "--config", file, "--config-directory", etc, "--json")
+    return {**json.loads(text), "code": code}

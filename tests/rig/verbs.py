@@ -8,11 +8,17 @@ from unittest.mock import patch
 from milter64.cli.main import main
 
 
-def said(*words: str | Path, stdin: str = "", code: int = 0) -> str:
-    """Return what `milter64` with these words writes, to standard output and error, when it ends with `code`."""
+def answered(*words: str | Path, stdin: str = "") -> tuple[int, str]:
+    """Return how `milter64` with these words ends, and what it writes to standard output and error."""
     written = io.StringIO()
     given = io.TextIOWrapper(io.BytesIO(stdin.encode()))
     with redirect_stdout(written), redirect_stderr(written), patch("sys.stdin", given):
-        ended = main([*map(str, words)])
-    assert ended == code, f"it ended with {ended}: {written.getvalue()}"
-    return written.getvalue()
+        code = main([*map(str, words)])
+    return code, written.getvalue()
+
+
+def said(*words: str | Path, stdin: str = "") -> str:
+    """Return what it writes when all is well."""
+    code, written = answered(*words, stdin=stdin)
+    assert not code, f"it ended with {code}: {written}"
+    return written
