@@ -14,7 +14,7 @@ from milter64.audit.report_line import Level, Line
 from milter64.audit.rules.published_mx import published
 from milter64.checks.dns_list_settings import Settings, Zone
 from milter64.dns.resolver import Resolver
-from milter64.dns.resolver import Settings as DnsSettings
+from milter64.dns.settings import Settings as DnsSettings
 from rig.dnslists import NOTHING, DnsList, ListServer
 from rig.dnsserver import Fault
 from rig.lab import Lab

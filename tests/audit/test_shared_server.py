@@ -10,8 +10,8 @@ from milter64 import sharing
 from milter64.audit.facts import shared_server
 from milter64.audit.report_line import Level, Line
 from milter64.config.load_file import parse
+from milter64.config.problems import Problem
 from milter64.config.settings import Settings
-from milter64.config.toml_reader import Problem
 from milter64.sharing.remedies import remedy
 from milter64.sharing.survey import Node, Survey
 from rig.lab import Lab

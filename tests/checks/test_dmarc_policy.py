@@ -8,7 +8,8 @@ import pytest
 from milter64.address.translator import Translator
 from milter64.checks.dmarc_policy import dmarc_policy
 from milter64.dns.lookup import Lookup
-from milter64.dns.resolver import Resolver, Settings
+from milter64.dns.resolver import Resolver
+from milter64.dns.settings import Settings
 from milter64.mail.finding import Finding
 from milter64.mail.session import Envelope, Session
 from rig.dnsserver import DnsServer, Fault, Value

@@ -11,7 +11,7 @@ from milter64.checks import dns_list
 from milter64.checks.dns_list_settings import About, Answers, Settings, Zone
 from milter64.dns.lookup import Lookup
 from milter64.dns.resolver import Resolver
-from milter64.dns.resolver import Settings as DnsSettings
+from milter64.dns.settings import Settings as DnsSettings
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding
 from rig.dnslists import NOTHING, DnsList, ListServer

@@ -9,7 +9,7 @@ from threading import Event
 import pytest
 
 from milter64.checks.dns_list_health import LOOK_EVERY, MOST_FAILURES, PROBE_EVERY
-from milter64.dns.nameservers import OutOfMeans
+from milter64.dns.unanswered import OutOfMeans
 from rig.listhealth import Case, refuses, silent, works
 from rig.process import until
 

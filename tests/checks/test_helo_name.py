@@ -12,7 +12,7 @@ from milter64.address.translator import Translator
 from milter64.checks.helo_name import Settings, forward, local
 from milter64.dns.lookup import Lookup
 from milter64.dns.resolver import Resolver
-from milter64.dns.resolver import Settings as DnsSettings
+from milter64.dns.settings import Settings as DnsSettings
 from milter64.mail.finding import Finding
 from milter64.mail.session import Envelope, Session
 from rig.dnsserver import DnsServer, Fault

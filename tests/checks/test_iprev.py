@@ -11,7 +11,7 @@ from milter64.address.translator import Translator
 from milter64.checks.iprev import MOST_NAMES, Settings, iprev, reverse_name
 from milter64.dns.lookup import Lookup
 from milter64.dns.resolver import Resolver
-from milter64.dns.resolver import Settings as DnsSettings
+from milter64.dns.settings import Settings as DnsSettings
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding
 from milter64.mail.session import Envelope, Session

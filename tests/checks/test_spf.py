@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from milter64.checks import spf
+from milter64.checks.spf_settings import Settings
 from milter64.mail.action import Action
 from rig.envelopes import envelope
 from rig.records import Records, zone
@@ -27,7 +28,7 @@ NO_DOMAIN_NAMES = [
 
 
 def test_a_settings_section_left_out_is_as_documented() -> None:
-    settings = spf.Settings()
+    settings = Settings()
     assert settings.enabled
     assert settings.helo_actions == {"fail": Action.REJECT}
     assert settings.actions == {

@@ -15,7 +15,7 @@ from milter64.discover.dns64_prefix import NAME
 from milter64.greylist.pair import pair_key
 from milter64.greylist.row import Record, RecordKind
 from milter64.greylist.wave_through import credit, written
-from milter64.store.store_url import open_store
+from milter64.store.open_store import open_store
 from rig.dnsserver import DnsServer, Fault
 from rig.lab import Lab
 from rig.nsd import Nsd

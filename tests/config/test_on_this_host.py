@@ -17,7 +17,7 @@ from milter64.cli.service_user import its_rights
 from milter64.config import on_this_host
 from milter64.config.load_file import parse
 from milter64.config.on_this_host import host_problems
-from milter64.config.toml_reader import Problem
+from milter64.config.problems import Problem
 from rig.process import Process
 
 SERVER = "nobody"

@@ -12,7 +12,8 @@ from milter64.address.networks import Networks
 from milter64.address.translator import Translator
 from milter64.config import load_file
 from milter64.config.listen_address import Endpoint
-from milter64.config.load_file import ConfigError, load, parse
+from milter64.config.load_file import load, parse
+from milter64.config.problems import ConfigError
 from milter64.config.settings import Settings
 from milter64.config.toml_reader import keys
 from milter64.config.toml_writer import written

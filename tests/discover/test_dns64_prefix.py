@@ -2,7 +2,7 @@ import pytest
 
 from milter64.address.networks import pack, unpack
 from milter64.discover.dns64_prefix import NAME, Synthesis, ask, patterns, read, renewed, survey
-from milter64.dns.query import nameserver
+from milter64.dns.nameserver import nameserver
 from rig.dnsserver import DnsServer, Fault, Records
 from rig.plaindns import PlainDns, Way
 

@@ -10,7 +10,7 @@ import pytest
 
 from milter64.address.networks import pack
 from milter64.discover.dns64_prefix import NAME, Synthesis, ask
-from milter64.dns.query import nameserver
+from milter64.dns.nameserver import nameserver
 from rig.dnsserver import DnsServer, Fault, Records
 from rig.lab import Lab
 from rig.recursors import Bind, Knot, PowerDns, Recursor

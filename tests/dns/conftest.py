@@ -7,7 +7,8 @@ import pytest
 from milter64.address.translation_prefix import Prefix
 from milter64.address.translator import Translator
 from milter64.dns.lookup import Answer
-from milter64.dns.resolver import Resolver, Settings
+from milter64.dns.resolver import Resolver
+from milter64.dns.settings import Settings
 from rig import asking, zone
 from rig.clock import Clock
 from rig.dnsserver import DnsServer

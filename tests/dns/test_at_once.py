@@ -11,10 +11,12 @@ import pytest
 from milter64.address.translator import Translator
 from milter64.dns.lookup import Answer
 from milter64.dns.message import Query, Response
-from milter64.dns.nameservers import OutOfMeans, Unanswered
-from milter64.dns.query import by_datagram, nameserver
-from milter64.dns.resolver import Resolver, Settings
+from milter64.dns.nameserver import nameserver
+from milter64.dns.query import by_datagram
+from milter64.dns.resolver import Resolver
+from milter64.dns.settings import Settings
 from milter64.dns.side_by_side import Course, side_by_side
+from milter64.dns.unanswered import OutOfMeans, Unanswered
 from rig.dnsserver import DnsServer, Fault
 from rig.process import until
 

@@ -9,8 +9,9 @@ from queue import Queue
 import pytest
 
 from milter64.dns import nameservers
-from milter64.dns.nameservers import Nameservers, Unanswered
-from milter64.dns.query import nameserver
+from milter64.dns.nameserver import nameserver
+from milter64.dns.nameservers import Nameservers
+from milter64.dns.unanswered import Unanswered
 from rig.asking import (
     GOOD,
     PATIENCE,

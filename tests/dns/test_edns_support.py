@@ -8,9 +8,10 @@ import pytest
 
 from milter64.dns import edns_support
 from milter64.dns.message import Response
-from milter64.dns.nameservers import SILENCE, Nameservers, TimedOut
-from milter64.dns.query import Nameserver, nameserver
+from milter64.dns.nameserver import Nameserver, nameserver
+from milter64.dns.nameservers import SILENCE, Nameservers
 from milter64.dns.side_by_side import side_by_side
+from milter64.dns.unanswered import TimedOut
 from rig.asking import GOOD, PATIENCE, RECORDS, SLOW, TIMEOUT, exchange, join_probes
 from rig.clock import Clock
 from rig.dnsserver import ALL, Fault

@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 
 from milter64.dns import nameservers
+from milter64.dns.unanswered import OutOfMeans
 from rig.asking import GOOD, PATIENCE, SLOW, TIMEOUT, Asked, time_out_beside_an_answer
 from rig.clock import Clock
 from rig.dnsserver import ALL, DnsServer, Fault
@@ -99,7 +100,7 @@ def test_our_own_want_of_means_is_told_from_a_nameservers_silence(
         patch.setattr(nameservers, "by_datagram", no_sockets)
         for _ in range(2):
             failure = asked.failure(GOOD)
-            assert (type(failure), str(failure)) == (nameservers.OutOfMeans, "too many open files")
+            assert (type(failure), str(failure)) == (OutOfMeans, "too many open files")
             clock.advance(nameservers.SILENCE + 1)
     assert asked.exchange(GOOD).answer
     assert asked.news.empty()

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milter64.dns.message import Query, Response
-from milter64.dns.query import Nameserver, nameserver, over_tcp, over_udp, system_nameservers
+from milter64.dns.nameserver import Nameserver, nameserver
+from milter64.dns.query import over_tcp, over_udp, system_nameservers
 from rig.dnsserver import DnsServer, Fault
 
 NAME = "mail.example.org"

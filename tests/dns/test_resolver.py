@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from milter64.address.translator import Translator
 from milter64.dns import query
 from milter64.dns.lookup import Answer, Lookup
-from milter64.dns.nameservers import Unanswered
-from milter64.dns.query import nameserver
-from milter64.dns.resolver import Resolver, Settings
+from milter64.dns.nameserver import nameserver
+from milter64.dns.resolver import Resolver
+from milter64.dns.settings import Settings
+from milter64.dns.unanswered import Unanswered
 from rig.dnsserver import ALL, DnsServer, Fault
 from rig.zone import RECORDS
 

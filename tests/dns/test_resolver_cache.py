@@ -11,9 +11,10 @@ import pytest
 from milter64.address.translator import Translator
 from milter64.dns.lookup import Answer, Lookup
 from milter64.dns.message import Response
-from milter64.dns.nameservers import OutOfMeans, Unanswered
-from milter64.dns.resolver import Resolver, Settings, _Flight
+from milter64.dns.resolver import Resolver, _Flight
+from milter64.dns.settings import Settings
 from milter64.dns.side_by_side import Course
+from milter64.dns.unanswered import OutOfMeans, Unanswered
 from milter64.limits.memory import USUAL
 from milter64.numbers.counting_resolver import CountingResolver
 from milter64.telemetry.metrics import Tally

@@ -17,8 +17,8 @@ from milter64.mail.finding import Finding, Key
 from milter64.mail.session import Envelope, Session
 from milter64.policy.decision import Verdict
 from milter64.policy.smtp_reply import NOT_READY, one_at_a_time, reply, trouble
-from milter64.telemetry.log import Settings as LogSettings
 from milter64.telemetry.log import Telemetry
+from milter64.telemetry.settings import Settings as LogSettings
 from rig.pages import blocks, chapter, page, quoted, table
 
 VERDICTS = page("verdicts")

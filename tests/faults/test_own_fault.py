@@ -13,7 +13,8 @@ from milter64.address.translator import Translator
 from milter64.headers.settings import Settings as Headers
 from milter64.service.pymilter_callbacks import Callbacks, callbacks
 from milter64.service.session_context import Context
-from milter64.telemetry.log import Settings, Telemetry
+from milter64.telemetry.log import Telemetry
+from milter64.telemetry.settings import Settings
 from rig.milterclient import ALL_ACTIONS, ALL_STEPS
 
 

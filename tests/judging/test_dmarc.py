@@ -4,7 +4,7 @@ import pytest
 
 from milter64.config.load_file import parse
 from milter64.dns.lookup import Answer
-from milter64.dns.nameservers import OutOfMeans
+from milter64.dns.unanswered import OutOfMeans
 from milter64.judging.known_clients import KnownClients
 from milter64.judging.remembered_findings import RememberedFindings
 from milter64.mail.finding import Finding, Findings, Key

@@ -3,7 +3,7 @@
 import pytest
 
 from milter64.dns.lookup import Answer
-from milter64.dns.nameservers import Unanswered
+from milter64.dns.unanswered import Unanswered
 from rig.court import AT_ONCE, HONEST, PATIENT, STRANGER, ZONE, Court
 from rig.process import until
 from rig.records import Records, zone

@@ -9,7 +9,7 @@ import pytest
 
 from milter64.checks.all_checks import REMOTE, Check
 from milter64.dns.lookup import Answer, Lookup
-from milter64.dns.nameservers import OutOfMeans
+from milter64.dns.unanswered import OutOfMeans
 from milter64.judging.check_runner import CheckRunner
 from milter64.judging.remembered_findings import RememberedFindings
 from milter64.mail.finding import Finding, Key

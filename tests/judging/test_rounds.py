@@ -14,8 +14,9 @@ from milter64.checks.all_checks import REMOTE
 from milter64.checks.spf_check_host import CheckHost
 from milter64.checks.spf_directive import Directive
 from milter64.dns.lookup import Answer, InRounds, Lookup
-from milter64.dns.nameservers import OutOfMeans, Unanswered
-from milter64.dns.resolver import Resolver, Settings
+from milter64.dns.resolver import Resolver
+from milter64.dns.settings import Settings
+from milter64.dns.unanswered import OutOfMeans, Unanswered
 from milter64.judging.check_runner import CheckRunner
 from milter64.judging.remembered_findings import RememberedFindings
 from milter64.mail.finding import Finding, Findings, Key

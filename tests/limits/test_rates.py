@@ -7,7 +7,8 @@ import pytest
 
 from milter64.address.networks import unpack
 from milter64.limits.rate_table import RateTable
-from milter64.limits.rates import LEVELS, Rate, Rates, Settings, levels
+from milter64.limits.rates import Rates, levels
+from milter64.limits.settings import LEVELS, Rate, Settings
 from rig.envelopes import TRANSLATOR
 
 HOUR = 3600.0

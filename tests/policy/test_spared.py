@@ -7,7 +7,7 @@ from itertools import combinations, product
 import pytest
 
 from milter64.greylist.attempt import Standing, State
-from milter64.limits.rates import RATE
+from milter64.limits.settings import RATE
 from milter64.lists.listed import Listed
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding, Findings, Key

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from milter64.address.translator import Translator
 from milter64.dns.lookup import Answer
-from milter64.dns.nameservers import Unanswered
-from milter64.dns.resolver import Settings
+from milter64.dns.settings import Settings
+from milter64.dns.unanswered import Unanswered
 from milter64.replay import answers as module
 from milter64.replay.answers import AnswersUnreadable, KeptResolver, answers
 from rig.dnsserver import DnsServer

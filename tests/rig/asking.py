@@ -9,9 +9,10 @@ import dns.name
 import pytest
 
 from milter64.dns.message import Response
-from milter64.dns.nameservers import Nameservers, Unanswered
-from milter64.dns.query import nameserver
+from milter64.dns.nameserver import nameserver
+from milter64.dns.nameservers import Nameservers
 from milter64.dns.side_by_side import alone
+from milter64.dns.unanswered import Unanswered
 from rig.clock import Clock
 from rig.dnsserver import DnsServer, Fault
 

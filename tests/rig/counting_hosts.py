@@ -5,7 +5,8 @@ from pathlib import Path
 from traceback import format_exc
 
 from milter64.limits.rate_table import RateTable
-from milter64.limits.rates import Rates, Settings
+from milter64.limits.rates import Rates
+from milter64.limits.settings import Settings
 from milter64.sharing import counter_script
 from milter64.sharing.host_state import HostState
 from milter64.sharing.interface import Servers

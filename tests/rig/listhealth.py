@@ -7,7 +7,7 @@ from threading import enumerate as threads
 from milter64.checks.dns_list_health import MOST_FAILURES, Health, Trouble
 from milter64.checks.dns_list_kinds import IPV4, IPV6, Kind
 from milter64.dns.lookup import Answer
-from milter64.dns.nameservers import TimedOut, Unanswered
+from milter64.dns.unanswered import TimedOut, Unanswered
 from rig.clock import Clock
 
 Says = Callable[[str], tuple[str, ...]]

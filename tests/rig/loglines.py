@@ -12,7 +12,8 @@ from milter64.mail.finding import Finding
 from milter64.mail.session import Envelope
 from milter64.policy.decision import Verdict
 from milter64.policy.smtp_reply import Reply
-from milter64.telemetry.log import Settings, Telemetry
+from milter64.telemetry.log import Telemetry
+from milter64.telemetry.settings import Settings
 from rig.envelopes import envelope
 
 Format = Literal["logfmt", "json"]

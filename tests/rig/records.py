@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from milter64.dns.lookup import Answer, Lookup
-from milter64.dns.nameservers import Unanswered
+from milter64.dns.unanswered import Unanswered
 
 LONGEST_CHAIN = 10
 

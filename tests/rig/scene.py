@@ -19,7 +19,7 @@ from milter64.audit.report_line import Level, Line
 from milter64.audit.rules.published_mx import published
 from milter64.config.listen_address import Endpoint
 from milter64.config.load_file import parse
-from milter64.config.toml_reader import Problem
+from milter64.config.problems import Problem
 from milter64.discover.recorded_prefixes import Sighting
 from milter64.sharing.survey import Survey
 from rig.records import Records, zone

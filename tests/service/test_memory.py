@@ -44,3 +44,30 @@ def test_nothing_is_imported_that_only_some_configurations_need(module: str) -> 
     code = f"import sys; import milter64.{module}; print(*sorted(sys.modules))"
     imported = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert [name for name in _HEAVY if name in imported] == []
+
+
+_ANSWERING = ("dns", "spf", "sqlite3", "importlib.metadata", "email", "logging", "multiprocessing")
+_CONFIGURED = "[dns]\nnameservers = ['127.0.0.1']\n[spf]\nenabled = false\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "without"),
+    [
+        (["--version"], [*_ANSWERING, "netaddr", "tomllib", "milter64.config.settings"]),
+        (["translate", "64:ff9b::c01f:c40a"], [*_ANSWERING, "json", "milter64.config.contradictions"]),
+        (["translate", "--config", "FILE", "64:ff9b::c01f:c40a"], [*_ANSWERING, "json"]),
+    ],
+)
+def test_a_verb_that_asks_nobody_loads_nothing_to_ask_with(argv: list[str], without: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "milter64.toml"
+    file.write_text(_CONFIGURED)
+    argv = [str(file) if word == "FILE" else word for word in argv]
+    code = (
+        "import atexit, sys; from milter64.cli.main import main; "
+        f"atexit.register(lambda: print(*sys.modules, sep='\\n', file=sys.stderr)); sys.exit(main({argv!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    loaded = set(done.stderr.split())
+    assert done.stdout
+    assert "milter64.cli.main" in loaded
+    assert sorted(loaded.intersection(without)) == []

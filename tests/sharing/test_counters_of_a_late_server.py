@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from milter64.limits.rates import Rate, Settings
+from milter64.limits.settings import Rate, Settings
 from milter64.sharing import shared_counters
 from milter64.sharing.interface import Command, Reply, ServersGone
 from rig.counting_hosts import Host

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from milter64.limits.rates import Rate, Settings
+from milter64.limits.settings import Rate, Settings
 from milter64.sharing import shared_counters
 from rig.counting_hosts import Host
 from rig.lab import Lab

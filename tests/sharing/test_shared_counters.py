@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from milter64.limits.rate_table import Counter, RateTable
-from milter64.limits.rates import LEVELS, Rate, Settings
+from milter64.limits.settings import LEVELS, Rate, Settings
 from milter64.sharing import counter_script, shared_counters
 from milter64.sharing.server_url import parse
 from milter64.sharing.servers import open_servers

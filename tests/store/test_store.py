@@ -13,7 +13,8 @@ from milter64.greylist.row import Record, RecordKind
 from milter64.greylist.settings import Settings
 from milter64.store.interface import Store
 from milter64.store.memory_store import MemoryStore
-from milter64.store.store_url import open_store, parse
+from milter64.store.open_store import open_store
+from milter64.store.store_url import parse
 from rig.process import until
 
 PAIR = "<alice@example.org> <bob@example.com>"

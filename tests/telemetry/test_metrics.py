@@ -10,9 +10,9 @@ from milter64.greylist.settings import Settings
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding
 from milter64.policy.decision import Verdict
-from milter64.telemetry.log import Settings as LogSettings
 from milter64.telemetry.log import Telemetry
 from milter64.telemetry.metrics import FAMILIES, Tally
+from milter64.telemetry.settings import Settings as LogSettings
 from rig.court import PATIENT, STRANGER, Court
 from rig.envelopes import envelope
 

@@ -11,7 +11,8 @@ from milter64.greylist.attempt import Standing, State
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding
 from milter64.policy.decision import Verdict
-from milter64.telemetry.log import Settings, Telemetry
+from milter64.telemetry.log import Telemetry
+from milter64.telemetry.settings import Settings
 from rig.direct import Message
 from rig.lab import Lab
 from rig.loglines import ENVELOPE, FORMATS, IPREV, KNOWN, REPLY, SPF, Format, Stream, fail, parsed, refuse, telemetry_to

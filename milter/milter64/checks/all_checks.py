@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from milter64.checks import dmarc_policy, helo_name, iprev, spf, unreadable_mailbox
+from milter64.checks import dmarc_policy, helo_name, iprev, spf, spf_settings, unreadable_mailbox
 from milter64.dns.lookup import Lookup
 from milter64.mail.finding import Finding, Key
 from milter64.mail.session import Envelope
@@ -15,8 +15,8 @@ LOCAL: Sequence[LocalCheck] = (helo_name.local, unreadable_mailbox.sender)
 Check = Callable[[Envelope, Lookup], Finding]
 
 REMOTE: Mapping[Key, Check] = {
-    (spf.NAME, spf.HELO): spf.helo,
-    (spf.NAME, spf.MAILFROM): spf.mailfrom,
+    (spf_settings.NAME, spf_settings.HELO): spf.helo,
+    (spf_settings.NAME, spf_settings.MAILFROM): spf.mailfrom,
     (iprev.NAME, iprev.PROPERTY): iprev.iprev,
     (helo_name.NAME, helo_name.PROPERTY): helo_name.forward,
     (dmarc_policy.NAME, dmarc_policy.PROPERTY): dmarc_policy.dmarc_policy,

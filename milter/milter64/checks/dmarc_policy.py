@@ -10,10 +10,10 @@ The domain is MAIL FROM's, which is what SPF has failed; DMARC itself will look 
 
 import re
 
-from milter64.checks.spf import domain_name
+from milter64.checks.domain_name import domain_name
 from milter64.dns.lookup import Lookup
-from milter64.dns.nameservers import Unanswered
 from milter64.dns.public_suffixes import registered_domain
+from milter64.dns.unanswered import Unanswered
 from milter64.mail.clean_text import clean
 from milter64.mail.finding import Finding
 from milter64.mail.session import Envelope, split

@@ -14,7 +14,7 @@ from milter64.checks.dns_list_kinds import IPV4, IPV6, NAMES, Kind
 from milter64.checks.dns_list_settings import About, Settings, wrong_answer
 from milter64.checks.iprev import iprev, reversed_text
 from milter64.dns.lookup import Lookup
-from milter64.dns.nameservers import Unanswered
+from milter64.dns.unanswered import Unanswered
 from milter64.mail.clean_text import clean
 from milter64.mail.finding import Finding, Key
 from milter64.mail.frozen_dataclass import frozen

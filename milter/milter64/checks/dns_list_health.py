@@ -20,7 +20,7 @@ import dns.rcode
 from milter64.checks.dns_list_kinds import Kind
 from milter64.checks.dns_list_settings import wrong_answer
 from milter64.dns.lookup import Answer
-from milter64.dns.nameservers import OutOfMeans, TimedOut, Unanswered
+from milter64.dns.unanswered import OutOfMeans, TimedOut, Unanswered
 from milter64.mail.frozen_dataclass import frozen
 
 LOOK_EVERY = 3600.0

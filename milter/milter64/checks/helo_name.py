@@ -11,7 +11,7 @@ from functools import lru_cache
 from milter64.address.networks import pack
 from milter64.checks.iprev import address_type
 from milter64.dns.lookup import Lookup
-from milter64.dns.nameservers import Unanswered
+from milter64.dns.unanswered import Unanswered
 from milter64.mail.action import Action
 from milter64.mail.clean_text import clean
 from milter64.mail.finding import Finding

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from milter64.address.client import Client
 from milter64.dns.lookup import Lookup
-from milter64.dns.nameservers import Unanswered
+from milter64.dns.unanswered import Unanswered
 from milter64.mail.action import Action
 from milter64.mail.clean_text import clean
 from milter64.mail.finding import Finding

@@ -3,50 +3,13 @@
 The client is the decoded address: what a translator made of it is no sender's concern.
 """
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import Enum, auto
-
+from milter64.checks.domain_name import domain_name
 from milter64.checks.spf_check_host import CheckHost
+from milter64.checks.spf_settings import HELO, MAILFROM, NAME
 from milter64.dns.lookup import Lookup
-from milter64.mail.action import Action
 from milter64.mail.clean_text import clean
 from milter64.mail.finding import Finding
-from milter64.mail.idna_domain import ascii_domain
 from milter64.mail.session import Envelope, split
-
-NAME = "spf"
-HELO = "smtp.helo"
-MAILFROM = "smtp.mailfrom"
-
-
-class LeftTo(Enum):
-    """Who is to decide in our stead about MAIL FROM's `fail`."""
-
-    DMARC = auto()
-    """Whoever checks DMARC behind us, where the sender's domain has a DMARC policy; elsewhere it is refused."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Section [spf]: whether to ask, and what to do about each result for either identity."""
-
-    enabled: bool = True
-    helo_actions: Mapping[str, Action] = field(default_factory=lambda: {"fail": Action.REJECT})
-    actions: Mapping[str, Action | LeftTo] = field(
-        default_factory=lambda: {
-            "fail": Action.REJECT,
-            "softfail": Action.GREYLIST,
-            "temperror": Action.GREYLIST,
-            "permerror": Action.GREYLIST,
-        }
-    )
-
-    @property
-    def left_to_dmarc(self) -> bool:
-        """Whether a fail is left to whoever checks DMARC."""
-        return self.enabled and self.actions.get("fail") is LeftTo.DMARC
 
 
 def helo(envelope: Envelope, lookup: Lookup) -> Finding:
@@ -96,17 +59,6 @@ def _judge(identity: str, local: str, domain: str, envelope: Envelope, lookup: L
         reason = _reason(result, text, query)
         facts += _circumstances(result, text, query)
     return Finding(check=NAME, property=identity, result=result, reason=clean(reason), facts=tuple(facts))
-
-
-_LABEL = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]{1,63}"
-_DOMAIN_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)+(?![0-9]+\Z){_LABEL}")
-"""Several labels, the last not a number, of what an address may hold without quotes (RFC 5322 3.2.3)."""
-
-
-def domain_name(text: str) -> str:
-    """Return a name as DNS knows it, or "" for an address literal, a single label, and what else is none (4.3)."""
-    name = ascii_domain(text)
-    return name if _DOMAIN_NAME.fullmatch(name) else ""
 
 
 def _reason(result: str, text: str, query: CheckHost) -> str:

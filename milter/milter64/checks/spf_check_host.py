@@ -22,7 +22,7 @@ from milter64.checks.pyspf import spf
 from milter64.checks.spf_directive import Directive
 from milter64.checks.spf_macros import DOMAIN_SPEC, EXPLAIN_STRING, MACRO_STRING, Macros
 from milter64.dns.lookup import Lookup
-from milter64.dns.nameservers import Unanswered
+from milter64.dns.unanswered import Unanswered
 from milter64.mail.session import Session
 
 _VERSION = re.compile(rb"v=spf1(?: |\Z)", re.IGNORECASE)

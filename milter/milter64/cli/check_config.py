@@ -11,10 +11,11 @@ from milter64.cli.service_user import its_rights
 from milter64.cli.terminal_layout import Screen
 from milter64.config import list_sources, server_files
 from milter64.config.contradictions import open_to_others, secrets_for_all
-from milter64.config.load_file import DEFAULT, LARGEST, ConfigError, load
+from milter64.config.load_file import LARGEST, load
 from milter64.config.on_this_host import host_problems, library_problems
+from milter64.config.problems import DEFAULT, ConfigError, Problem
 from milter64.config.settings import Settings
-from milter64.config.toml_reader import Problem, placed
+from milter64.config.toml_reader import placed
 from milter64.config.toml_writer import written
 from milter64.dns.public_suffixes import suffix_list
 from milter64.limits.regular_file import read

@@ -11,7 +11,8 @@ from typing import Any
 from milter64.address.translation_prefix import Prefix
 from milter64.address.translator import Translator
 from milter64.cli.terminal_layout import Screen
-from milter64.config.load_file import DEFAULT, load
+from milter64.config.load_file import load
+from milter64.config.problems import DEFAULT
 from milter64.config.settings import Settings
 from milter64.config.toml_reader import Wrong, seconds
 from milter64.discover import dns64_prefix, recorded_prefixes

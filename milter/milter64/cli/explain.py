@@ -34,9 +34,10 @@ from milter64.mail.idna_domain import shown_domain
 from milter64.mail.session import Envelope, Session
 from milter64.sharing.shared_store import known_here
 from milter64.store.interface import Store, StoreGone
-from milter64.store.store_url import open_store, parse
-from milter64.telemetry import log
+from milter64.store.open_store import open_store
+from milter64.store.store_url import parse
 from milter64.telemetry.log import Telemetry
+from milter64.telemetry.settings import Settings as LogSettings
 
 _TOKEN = "explain"  # noqa: S105  a session's name, and no secret
 
@@ -165,7 +166,7 @@ def _explained(settings: Settings, mail: _Mail, warn: Callable[[str], None]) -> 
         helo=mail.helo and shown_domain(mail.helo),
         mta=os.uname().nodename,
     )
-    quiet = Telemetry(log.Settings(level="error"))
+    quiet = Telemetry(LogSettings(level="error"))
     resolver = Resolver(settings.dns, translator)
     checks = {**REMOTE, **dns_list.checks(settings.dnslist, resolver, settings.dns.timeout, lambda *_: None)}
     lists = admin_lists(settings, lambda trouble: warn(f"lists: {trouble}"))

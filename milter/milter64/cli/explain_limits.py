@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from milter64.cli.explain_layout import Report
 from milter64.config.settings import Settings
 from milter64.judging.transaction_state import Transaction
-from milter64.limits.rates import LEVELS, levels
+from milter64.limits.rates import levels
+from milter64.limits.settings import LEVELS
 from milter64.mail.spares import Spares
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import dns.name
 
 from milter64.address.client import Client, Origin
-from milter64.checks import dmarc_policy, helo_name, iprev, spf
+from milter64.checks import dmarc_policy, helo_name, iprev, spf_settings
 from milter64.checks.dns_list_settings import ACCEPTING, BLOCKING
 from milter64.cli.explain_dns_lists import dns_lists
 from milter64.cli.explain_layout import Report
@@ -142,9 +142,10 @@ def _value(value: object) -> str:
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
+_MAILFROM = (spf_settings.NAME, spf_settings.MAILFROM)
 _TABLES = {
-    (spf.NAME, spf.HELO): "spf.helo_actions",
-    (spf.NAME, spf.MAILFROM): "spf.actions",
+    (spf_settings.NAME, spf_settings.HELO): "spf.helo_actions",
+    _MAILFROM: "spf.actions",
     (iprev.NAME, iprev.PROPERTY): "iprev.actions",
     (helo_name.NAME, helo_name.PROPERTY): "helo.actions",
 }
@@ -158,7 +159,7 @@ def _rules(settings: Settings, transaction: Transaction) -> Iterator[str]:
     for finding in verdict.because:
         if finding.check == dmarc_policy.NAME:
             yield f"{_LEFT_TO_DMARC}: {finding.reason}"
-        elif (*finding.key, finding.result) == (spf.NAME, spf.MAILFROM, "fail") and settings.spf.left_to_dmarc:
+        elif finding.key == _MAILFROM and finding.result == "fail" and settings.spf.left_to_dmarc:
             yield _LEFT_TO_DMARC
         elif finding.check in (ALLOW, BLOCK):
             yield f"the {finding.check} list: {finding.reason} ({finding.fact('aside')})"

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from milter64 import __version__
 from milter64.cli.terminal_layout import Screen
-from milter64.config.load_file import DEFAULT, ConfigError
+from milter64.config.problems import DEFAULT, ConfigError
 
 VERBS = {
     "run": "serve the milter protocol",

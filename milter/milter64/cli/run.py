@@ -16,8 +16,8 @@ from milter64.checks.all_checks import REMOTE
 from milter64.config.list_sources import admin_lists
 from milter64.config.load_file import load
 from milter64.config.settings import Settings
+from milter64.dns.nameserver import Nameserver
 from milter64.dns.public_suffixes import suffix_list
-from milter64.dns.query import Nameserver
 from milter64.dns.resolver import Resolver
 from milter64.greylist.row import Record, RecordKind
 from milter64.guard.guard import Guard
@@ -36,7 +36,7 @@ from milter64.service.session_context import Context
 from milter64.service.worker import cpus
 from milter64.service.worker_state import Plan
 from milter64.store.interface import Store
-from milter64.store.store_url import open_store
+from milter64.store.open_store import open_store
 from milter64.telemetry.log import Telemetry
 from milter64.telemetry.metrics import Tally
 

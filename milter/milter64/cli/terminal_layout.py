@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from typing import TextIO
 
-from milter64.config.load_file import ConfigError
+from milter64.config.problems import ConfigError
 from milter64.mail.clean_text import clean
 
 _COLOURS = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33}

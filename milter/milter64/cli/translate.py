@@ -1,7 +1,6 @@
 """`milter64 translate`: what an IPv6 address stands for, and how an IPv4 address appears behind the translators."""
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -49,6 +48,8 @@ def main(arguments: argparse.Namespace) -> int:
     else:
         rows = _translate_input(known, told=not arguments.json)
     if arguments.json:
+        import json  # noqa: PLC0415  people don't need it
+
         Screen().line(json.dumps(rows, indent=2))
     return known.code
 

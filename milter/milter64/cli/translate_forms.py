@@ -6,7 +6,6 @@ from milter64.address import as_written
 from milter64.address.client import Origin
 from milter64.address.networks import NO_SOURCE_IPV4, Network, Networks, pack, shown, unpack
 from milter64.config.settings import Settings
-from milter64.discover.learned_by_service import teach
 
 Row = dict[str, str]
 """One form of an address: "address" as given, "origin", "other" (the form, empty if there is none), "via", "reason"."""
@@ -55,6 +54,8 @@ class Forms:
     def _decoded(self, address: str) -> Iterator[tuple[Origin, Row]]:
         client = self._translator.client(address)
         if client.origin is Origin.IPV6 and client.packed not in _NEAR and not self._taught:  # or in a DNS64's prefix
+            from milter64.discover.learned_by_service import teach  # noqa: PLC0415  few addresses need DNS
+
             teach(self._translator, self._settings, self._warn)
             self._taught = True
             client = self._translator.client(address)

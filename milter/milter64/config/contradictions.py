@@ -12,11 +12,12 @@ from typing import get_args
 from milter64.address.networks import Networks, pack, shown
 from milter64.checks.dns_list_settings import ACCEPTING, PROVEN, About
 from milter64.checks.dns_list_settings import Settings as DnsList
-from milter64.checks.spf import LeftTo
+from milter64.checks.spf_settings import LeftTo
 from milter64.config.list_sources import mistakes, recipients
+from milter64.config.problems import Problem
 from milter64.config.settings import Settings, Translation
-from milter64.config.toml_reader import Problem, show
-from milter64.dns.query import nameserver
+from milter64.config.toml_reader import show
+from milter64.dns.nameserver import nameserver
 from milter64.greylist.wave_through import MOST_RECIPIENTS
 from milter64.limits.memory import DEFAULT, LEAST_EACH, MIB
 from milter64.lists.entry import read_line

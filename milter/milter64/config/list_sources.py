@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from milter64.config.problems import Problem
 from milter64.config.settings import Settings
-from milter64.config.toml_reader import Problem
 from milter64.lists import commanded
 from milter64.lists.admin_lists import AdminLists, Source, Written
 from milter64.lists.entry import Entry

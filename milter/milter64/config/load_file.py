@@ -10,35 +10,18 @@ from milter64.address import translation_prefix
 from milter64.address.networks import Networks, parse_network
 from milter64.address.translation_prefix import Prefix
 from milter64.checks.dns_list_settings import Answers, Zone
-from milter64.config.contradictions import contradictions
+from milter64.config.problems import DEFAULT, WIDE, ConfigError, Problem
 from milter64.config.settings import _HELO, BY_DNS, IPREV_RESULTS, SPF_RESULTS, Settings
-from milter64.config.toml_reader import Problem, Reader, Wrong, build, placed, seconds, show
+from milter64.config.toml_reader import Reader, Wrong, build, placed, seconds, show
 from milter64.limits.memory import LEAST_EACH, MIB, Memory
-from milter64.limits.rates import KINDS, LEVELS, Rate
 from milter64.limits.regular_file import read
+from milter64.limits.settings import KINDS, LEVELS, Rate
 from milter64.lists.entry import Entry, made
 from milter64.lists.mistakes import Mistake, Mistakes
 from milter64.mail.clean_text import clean
 
-DEFAULT = Path("/etc/milter64/milter64.toml")
 LARGEST = 1 << 24
 """Bytes of a file."""
-
-
-class ConfigError(ValueError):
-    """A file that can't be used: `path`, and all its `problems`."""
-
-    def __init__(self, path: Path, problems: list[Problem]) -> None:
-        super().__init__(path, problems)
-        self.path = path
-        self.problems = problems
-
-    def __str__(self) -> str:
-        return "\n".join(
-            f"{clean(str(self.path), _WIDE)}{f':{problem.line}' if problem.line else ''}: "
-            f"{f'{problem.key}: ' if problem.key else ''}{problem.what}; {problem.remedy}"
-            for problem in self.problems
-        )
 
 
 def load(path: Path | None = None) -> Settings:
@@ -76,6 +59,8 @@ def parse(text: str) -> tuple[Settings, list[Problem]]:
     """Return the settings in a text, and all that is wrong with them."""
     settings, problems = build(Settings, text, _READERS, _WORDS)
     if not any(not problem.key for problem in problems):
+        from milter64.config.contradictions import contradictions  # noqa: PLC0415  where there is no file, there are none
+
         wrong = {problem.key for problem in problems}
         problems += [problem for problem in contradictions(settings) if problem.key not in wrong]
         problems = placed(problems, text) if problems else []
@@ -83,18 +68,14 @@ def parse(text: str) -> tuple[Settings, list[Problem]]:
 
 
 _MOST = 100
-"""Problems that are told, and"""
-
-
-_WIDE = 500
-"""characters of each part of one."""
+"""Problems that are told."""
 
 
 def _presentable(problems: list[Problem]) -> Iterator[Problem]:
     """Return what people can be shown of problems: the file may hold anything."""
     for each in problems[:_MOST]:
-        what, remedy = clean(each.what, _WIDE), clean(each.remedy, _WIDE)
-        yield Problem(key=clean(each.key, _WIDE), line=each.line, what=what, remedy=remedy)
+        what, remedy = clean(each.what, WIDE), clean(each.remedy, WIDE)
+        yield Problem(key=clean(each.key, WIDE), line=each.line, what=what, remedy=remedy)
     if problems[_MOST:]:
         what = f"{len(problems) - _MOST} more like these"
         yield Problem(line=problems[_MOST].line, what=what, remedy="mend these first")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from milter64.config.problems import Problem
 from milter64.config.settings import Settings
-from milter64.config.toml_reader import Problem
 from milter64.sharing import server_url
 from milter64.store import store_url
 

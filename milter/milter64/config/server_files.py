@@ -6,8 +6,8 @@ from pathlib import Path
 from stat import S_IROTH
 
 from milter64.config.contradictions import for_all
+from milter64.config.problems import Problem
 from milter64.config.settings import Settings
-from milter64.config.toml_reader import Problem
 from milter64.limits.regular_file import read
 from milter64.mail.clean_text import clean
 from milter64.sharing import server_url

@@ -11,22 +11,22 @@ from milter64.address import translation_prefix
 from milter64.address.client import Origin
 from milter64.address.translation_prefix import Prefix
 from milter64.address.translator import Translator
-from milter64.checks import dmarc_policy, helo_name, iprev, spf, unreadable_mailbox
+from milter64.checks import dmarc_policy, helo_name, iprev, spf_settings, unreadable_mailbox
 from milter64.checks import dns_list_settings as dns_list
 from milter64.checks.dns_list_settings import Settings as DnsListSettings
 from milter64.checks.helo_name import Settings as HeloSettings
 from milter64.checks.iprev import Settings as IprevSettings
-from milter64.checks.spf import LeftTo
-from milter64.checks.spf import Settings as SpfSettings
+from milter64.checks.spf_settings import LeftTo
+from milter64.checks.spf_settings import Settings as SpfSettings
 from milter64.config.listen_address import MetricsSettings
 from milter64.config.listen_address import Settings as MilterSettings
-from milter64.dns.resolver import Settings as DnsSettings
+from milter64.dns.settings import Settings as DnsSettings
 from milter64.greylist.settings import Settings as GreylistSettings
 from milter64.headers.settings import Settings as HeadersSettings
 from milter64.judging.settings import Settings as JudgingSettings
 from milter64.limits.memory import Settings as LimitsSettings
-from milter64.limits.rates import LEVELS, RATE
-from milter64.limits.rates import Settings as RateSettings
+from milter64.limits.settings import LEVELS, RATE
+from milter64.limits.settings import Settings as RateSettings
 from milter64.lists.listed import BLOCK, KINDS, LISTED
 from milter64.lists.settings import Recipient
 from milter64.lists.settings import Settings as ListSettings
@@ -34,8 +34,8 @@ from milter64.mail.action import Action
 from milter64.mail.finding import Key
 from milter64.mail.spares import Spares
 from milter64.policy.action_table import Policy
-from milter64.policy.exemptions import Trust
-from milter64.telemetry.log import Settings as LogSettings
+from milter64.policy.trust import Trust
+from milter64.telemetry.settings import Settings as LogSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,8 +148,8 @@ class Settings:
         }
 
 
-_SPF_HELO: Key = (spf.NAME, spf.HELO)
-_SPF: Key = (spf.NAME, spf.MAILFROM)
+_SPF_HELO: Key = (spf_settings.NAME, spf_settings.HELO)
+_SPF: Key = (spf_settings.NAME, spf_settings.MAILFROM)
 _IPREV: Key = (iprev.NAME, iprev.PROPERTY)
 _HELO: Key = (helo_name.NAME, helo_name.PROPERTY)
 _DMARC: Key = (dmarc_policy.NAME, dmarc_policy.PROPERTY)

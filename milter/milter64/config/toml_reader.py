@@ -10,26 +10,16 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeGuard, TypeVar, get_args, get_origin, get_type_hints
 
+from milter64.config.problems import Problem
 from milter64.config.toml_lines import DEEPEST, LONG_KEY, deepest_line, depth, lines
 from milter64.config.toml_mistakes import mistake
 
 Made = TypeVar("Made")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """Something wrong in a file: at which key ("spf.actions.fail"), in which line if known, and how to mend it."""
-
-    key: str = ""
-    line: int | None = None
-    what: str
-    remedy: str
 
 
 class Wrong(ValueError):  # noqa: N818  a value is wrong, the program is not

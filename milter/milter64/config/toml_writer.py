@@ -18,7 +18,7 @@ from milter64.address.translation_prefix import Prefix
 from milter64.checks.dns_list_settings import Answers, Zone
 from milter64.config.toml_reader import tables
 from milter64.limits.memory import Memory
-from milter64.limits.rates import Rate
+from milter64.limits.settings import Rate
 from milter64.lists.entry import Entry, shown_time
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}

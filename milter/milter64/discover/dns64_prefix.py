@@ -14,7 +14,8 @@ import dns.rcode
 from milter64.address.networks import pack, unpack
 from milter64.address.translation_prefix import PLACES, Pattern, Prefix
 from milter64.dns.message import Query
-from milter64.dns.query import Nameserver, over_tcp, over_udp
+from milter64.dns.nameserver import Nameserver
+from milter64.dns.query import over_tcp, over_udp
 
 NAME = "ipv4only.arpa"
 """It has A records alone (RFC 7050 8.2), the two below: whoever gives it an AAAA has made that up."""

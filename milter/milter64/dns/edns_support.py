@@ -11,7 +11,8 @@ from threading import Lock, Thread
 import dns.rcode
 
 from milter64.dns.message import Query, Response
-from milter64.dns.query import Nameserver, over_udp
+from milter64.dns.nameserver import Nameserver
+from milter64.dns.query import over_udp
 from milter64.dns.wire_name import ROOT
 
 LASTS = 3600.0

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
-from milter64.dns.nameservers import OutOfMeans, Unanswered
+from milter64.dns.unanswered import OutOfMeans, Unanswered
 from milter64.mail.frozen_dataclass import frozen
 
 _MOST_TOLD, _OTHER = 16_384, 64

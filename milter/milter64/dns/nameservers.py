@@ -17,8 +17,10 @@ import dns.rcode
 
 from milter64.dns.edns_support import Plain, understood
 from milter64.dns.message import Query, Response
-from milter64.dns.query import Nameserver, by_datagram, by_stream, over_udp
+from milter64.dns.nameserver import Nameserver
+from milter64.dns.query import by_datagram, by_stream, over_udp
 from milter64.dns.side_by_side import Course
+from milter64.dns.unanswered import OutOfMeans, TimedOut, Unanswered
 from milter64.dns.wire_name import ROOT
 from milter64.limits.bounded_cache import Cache
 from milter64.limits.memory import USUAL
@@ -36,30 +38,6 @@ _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """What is missing to ask: a socket, or memory for one."""
 
 _USABLE = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
-
-
-class Unanswered(Exception):  # noqa: N818  it says what came of the question; nobody erred
-    """A question got no usable answer; the text says why, in a few clean words that anyone may read.
-
-    `server` is the nameserver that it was, which is the admin's business alone; empty if it was none.
-    """
-
-    def __init__(self, text: str, server: object = "") -> None:
-        super().__init__(text)
-        self.server = str(server)
-
-    @property
-    def in_full(self) -> str:
-        """The text and the nameserver."""
-        return f"{self} ({self.server})" if self.server else str(self)
-
-
-class OutOfMeans(Unanswered):
-    """We could not ask, as this process or this host has run out of something: nobody else is silent."""
-
-
-class TimedOut(Unanswered):
-    """No nameserver answered in time."""
 
 
 _Question = tuple[bytes, str]

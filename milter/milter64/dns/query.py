@@ -6,57 +6,21 @@ not be able to end the wait for the real answer.
 """
 
 import os
-import re
 import select
 import socket
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from milter64.address.networks import pack
 from milter64.dns.message import Query, Response
+from milter64.dns.nameserver import Nameserver, nameserver
 from milter64.dns.side_by_side import Course, Wait, alone
 
 _LARGEST_DATAGRAM = 65535
-_LARGEST_PORT = 65535
-_NAMESERVER = re.compile(
-    r"(?:\[(?P<v6>.*:.*)]|(?P<v4>[\d.]+))(?::(?P<port>\d{1,5}))?|(?P<bare>[^\[\]]+)",
-    re.ASCII,
-)
-_NO_LOOKUP = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 _RESOLV_CONF = Path("/etc/resolv.conf")
 _ID_OCTETS = 2
 """A query's id, which nobody must be able to guess."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Nameserver:
-    """A nameserver: its text as configured, and its socket address."""
-
-    text: str
-    family: int
-    address: tuple[str | int | bytes, ...]
-
-    def __str__(self) -> str:
-        return self.text
-
-
-def nameserver(text: str) -> Nameserver:
-    """Read "192.0.2.53", "192.0.2.53:5353", "2001:db8::53", "[2001:db8::53]:5353" or "fe80::1%eth0".
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    parts = _NAMESERVER.fullmatch(text)
-    with suppress(ValueError, OSError):
-        if parts and 0 < (port := int(parts["port"] or 53)) <= _LARGEST_PORT:
-            host = parts["v6"] or parts["v4"] or parts["bare"]
-            pack(host.partition("%")[0])  # getaddrinfo reads 010.1.1.1 as 8.1.1.1
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=_NO_LOOKUP)
-            return Nameserver(text=text, family=found[0][0], address=found[0][4])
-    raise ValueError(f"{text!r} is not a nameserver such as 127.0.0.1, [::1]:5353 or 192.0.2.53:53")
 
 
 def nameservers(texts: Iterable[str]) -> tuple[Nameserver, ...]:

@@ -14,9 +14,12 @@ import dns.rcode
 
 from milter64.address.translator import Translator
 from milter64.dns.lookup import Answer
-from milter64.dns.nameservers import Nameservers, Unanswered
-from milter64.dns.query import Nameserver, nameservers
+from milter64.dns.nameserver import Nameserver
+from milter64.dns.nameservers import Nameservers
+from milter64.dns.query import nameservers
+from milter64.dns.settings import Settings
 from milter64.dns.side_by_side import Course, side_by_side
+from milter64.dns.unanswered import Unanswered
 from milter64.dns.wire_name import to_text, to_wire
 from milter64.limits.bounded_cache import Cache, octets
 from milter64.limits.memory import USUAL, Shares
@@ -31,19 +34,6 @@ _LARGEST = 16_384
 """Octets that an answer in the cache may take: strangers' zones fill it."""
 _ANSWER = 400  # octets of an answer in the cache without its values and names
 _BROKE_DOWN = Unanswered("broke down")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """The section `[dns]`.
-
-    Each of `nameservers` is as `exchange.nameserver` reads it; with none, those of /etc/resolv.conf are asked.
-    `timeout` is the longest that one try may take and `deadline` the longest for a verdict, in seconds.
-    """
-
-    nameservers: tuple[str, ...] = ()
-    timeout: float = 2.0
-    deadline: float = 8.0
 
 
 _Key = tuple[str, str]

@@ -11,7 +11,7 @@ from milter64.guard.masking_gateway import MANY
 from milter64.guard.next_hops import gateways
 from milter64.guard.shared_by_workers import Notes
 from milter64.mail.session import Envelope, split
-from milter64.policy.exemptions import Trust
+from milter64.policy.trust import Trust
 
 _NAME_THEM = (
     "let the proxy name the clients: PROXY protocol (smtpd_upstream_proxy_protocol) or XCLIENT; "

@@ -2,7 +2,7 @@
 
 from milter64.checks import unreadable_mailbox
 from milter64.judging.transaction_state import Transaction
-from milter64.limits.rates import RATE
+from milter64.limits.settings import RATE
 from milter64.lists.listed import ALLOW, BLOCK, Lists
 from milter64.mail.finding import Finding, Findings
 from milter64.policy import exemptions

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from milter64.greylist.settings import Settings as GreylistSettings
 from milter64.mail.finding import Key
 from milter64.policy.action_table import Policy
-from milter64.policy.exemptions import Trust
+from milter64.policy.trust import Trust
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

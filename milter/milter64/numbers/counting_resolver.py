@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 
 from milter64.address.translator import Translator
 from milter64.dns.lookup import Answer
-from milter64.dns.nameservers import TimedOut, Unanswered
-from milter64.dns.query import Nameserver
-from milter64.dns.resolver import Resolver, Settings, _Flight, _Key
+from milter64.dns.nameserver import Nameserver
+from milter64.dns.resolver import Resolver, _Flight, _Key
+from milter64.dns.settings import Settings
+from milter64.dns.unanswered import TimedOut, Unanswered
 from milter64.limits.memory import USUAL, Shares
 from milter64.telemetry.metrics import Tally
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, auto
 
 from milter64.greylist.attempt import Standing, State
-from milter64.limits.rates import RATE
+from milter64.limits.settings import RATE
 from milter64.lists.listed import ALLOW, BLOCK, NOT_LISTED, SPARED, Listed
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding, Findings, Key

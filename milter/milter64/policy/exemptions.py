@@ -1,30 +1,15 @@
 """Who is exempt from all judgement: hosts that are trusted, clients that have authenticated, postmaster."""
 
-from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
 from milter64.address.client import Client, Origin
-from milter64.address.networks import Networks
 from milter64.mail.finding import Finding
 from milter64.mail.session import Envelope, split
 from milter64.policy.decision import EXEMPT
+from milter64.policy.trust import Trust
 
 _HOSTS = 1024
 """Addresses of which it is kept ready whether they are trusted."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trust:
-    """The table [trust]: who is not judged, by the address on the wire, and whether private addresses are.
-
-    `translators` says that hosts behind a translator are meant to be among those, as few or as many as they are.
-    """
-
-    networks: Networks = field(default_factory=lambda: Networks(("127.0.0.0/8", "::1/128")))
-    relays: Networks = field(default_factory=Networks)
-    translators: bool = False
-    authenticated: bool = True
-    judge_private: bool = False
 
 
 class Exemptions:

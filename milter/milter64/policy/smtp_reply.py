@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from milter64.checks.dns_list_settings import BLOCKING
-from milter64.limits.rates import SESSIONS
+from milter64.limits.settings import SESSIONS
 from milter64.lists.listed import BLOCK
 from milter64.mail.action import Action
 from milter64.mail.clean_text import clean

@@ -16,9 +16,10 @@ from typing import Any, BinaryIO
 
 from milter64.address.translator import Translator
 from milter64.dns.lookup import Answer
-from milter64.dns.nameservers import Unanswered
-from milter64.dns.resolver import Resolver, Settings
+from milter64.dns.resolver import Resolver
+from milter64.dns.settings import Settings
 from milter64.dns.side_by_side import Course
+from milter64.dns.unanswered import Unanswered
 from milter64.mail.clean_text import clean
 
 HEAD = {"milter64": "answers", "schema": 1}

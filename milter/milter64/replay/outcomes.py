@@ -7,7 +7,8 @@ from milter64.mail.session import Envelope
 from milter64.policy.decision import Verdict
 from milter64.policy.smtp_reply import Reply
 from milter64.report.outcome import Shape, found_by, who
-from milter64.telemetry.log import Settings, Telemetry, event_of, found
+from milter64.telemetry.log import Telemetry, event_of, found
+from milter64.telemetry.settings import Settings
 
 Take = Callable[[float, Shape, str, str], None]
 """Takes when an attempt was made, in seconds since 1970, its outcome's shape, and who it is about (see `who`)."""

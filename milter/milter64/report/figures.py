@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from milter64.address.networks import pack, unpack
-from milter64.limits.rates import RATE
+from milter64.limits.settings import RATE
 from milter64.report.bounded import Times, Top, Waiting
 from milter64.report.outcome import OUTCOMES, REFUSED, Mail, Shape, bounded, shape_of, written
 from milter64.report.senders import Senders

@@ -9,10 +9,8 @@ import time
 import traceback
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Literal
 
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding, Findings
@@ -24,16 +22,7 @@ from milter64.telemetry.log_format import Fields, json_layout, logfmt
 from milter64.telemetry.log_writer import LogWriter
 from milter64.telemetry.metrics import Tally
 from milter64.telemetry.pseudonyms import Pseudonyms, tells, tells_reason, without_mailboxes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """The table [log]."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["logfmt", "json"] = "logfmt"
-    privacy: Literal["full", "hash"] = "full"
-
+from milter64.telemetry.settings import Settings
 
 _EVENTS = {Action.GREYLIST: "greylisted", Action.TEMPFAIL: "deferred", Action.REJECT: "rejected"}
 _NOTHING: Mapping[str, str] = MappingProxyType({})

@@ -15,8 +15,8 @@ from milter64.audit.facts.host_lists import HostList
 from milter64.audit.facts.postconf import Postfix, Service
 from milter64.audit.facts.smtpd_kinds import Kind, kinds
 from milter64.config.listen_address import Endpoint
+from milter64.config.problems import Problem
 from milter64.config.settings import Settings, Translation
-from milter64.config.toml_reader import Problem
 from milter64.discover.recorded_prefixes import Sighting
 from milter64.dns.lookup import Asker, Lookup
 from milter64.mail.session import Envelope, Session

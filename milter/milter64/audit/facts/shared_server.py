@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from milter64.config.problems import Problem
 from milter64.config.settings import Settings
-from milter64.config.toml_reader import Problem
 from milter64.sharing.interface import ServersGone
 from milter64.sharing.remedies import remedy
 from milter64.sharing.server_url import parse

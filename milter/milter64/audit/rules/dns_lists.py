@@ -8,7 +8,7 @@ from milter64.audit.rules.published_mx import Published
 from milter64.checks.dns_list_health import Trouble, defect, thrice, unanswered
 from milter64.checks.dns_list_kinds import IPV4, IPV6, NAMES, Kind
 from milter64.checks.dns_list_settings import Settings
-from milter64.dns.nameservers import Unanswered
+from milter64.dns.unanswered import Unanswered
 
 _WITH_KEY = (".dq.spamhaus.net", ".mail.abusix.zone")
 """The zones of operators who answer nobody without a key, which stands before the list's own label."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from milter64.audit.facts.postconf import Postfix
 from milter64.audit.facts.smtpd_services import Case
 from milter64.checks.dns_list_settings import Zone
-from milter64.config.load_file import DEFAULT
+from milter64.config.problems import DEFAULT
 
 _SITE = re.compile(r"(?P<zone>[^=*\s]+)(?:=[^*\s]*)?(?:\*(?P<weight>-?\d+))?")
 

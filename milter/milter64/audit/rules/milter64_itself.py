@@ -15,7 +15,7 @@ from milter64.audit.facts.smtpd_services import Case
 from milter64.audit.report_line import Line, ok, problem, warning
 from milter64.audit.rules import postfix_settings
 from milter64.audit.rules.published_mx import Published
-from milter64.dns.query import nameserver
+from milter64.dns.nameserver import nameserver
 
 _BEGINNING = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
 """No clock that is right shows less: milter64 is younger."""

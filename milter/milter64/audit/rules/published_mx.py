@@ -6,7 +6,7 @@ from shlex import quote
 
 from milter64.audit.facts.facts import Facts
 from milter64.audit.report_line import Line, ok, problem, warning
-from milter64.dns.nameservers import Unanswered
+from milter64.dns.unanswered import Unanswered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
