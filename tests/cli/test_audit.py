@@ -100,6 +100,15 @@ def test_json_has_every_line_whole(play: Play) -> None:
     }
 
 
+def test_the_page_sums_up_in_the_words_of_its_lines(play: Play, tmp_path: Path) -> None:
+    page = tmp_path / "audit.html"
+    play(WARNED, "--html", str(page))
+    html = page.read_text()
+    figures = re.findall(r"<dt>(.*?)</dt>", html)
+    assert figures == ["good", "warning", "problem"]
+    assert set(re.findall(r"<li class=\"\w+\"><p><b>(\w+)</b>", html)) == {"good", "warning"}
+
+
 def test_strangers_text_is_cleaned(play: Play) -> None:
     scene = Scene(doors=Doors(greetings={SIX: "554 \x1b]0;owned\x07 no"}))
     assert "\x1b" not in play(scene)[1]

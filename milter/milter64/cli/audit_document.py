@@ -20,7 +20,7 @@ def heading(theme: str) -> str:
 def document(host: str, domains: Sequence[str], lines: Sequence[tuple[str, Line]]) -> Document:
     """Return the page: how many lines there are of each level, and the lines by theme."""
     counts = Counter(line.level for _, line in lines)
-    figures = Figures(figures=tuple((level, str(counts[level])) for level in Badness))
+    figures = Figures(figures=tuple((_LEVELS[level], str(counts[level])) for level in Badness))
     themes = (
         Section(title=heading(theme), content=Findings(findings=tuple(_finding(line) for _, line in group)))
         for theme, group in groupby(lines, key=lambda pair: pair[0])
