@@ -141,7 +141,7 @@ soak: .venv/.soak
 ## how fast it is, beside its peers; ROUNDS=, LOADS=
 bench: .venv/.bench
 	cd tests && if [ "$(LOADS)" != reading ]; then ../.venv/bin/python -m bench.bench; fi
-	cd tests && if [ -z "$(filter-out reading,$(LOADS))" ]; then ../.venv/bin/python -m bench.reading; fi
+	cd tests && if [ -z "$(filter-out reading,$(LOADS))" ]; then ../.venv/bin/python -m bench.reading && ../.venv/bin/python -m bench.beside; fi
 
 ## what a stranger can order at its worst, in CPU time
 bench-worst: .venv/.done

@@ -91,7 +91,7 @@ def _interrupt(*_: object) -> NoReturn:
 def _measure(loads: tuple[Load, ...], rounds: int, progress: Progress, on_result: Callable[[Result], object]) -> None:
     with Lab() as lab:
         progress.begin("building the tools and the world")
-        _build()
+        build()
         nsd = lab.start(Nsd, world.zones() | listed.zones())
         progress.end()
         for number, each in enumerate(loads, 1):
@@ -101,7 +101,7 @@ def _measure(loads: tuple[Load, ...], rounds: int, progress: Progress, on_result
             progress.end()
 
 
-def _build() -> None:
+def build() -> None:
     BUILD.mkdir(parents=True, exist_ok=True)
     for tool, libraries in TOOLS.items():
         subprocess.run(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+from milter64.cli.background import give_way
 from milter64.cli.document_layout import show
 from milter64.cli.html_file import html_argument, write
 from milter64.cli.replay_progress import Progress
@@ -74,6 +75,7 @@ def _rate(text: str) -> float:
 
 def main(arguments: argparse.Namespace) -> int:
     """Replay a log, and report; Ctrl-C ends it early, with what there is so far."""
+    give_way()
     settings, complaints = load(arguments.config), Screen(sys.stderr)
 
     def warn(text: str) -> None:

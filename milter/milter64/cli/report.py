@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 from pathlib import Path
 
+from milter64.cli.background import give_way
 from milter64.cli.document_layout import show
 from milter64.cli.html_file import html_argument, write
 from milter64.cli.log_source import blocks, log_arguments, shown
@@ -48,6 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Read the log, add it up, and say what to do; fail if nothing of it can be read."""
+    give_way()
     settings, complaints = load(arguments.config), Screen(sys.stderr)
     unread = list[str]()
 

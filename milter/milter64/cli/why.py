@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from milter64.cli.background import give_way
 from milter64.cli.greylist_file import Refused, opened
 from milter64.cli.greylist_rows import told as row_told
 from milter64.cli.terminal_layout import Screen
@@ -66,6 +67,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Tell what became of a mail; fail if nothing is known of it."""
+    give_way()
     settings = load(arguments.config)
     complaints, troubles = Screen(sys.stderr), list[str]()
     if "-" in arguments.log:
