@@ -111,3 +111,11 @@ def test_what_another_store_has_written_is_read_before_a_second_is_over(
     until(lambda: waiting not in stored(path))
     clock[0] += 0.9 - sqlite_store._BUSY_DELAY  # noqa: SLF001  what is left of a second when a row has been gathered
     assert here.read("pair") == {NETWORK: PASSED}
+
+
+def test_little_of_the_file_is_kept_for_reading(open_store: Open) -> None:
+    store = open_store()
+    store.merge("pair", {NETWORK: WAITING})
+    until(lambda: store.sizes()["rows"] == 1)
+    reader = store._reader._file  # noqa: SLF001  nobody else knows of it
+    assert reader.do(lambda connection: connection.execute("PRAGMA cache_size").fetchone()) == (-256,)

@@ -122,9 +122,9 @@ def test_nobody_opens_or_moves_the_file_while_somebody_else_does(path: Path, mon
             else:
                 locked.append(False)
 
-    def prepare(connection: sqlite3.Connection) -> None:
+    def prepare(connection: sqlite3.Connection, *, pages: int) -> None:
         look(connection)
-        actual(connection)
+        actual(connection, pages)
 
     actual = sqlite_table._prepare  # noqa: SLF001  it runs while the file is being opened
     monkeypatch.setattr(sqlite_table, "_prepare", prepare)
@@ -141,10 +141,10 @@ def test_a_sound_file_that_looks_corrupt_once_stays(
     errors = [sqlite3.DatabaseError("database disk image is malformed")]
     errors[0].sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
-    def prepare(connection: sqlite3.Connection) -> None:
+    def prepare(connection: sqlite3.Connection, *, pages: int) -> None:
         if errors:
             raise errors.pop()
-        actual(connection)
+        actual(connection, pages)
 
     actual = sqlite_table._prepare  # noqa: SLF001  it is the first to see the file
     monkeypatch.setattr(sqlite_table, "_prepare", prepare)

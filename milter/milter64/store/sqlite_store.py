@@ -42,6 +42,8 @@ _RETRY = 1.0
 _READ_PATIENCE = 0.5
 _WRITE_PATIENCE = 5.0
 """Seconds to wait for other processes' locks."""
+_READ_PAGES = 256
+"""KiB of the file that are kept for reading: the kernel has it for all workers. What is written needs more."""
 _TRUST = 0.2
 """Seconds that a reader believes that the file still bears its name."""
 
@@ -70,7 +72,7 @@ class SqliteStore(Generic[Row]):
         self._max_rows = max_rows
         self._comfortable = comfortable(max_rows)
         self._lock = Lock()  # for all that follows
-        self._reader = Table(path, kind, warn, patience=_READ_PATIENCE, trust=_TRUST)
+        self._reader = Table(path, kind, warn, patience=_READ_PATIENCE, trust=_TRUST, pages=_READ_PAGES)
         self._cache: Cache[str, _Read[Row]] = Cache(cache, _LARGEST, _weight)
         self._version: tuple[int, int] | None = None
         self._looked = self._changed = -inf

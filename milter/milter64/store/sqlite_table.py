@@ -51,6 +51,7 @@ _INSERT = "INSERT INTO rows (hash, block, waits, expires, key, grp, row) VALUES 
 _INSERT_MANY = _INSERT + ", (?, ?, ?, ?, ?, ?, ?)" * (_WIDTH - 1)
 _NO_ID = 1 << 62
 """Above all ids."""
+_PAGES = 2000
 _WAL_PAGES = 4000
 """Pages after which the -wal file is written back, and what it keeps of its length: 16 MB."""
 
@@ -58,12 +59,19 @@ _WAL_PAGES = 4000
 class Table(Generic[Row]):
     """The rows, for one thread at a time. Every method raises StoreGone if the file can't be used."""
 
-    def __init__(
-        self, path: Path, kind: Kind[Row], warn: Callable[[str], None], *, patience: float, trust: float = 0.0
+    def __init__(  # noqa: PLR0913  a file's, and its pages
+        self,
+        path: Path,
+        kind: Kind[Row],
+        warn: Callable[[str], None],
+        *,
+        patience: float,
+        trust: float = 0.0,
+        pages: int = _PAGES,
     ) -> None:
-        """Open nothing yet; see `File`."""
+        """Open nothing yet; see `File`. `pages` is how much of the file SQLite keeps, in KiB."""
         self._kind = kind
-        self._file = File(path, _prepare, warn, patience=patience, trust=trust)
+        self._file = File(path, partial(_prepare, pages=pages), warn, patience=patience, trust=trust)
         self.close = self._file.close
 
     def select(self, key: str) -> Mapping[str, Row]:
@@ -250,10 +258,11 @@ def _count(connection: sqlite3.Connection, rows: int, latest: float) -> None:
     )
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
+def _prepare(connection: sqlite3.Connection, pages: int = _PAGES) -> None:
     """Make a new file ours, and a connection to it fit for us. What isn't ours is not written to."""
     # A statement's journal and what is sorted would go to /tmp, which may be full, or not be there to be written to.
     connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute(f"PRAGMA cache_size = -{pages}")
     new = not recognised(connection)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
