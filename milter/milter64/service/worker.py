@@ -21,6 +21,7 @@ import Milter
 from milter64.service.channel import ASK, GRACE, READY, Log
 from milter64.service.libmilter_socket import Door
 from milter64.service.libmilter_threads import HOLD_ON, LibmilterThreads
+from milter64.service.malloc_arenas import give_back
 
 Work = Callable[[int, Callable[[], None]], AbstractContextManager[Mapping[str, Callable[..., int]]]]
 """Opens in a worker what its sessions share, gives what libmilter is to call, and closes all in the end.
@@ -45,6 +46,9 @@ _TICK = 0.02
 
 _GARBAGE = (20_000, 20, 20)
 """Objects between two looks for cycles, of which sessions leave none; the usual 700 are a dozen sessions' worth."""
+
+_GIVE_BACK = 60.0
+"""Seconds, about, after which memory is given back that was wanted for a moment."""
 
 _FILES = 8192
 """Open files that a worker may have: with the usual limit libmilter stops answering above about a thousand sessions."""
@@ -156,10 +160,11 @@ def _serve(channel: socket.socket, bell: socket.socket, threads: LibmilterThread
     """Wait for the word to end, then for the sessions, as long as the word allows."""
     sources = [channel, bell]
     deadline: float | None = None
-    quiet = 0
+    quiet, tidy = 0, _every(_GIVE_BACK, give_back)
     while deadline is None or (time.monotonic() < deadline and quiet < 2):  # noqa: PLR2004  see below
         readable = _readable([*sources, *door.visitors], (door.wait or HOLD_ON) if deadline is None else _TICK)
         threads()
+        tidy()
         if door.answered():
             _answer(channel)
         for source in readable:
@@ -182,6 +187,19 @@ def _serve(channel: socket.socket, bell: socket.socket, threads: LibmilterThread
         # One look could miss a connection that libmilter was accepting while the listener was shut.
         quiet = 0 if readable or door.has_sessions else quiet + 1
     return os.EX_OK
+
+
+def _every(seconds: float, do: Callable[[], None]) -> Callable[[], None]:
+    """Return what does something when it is called, if that many seconds have passed since the last time."""
+    done = time.monotonic()
+
+    def when_due() -> None:
+        nonlocal done
+        if time.monotonic() - done >= seconds:
+            do()
+            done = time.monotonic()
+
+    return when_due
 
 
 def _word(source: socket.socket) -> bytes:
