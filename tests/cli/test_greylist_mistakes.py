@@ -195,3 +195,10 @@ def test_ctrl_c_ends_it_without_a_word(greylist: Run, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("milter64.store.sqlite_reader.Reader.chunks", interrupted)
     assert greylist("list") == (130, "", "")
+
+
+@pytest.mark.usefixtures("greylist_file")
+def test_whoever_names_a_folder_to_import_is_told_to_name_the_file_in_it(greylist: Run, tmp_path: Path) -> None:
+    code, out, err = greylist("import", "--file", str(tmp_path))
+    assert (code, out) == (os.EX_UNAVAILABLE, "")
+    assert err.endswith("it can't be read: Is a directory; name the file in it; nothing was imported\n")

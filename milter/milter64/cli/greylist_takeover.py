@@ -17,10 +17,13 @@ from milter64.takeover.recognise import recognise
 
 
 def is_export(path: Path) -> bool:
-    """Whether a file begins as an export of ours does, or is none that can be looked into, as who reads it will say."""
+    """Whether a file begins as an export of ours does, or is none that can be looked into, as who reads it will say.
+
+    A folder is for who takes files over to tell of: it is where others keep theirs.
+    """
     try:
         if not path.is_file():  # to open a pipe would keep us waiting
-            return True
+            return not path.is_dir()
         with path.open("rb") as file:
             return file.read(1) in (b"{", b"")
     except OSError:
