@@ -196,3 +196,14 @@ def test_a_page_of_a_journal_that_can_not_be_read_says_so(
     journal(tmp_path, monkeypatch, "echo no journal files were found >&2; exit 1")
     with pytest.raises(OSError, match="no journal files were found"):
         found(configuration)
+
+
+def test_who_may_not_read_the_journal_is_told_who_may(
+    configuration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "No journal files were opened due to insufficient permissions."  # systemd's words, on Debian 12 and 13
+    journal(tmp_path, monkeypatch, f"echo '{said}' >&2; exit 1")
+    assert report(configuration) == os.EX_UNAVAILABLE
+    assert capsys.readouterr().err == (
+        f"milter64 report: journalctl: {said} Try it as root, or as a member of the group systemd-journal.\n"
+    )

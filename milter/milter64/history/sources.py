@@ -90,10 +90,17 @@ def journal(
     words += [f"--{name}=@{at:.6f}" for name, at in (("since", since), ("until", until)) if at is not None]
     words += [f"--directory={folder}"] if folder is not None else []
     try:
-        with _output(words, warn) as output:
+        with _output(words, lambda text: warn(text + _remedy(text))) as output:
             yield from _lines(output, "the journal", warn)
     except FileNotFoundError:
         warn("there is no journal here, as there is no journalctl: name the log's files")
+
+
+def _remedy(text: str) -> str:
+    """Return what helps against what journalctl complains of, if that can be told."""
+    if "insufficient permissions" in text:
+        return " Try it as root, or as a member of the group systemd-journal."
+    return ""
 
 
 @contextmanager
