@@ -38,6 +38,7 @@ def of(folder: Path, text: str) -> tuple[list[str], list[tuple[str, str]]]:
         ("192.31", "192.31.0.0/24 spares=greylist"),
         ("2001:db8:1::/48", "2001:db8:1::/48 spares=greylist"),
         ("2001:db8:1::25", "2001:db8:1::25 spares=greylist"),
+        ("*.example.org", ".example.org spares=greylist"),  # as sqlgrey's clients_fqdn_whitelist has it
     ],
 )
 def test_a_line_of_postgreys_whitelist_clients_becomes_one_of_ours(line: str, entry: str, tmp_path: Path) -> None:

@@ -98,14 +98,14 @@ def _entry(who: str, mistakes: Mistakes, because: str = "") -> str:
 
 
 def _client(text: str) -> str:
-    """Return WHO of a line of whitelist_clients."""
+    """Return WHO of a line of whitelist_clients, or of sqlgrey's lists of clients, which write `*.example.org`."""
     if text.startswith("/"):
         raise LeftOutError(REGEX)
     if _FOUR.fullmatch(text) or text.count(":") > 1:
         return _network(text)
     if _THREE_OR_TWO.fullmatch(text):  # of two numbers too postgrey makes a /24, whatever its manual says
         return _network(f"{text}{'.0' * (3 - text.count('.'))}/24")
-    return text
+    return text.removeprefix("*") if text.startswith("*.") else text
 
 
 def _recipient(text: str) -> str:
