@@ -5,21 +5,23 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from milter64.cli.background import give_way
 from milter64.cli.greylist_file import Refused, opened
+from milter64.cli.greylist_rows import Row, is_of_pair
 from milter64.cli.greylist_rows import told as row_told
 from milter64.cli.terminal_layout import Screen
-from milter64.cli.why_found import Found, find
+from milter64.cli.why_found import Found, find, pairs_of
 from milter64.cli.why_told import DECISIONS, Told, for_admin, for_sender, outcome, told
 from milter64.cli.why_wanted import SENDER, Wanted, wanted
 from milter64.config.load_file import load
 from milter64.config.settings import Settings
-from milter64.greylist.pair import pair_key
+from milter64.greylist.pair import pair_key, recipient_of, sender_of
 from milter64.history.own_lines import Event
 from milter64.history.sources import files, journal, with_rotated
 from milter64.lists.entry import moment, shown_time
@@ -76,11 +78,12 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         since = moment(arguments.since) if arguments.since else time.time() - _DAYS * 86400
         text = " ".join(arguments.what) or _pasted()
-        asked = wanted(text, settings.translator(), _pseudonym(settings, troubles.append))
+        pseudonym = _pseudonym(settings, troubles.append)
+        asked = wanted(text, settings.translator(), pseudonym)
     except ValueError as error:
         complaints.line(f"milter64 why: {clean(str(error), 1000)}")
         return os.EX_USAGE
-    report = _report(asked, settings, arguments.log, since, troubles)
+    report = _report(asked, settings, pseudonym, arguments.log, since=since, troubles=troubles)
     if arguments.json:
         Screen().line(json.dumps(report, indent=2))
     else:
@@ -109,7 +112,15 @@ def _pseudonym(settings: Settings, warn: Callable[[str], None]) -> Callable[[str
         return None
 
 
-def _report(asked: Wanted, settings: Settings, log: list[str], since: float, troubles: list[str]) -> Told:
+def _report(  # noqa: PLR0913  all that the command line and the configuration say
+    asked: Wanted,
+    settings: Settings,
+    pseudonym: Callable[[str], str] | None,
+    log: list[str],
+    *,
+    since: float,
+    troubles: list[str],
+) -> Told:
     paths = list(dict.fromkeys(path for each in log for path in with_rotated(each)))
 
     def read(warn: Callable[[str], None]) -> Iterator[bytes]:
@@ -129,7 +140,7 @@ def _report(asked: Wanted, settings: Settings, log: list[str], since: float, tro
         "events": [told(one) for one in found.story],
         "left_out": found.left_out,
         **_advice(asked, found),
-        "rows": list(_rows(asked, found, settings, troubles.append)),
+        "rows": list(_rows(asked, found, settings, pseudonym, troubles.append)),
         "trouble": [clean(trouble, 1000) for trouble in troubles],
     }
 
@@ -169,16 +180,22 @@ def _same_origin(asked: Wanted, decisions: list[Event]) -> list[Event]:
     return [one for one in decisions if not names.isdisjoint(map(one.fields.get, ("client", "group")))]
 
 
-def _rows(asked: Wanted, found: Found, settings: Settings, warn: Callable[[str], None]) -> Iterator[Told]:
+def _rows(
+    asked: Wanted,
+    found: Found,
+    settings: Settings,
+    pseudonym: Callable[[str], str] | None,
+    warn: Callable[[str], None],
+) -> Iterator[Told]:
     """Yield what the greylist has of the pairs of a story."""
-    pairs = dict[str, None]()
-    for one in found.story:
-        if isinstance(one, Event) and one.name in DECISIONS:
-            pairs |= dict.fromkeys(_keys(one, asked, hidden=settings.log.privacy == "hash"))
-    if not pairs:
+    decisions = [one for one in found.story if isinstance(one, Event) and one.name in DECISIONS]
+    pairs = dict.fromkeys(key for one in decisions for key in _keys(one, asked))
+    if not decisions or not (pairs or pseudonym):
         return
     try:
         with opened(settings) as greylist:
+            if settings.log.privacy == "hash":
+                pairs = _hidden(decisions, greylist.reader.chunks(), pseudonym) if pseudonym else {}
             for pair in list(pairs)[-_LONGEST_PAIRS:]:
                 for group, record in sorted(known_here(greylist.reader.read, greylist.kind, pair).items()):
                     if not record.forgotten and greylist.kind.expires(record) >= greylist.now():
@@ -188,16 +205,34 @@ def _rows(asked: Wanted, found: Found, settings: Settings, warn: Callable[[str],
         warn(f"greylist: {refused}")
 
 
-def _keys(event: Event, asked: Wanted, *, hidden: bool) -> Iterator[str]:
-    """Yield the keys of a decision's pairs; of pseudonyms there are none."""
+def _keys(event: Event, asked: Wanted) -> Iterator[str]:
+    """Yield the keys of a decision's pairs."""
     sender = event.fields.get("from", "").encode()
-    if hidden:
-        return
     mailbox = asked.value if asked.kind == SENDER else sender_and_recipient.read(sender, None)
     for recipient in event.fields.get("to", "").split(">,<"):
         to = sender_and_recipient.read(f"<{recipient.strip('<>')}>".encode(), None)
         if mailbox is not None and to:
             yield pair_key(mailbox, to)
+
+
+def _hidden(
+    decisions: Iterable[Event], chunks: Iterable[Iterable[Row]], pseudonym: Callable[[str], str]
+) -> dict[str, None]:
+    """Return the keys of decisions' pairs where the log has pseudonyms: those of all rows are made, and compared.
+
+    Numbers that VERP has in a sender are replaced in a key, so that his pseudonym isn't its.
+    """
+    meant = {pair for one in decisions for pair in pairs_of(one.fields)}
+    keys = dict[str, None]()
+
+    def shown(part: str) -> str:
+        return pseudonym(part[1:-1]) if part != "<>" else ""
+
+    for row in chain.from_iterable(chunks):
+        sender, recipient = sender_of(row[0]), recipient_of(row[0])
+        if sender and is_of_pair(row) and (shown(sender), shown(recipient)) in meant:
+            keys[row[0]] = None
+    return keys
 
 
 _COLOURS = {"accepted": "green", "rejected": "red", "greylisted": "yellow", "deferred": "yellow", "busy": "yellow"}

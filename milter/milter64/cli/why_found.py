@@ -167,12 +167,12 @@ class _Story:
             if self._wanted.is_of(fields):
                 _keep(self._asked, fields["queue"])
         if self._wanted.kind in {TOKEN, QUEUE} and len(self._pairs) < _MOST_NAMES:
-            self._pairs = dict.fromkeys(_pairs(fields), event.at) | self._pairs
+            self._pairs = dict.fromkeys(pairs_of(fields), event.at) | self._pairs
 
     def _belongs(self, event: Event) -> bool:
         fields = event.fields
         if not (self._wanted.is_of(fields) or fields.get("session") in self._tokens):
-            near = [abs(event.at - self._pairs[pair]) for pair in _pairs(fields) if pair in self._pairs]
+            near = [abs(event.at - self._pairs[pair]) for pair in pairs_of(fields) if pair in self._pairs]
             return bool(near) and min(near) <= self._window
         return True
 
@@ -209,7 +209,7 @@ def _keep(names: dict[str, None], name: str) -> None:
         del names[next(iter(names))]
 
 
-def _pairs(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def pairs_of(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the sender and each recipient of a line of ours, as they are shown."""
     for sender in _NAMES.findall(fields.get("from", ""))[:1]:
         for recipient in _NAMES.findall(fields.get("to", "")):
