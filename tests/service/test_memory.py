@@ -3,10 +3,12 @@
 import re
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from milter64.dns.public_suffixes import suffix_list
 from rig.lab import Lab
 from rig.procfs import children
 from rig.service import Milter64
@@ -71,3 +73,15 @@ def test_a_verb_that_asks_nobody_loads_nothing_to_ask_with(argv: list[str], with
     assert done.stdout
     assert "milter64.cli.main" in loaded
     assert sorted(loaded.intersection(without)) == []
+
+
+def test_the_suffix_list_is_never_all_in_memory_as_a_text() -> None:
+    suffix_list.cache_clear()
+    tracemalloc.start()
+    try:
+        rules = suffix_list()
+        kept, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert rules.suffixes
+    assert most < 2 * kept

@@ -17,7 +17,7 @@ from milter64.mail.idna_domain import ascii_domain
 
 _DEBIAN = Path("/usr/share/publicsuffix/public_suffix_list.dat")
 _NAME = "public_suffix_list.dat"
-_VERSION = re.compile(r"^// VERSION: (\d{4}-\d\d-\d\d)", re.MULTILINE)
+_VERSION = re.compile(r"// VERSION: (\d{4}-\d\d-\d\d)")
 _DEEPEST = 10
 """Labels of a name that are looked at; no rule has as many."""
 
@@ -79,11 +79,12 @@ def _files() -> Iterator[Path]:
 
 
 def _newest(paths: tuple[Path, ...]) -> SuffixList:
-    texts = {path: path.read_text(encoding="utf-8") for path in paths if path.exists()}
-    published = {path: _published(path, text) for path, text in texts.items()}
+    published = {path: _published(path) for path in paths if path.exists()}
     path = max(published, key=published.__getitem__)
-    lines = (line.partition(" ")[0] for line in texts[path].splitlines())
-    rules = frozenset(ascii_domain(line) for line in lines if line and not line.startswith("//"))
+    # The whole text at once would take memory that isn't given back, and every process of the service has its share.
+    with path.open(encoding="utf-8") as file:
+        lines = (line.rstrip("\n").partition(" ")[0] for line in file)
+        rules = frozenset(ascii_domain(line) for line in lines if line and not line.startswith("//"))
     return SuffixList(
         path=path,
         published=published[path],
@@ -94,8 +95,9 @@ def _newest(paths: tuple[Path, ...]) -> SuffixList:
     )
 
 
-def _published(path: Path, text: str) -> date:
+def _published(path: Path) -> date:
     """Return when a list was published; a file that doesn't say so is as old as its content."""
-    if version := _VERSION.search(text):
-        return date.fromisoformat(version[1])
+    with path.open(encoding="utf-8") as file:
+        if version := next(filter(None, map(_VERSION.match, file)), None):
+            return date.fromisoformat(version[1])
     return datetime.fromtimestamp(path.stat().st_mtime, UTC).date()
