@@ -18,7 +18,7 @@ from milter64.cli.greylist_rows import told as row_told
 from milter64.cli.terminal_layout import Screen
 from milter64.cli.why_found import Found, find, pairs_of
 from milter64.cli.why_told import DECISIONS, Told, for_admin, for_sender, outcome, told
-from milter64.cli.why_wanted import SENDER, Wanted, wanted
+from milter64.cli.why_wanted import SENDER, Wanted, maker_of_pseudonyms, wanted
 from milter64.config.load_file import load
 from milter64.config.settings import Settings
 from milter64.greylist.pair import pair_key, recipient_of, sender_of
@@ -28,7 +28,6 @@ from milter64.lists.entry import moment, shown_time
 from milter64.mail import sender_and_recipient
 from milter64.mail.clean_text import clean
 from milter64.sharing.shared_store import known_here
-from milter64.telemetry import pseudonyms
 
 _UNITS = ("milter64", "postfix*")
 _DAYS = 7
@@ -78,7 +77,7 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         since = moment(arguments.since) if arguments.since else time.time() - _DAYS * 86400
         text = " ".join(arguments.what) or _pasted()
-        pseudonym = _pseudonym(settings, troubles.append)
+        pseudonym = maker_of_pseudonyms(settings, troubles.append)
         asked = wanted(text, settings.translator(), pseudonym)
     except ValueError as error:
         complaints.line(f"milter64 why: {clean(str(error), 1000)}")
@@ -95,21 +94,6 @@ def _pasted() -> str:
     if sys.stdin.isatty():
         Screen(sys.stderr).line("Paste a token, or what has it, and end it with Enter and Ctrl-D:")
     return sys.stdin.buffer.read(1 << 16).decode(errors="surrogateescape").strip()
-
-
-def _pseudonym(settings: Settings, warn: Callable[[str], None]) -> Callable[[str], str] | None:
-    """Return what makes a pseudonym of a sender, if the log has such."""
-    if settings.log.privacy != "hash":
-        return None
-    place = pseudonyms.place(settings.greylist.local_store)
-    if place is None:
-        warn('the log has pseudonyms whose key the service alone has (greylist "memory:"): ask by token or address')
-        return None
-    try:
-        return pseudonyms.Pseudonyms(place.read_bytes()).of
-    except OSError as error:
-        warn(f"the log has pseudonyms, and their key, {place}, can't be read: {error.strerror}; try it as root")
-        return None
 
 
 def _report(  # noqa: PLR0913  all that the command line and the configuration say

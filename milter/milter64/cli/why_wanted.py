@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from milter64.address import as_written
 from milter64.address.translator import Translator
 from milter64.cli import log_line
+from milter64.config.settings import Settings
 from milter64.greylist.pair import without_bounce_tag
 from milter64.mail import sender_and_recipient
 from milter64.mail.session import split
+from milter64.telemetry import pseudonyms
 
 TOKEN, QUEUE, ADDRESS, SENDER = "token", "queue id", "address", "sender"
 
@@ -90,3 +92,18 @@ def _address(wire: str, translator: Translator) -> Wanted:
 def _lower(mailbox: str) -> str:
     local, domain = split(mailbox)
     return f"{local.lower()}@{domain}"
+
+
+def maker_of_pseudonyms(settings: Settings, warn: Callable[[str], None]) -> Callable[[str], str] | None:
+    """Return what makes a pseudonym of a sender, if the log has such."""
+    if settings.log.privacy != "hash":
+        return None
+    place = pseudonyms.place(settings.greylist.local_store)
+    if place is None:
+        warn('the log has pseudonyms whose key the service alone has (greylist "memory:"): ask by token or address')
+        return None
+    try:
+        return pseudonyms.Pseudonyms(place.read_bytes()).of
+    except OSError as error:
+        warn(f"the log has pseudonyms, and their key, {place}, can't be read: {error.strerror}; try it as root")
+        return None
