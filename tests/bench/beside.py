@@ -57,20 +57,20 @@ socket_mode = "0666"
 SCREEN = Screen(sys.stdout)
 
 
-def fill(path: Path) -> None:
+def fill(path: Path, rows: int = ROWS) -> None:
     """Make a greylist's file with rows, a third of which have passed."""
     for file in path.parent.glob(f"{path.name}*"):
         file.unlink()
     random, now, at_once = Random(17), time.time(), 10_000
     table = Table(path, RecordKind(Settings()), print, patience=5)
-    for start in range(0, ROWS, at_once):
-        table.merge(
-            [
-                (f"<{n}@sender{n % 20_000}.example> <you@example.org>", row(random, now))
-                for n in range(start, start + at_once)
-            ]
-        )
+    for start in range(0, rows, at_once):
+        table.merge([(key(n), row(random, now)) for n in range(start, min(start + at_once, rows))])
     table.close()
+
+
+def key(number: int) -> str:
+    """Return a pair of sender and recipient."""
+    return f"<{number}@sender{number % 20_000}.example> <you@example.org>"
 
 
 def row(random: Random, now: float) -> dict[str, Record]:
