@@ -77,7 +77,8 @@ class Client:
         if not self.origin.identifies:
             return self.wire and f"{self.wire}/{len(self.wire_packed) * 8}"
         packed = self.packed
-        return _network(packed, ipv4_prefix if len(packed) == 4 else ipv6_prefix)  # noqa: PLR2004  an IPv4 address
+        length = ipv4_prefix if len(packed) == 4 else ipv6_prefix  # noqa: PLR2004  an IPv4 address
+        return _network(packed, length) if length < len(packed) * 8 else f"{self.address}/{length}"
 
 
 REMEMBERED = 1024

@@ -86,16 +86,21 @@ class Alike:
         """Move the rows of a pair, and return what becomes of an attempt, None where that is for the engine to do."""
         rows, settings, client, found = self._judge.rows, self._greylist, who.client, who.found
         pair, network = pair_key(sender, recipient), client.network(settings.ipv4_prefix, settings.ipv6_prefix)
-        proven = partial(groups, client, sender, {found.key: found}) if found and found.result == "pass" else None
-        standing = advance(rows.read(pair), f"net:{network}", proven, now, settings)
-        if standing.state not in _WAITS:
-            only_passes = standing.state is State.PASSED and not standing.rows
-            return who.said.get(State.PASSED) if only_passes else None
-        exact = exact_network(client)
-        if settings.wave_through and exact in rows.read(register(exact)):
+        is_named, known, group = found and found.result == "pass", rows.read(pair), f"net:{network}"
+        standing = None  # of a pair of which nothing is known, and of a client without a name, it takes no finding out
+        if known or is_named:
+            proven = partial(groups, client, sender, {found.key: found}) if is_named and found else None
+            standing = advance(known, group, proven, now, settings)
+        state = standing.state if standing else State.NEW
+        if state not in _WAITS:
+            return who.said.get(State.PASSED) if standing and state is State.PASSED and not standing.rows else None
+        if settings.wave_through and (exact := exact_network(client)) in rows.read(register(exact)):
             return None
-        if shape := who.said.get(standing.state):
+        shape = who.said.get(state)
+        if shape and standing:
             rows.merge(pair, standing.rows)
+        elif shape:
+            rows.begin(pair, group, now)
         return shape
 
     def _client_of(self, name: bytes, address: bytes, helo: bytes | None, has_login: bool) -> _Client:  # noqa: FBT001  a cache's key

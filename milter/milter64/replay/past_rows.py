@@ -42,13 +42,17 @@ class PastRows:
         if not old and len(rows) == 1:
             ((group, row),) = rows.items()
             if row.passed_at is None and not row.generation:
-                self._waiting[key] = group, row.first_seen
-                self._keep(self._waiting, self._most)
+                self.begin(key, group, row.first_seen)
                 return
         self._waiting.pop(key, None)
         self._others.pop(key, None)
         self._others[key] = united(self._kind, old, rows)
         self._keep(self._others, self._most // _OTHERS)
+
+    def begin(self, key: str, group: str, since: float) -> None:
+        """Have the first row of a key wait."""
+        self._waiting[key] = group, since
+        self._keep(self._waiting, self._most)
 
     def _keep(self, some: dict[str, _Value], most: int) -> None:
         """Let a quarter go, the first, where there are more than `most`: to let one go each time would be slow."""
