@@ -12,6 +12,8 @@ from datetime import datetime
 
 _DAY = 86400.0
 _MONTHS = {name.encode(): number for number, name in enumerate(calendar.month_abbr) if number}
+_BEHIND = {b"%02d:%02d" % (minute, second): 60 * minute + second for minute in range(60) for second in range(61)}
+"""Seconds behind the hour; a leap second is one."""
 _BACK = 9
 """Years in which there is a 29th of February, whichever they are."""
 
@@ -43,7 +45,10 @@ class LineTimes:
         if hour != self._hour:
             self._hour_began = self._began(hour)
             self._hour = hour
-        self._last = self._hour_began + 60 * int(stamp[10:12]) + int(stamp[13:15])
+        try:
+            self._last = self._hour_began + _BEHIND[stamp[10:15]]
+        except KeyError:
+            raise ValueError(f"{stamp!r} is no time") from None
         return self._last
 
     def _began(self, hour: bytes) -> float:

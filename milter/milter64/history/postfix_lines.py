@@ -109,34 +109,39 @@ class PostfixLines:
 
     def of(self, blocks: Iterable[bytes]) -> Iterator[Said]:
         """Yield what lines say that count, out of blocks of whole lines."""
+        for block in blocks:
+            yield from self._block(block)  # all at once: a loop that does little else finds its code in the CPU's cache
+
+    def _block(self, block: bytes) -> Sequence[Said]:
         time_of, last, at = self._time_of, b"", 0.0
         new = tuple.__new__  # in a third of the time that a named tuple's own takes
-        for block in blocks:
-            for line in _LINES.finditer(b"\n" + block):
-                if (stamp := line[1]) != last:
-                    try:
-                        at = time_of(stamp)
-                    except ValueError:
-                        self.unreadable += 1
-                        continue
-                    last = stamp
-                self.read += 1
-                kind = line.lastgroup
-                if kind == "delivered":
-                    queue, to, recipient = line.group(*_OF_DELIVERED)
-                    yield new(Delivered, (at, queue, to, to if recipient is None else recipient))
-                elif kind == "queued":
-                    queue, sender, count = line.group(*_OF_QUEUED)
-                    yield new(Queued, (at, queue, sender, int(count)))
-                elif kind == "came":
-                    queue, name, address, login = line.group(*_OF_CAME)
-                    yield new(Came, (at, queue, name, address, login or b""))
-                elif kind == "silent":
-                    yield Silent(at)
-                elif refused := _refused(at, line.group(*_OF_REFUSED)):
-                    yield refused
-                else:
+        said: list[Said] = []
+        for line in _LINES.finditer(b"\n" + block):
+            if (stamp := line[1]) != last:
+                try:
+                    at = time_of(stamp)
+                except ValueError:
                     self.unreadable += 1
+                    continue
+                last = stamp
+            self.read += 1
+            kind = line.lastgroup
+            if kind == "delivered":
+                queue, to, recipient = line.group(*_OF_DELIVERED)
+                said.append(new(Delivered, (at, queue, to, to if recipient is None else recipient)))
+            elif kind == "queued":
+                queue, sender, count = line.group(*_OF_QUEUED)
+                said.append(new(Queued, (at, queue, sender, int(count))))
+            elif kind == "came":
+                queue, name, address, login = line.group(*_OF_CAME)
+                said.append(new(Came, (at, queue, name, address, login or b"")))
+            elif kind == "silent":
+                said.append(Silent(at))
+            elif refused := _refused(at, line.group(*_OF_REFUSED)):
+                said.append(refused)
+            else:
+                self.unreadable += 1
+        return said
 
 
 def _refused(at: float, said: Sequence[bytes]) -> Refused | None:
