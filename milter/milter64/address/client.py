@@ -1,9 +1,9 @@
 """A client's address: the one on the wire, the one that it stands for, and what it is worth."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
+from milter64.address.frozen_dataclass import frozen
 from milter64.address.networks import unpack
 
 
@@ -34,7 +34,7 @@ class Origin(StrEnum):
 _IDENTIFYING = frozenset({Origin.IPV4, Origin.IPV6, Origin.MAPPED, Origin.TRANSLATED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Client:
     """A client: the address on the wire, and the one it stands for.
 

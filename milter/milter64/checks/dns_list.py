@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from milter64.address.frozen_dataclass import frozen
 from milter64.checks.all_checks import Check
 from milter64.checks.dns_list_health import PROBE_EVERY, Health, Nameservice, Trouble, unanswered
 from milter64.checks.dns_list_kinds import IPV4, IPV6, NAMES, Kind
@@ -17,7 +18,6 @@ from milter64.dns.lookup import Lookup
 from milter64.dns.unanswered import Unanswered
 from milter64.mail.clean_text import clean
 from milter64.mail.finding import Finding, Key
-from milter64.mail.frozen_dataclass import frozen
 from milter64.mail.idna_domain import ascii_domain
 from milter64.mail.session import Envelope, split
 

@@ -17,11 +17,11 @@ from typing import Protocol
 
 import dns.rcode
 
+from milter64.address.frozen_dataclass import frozen
 from milter64.checks.dns_list_kinds import Kind
 from milter64.checks.dns_list_settings import wrong_answer
 from milter64.dns.lookup import Answer
 from milter64.dns.unanswered import OutOfMeans, TimedOut, Unanswered
-from milter64.mail.frozen_dataclass import frozen
 
 LOOK_EVERY = 3600.0
 """Seconds from one look at a list to the next: for as long as an answer of a list gone bad may be cached."""

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
+from milter64.address.frozen_dataclass import frozen
 from milter64.dns.unanswered import OutOfMeans, Unanswered
-from milter64.mail.frozen_dataclass import frozen
 
 _MOST_TOLD, _OTHER = 16_384, 64
 """Octets of answers that are kept with the questions, as long as the transaction lasts; what a value has but a text."""

@@ -14,10 +14,10 @@ from typing import Any
 import dns.exception
 import dns.rcode
 
+from milter64.address.frozen_dataclass import frozen
 from milter64.address.networks import unpack
 from milter64.dns.name_compression import Message, TooMuch
 from milter64.dns.wire_name import to_text
-from milter64.mail.frozen_dataclass import frozen
 
 PAYLOAD = 1232
 """The largest UDP answer that we ask for, in octets: what passes any path unfragmented (DNS Flag Day 2020)."""

@@ -18,9 +18,9 @@ from enum import StrEnum
 from functools import lru_cache
 from math import ceil
 
+from milter64.address.frozen_dataclass import frozen
 from milter64.greylist.row import Record
 from milter64.greylist.settings import Settings
-from milter64.mail.frozen_dataclass import frozen
 
 
 class State(StrEnum):

@@ -1,15 +1,15 @@
 """A row of the greylist: what is remembered of a pair and a group of clients, and how two copies of it become one."""
 
 from contextlib import suppress
-from dataclasses import dataclass
 from zlib import crc32
 
+from milter64.address.frozen_dataclass import frozen
 from milter64.address.networks import pack
 from milter64.dns.public_suffixes import registered_domain
 from milter64.greylist.settings import Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Record:
     """A row: `first_seen` starts the wait, `passed_at` is the last time it let a message pass, None while it waits.
 

@@ -13,11 +13,11 @@ from math import inf
 from time import monotonic
 from typing import Protocol
 
+from milter64.address.frozen_dataclass import frozen
 from milter64.checks.dns_list_settings import ACCEPTING, BLOCKING, LISTED
 from milter64.limits.bounded_cache import Cache
 from milter64.limits.memory import USUAL
 from milter64.mail.finding import Finding, Findings, Key
-from milter64.mail.frozen_dataclass import frozen
 from milter64.mail.session import Envelope, split
 
 LONGEST = 3600

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from math import ceil, inf
 
-from milter64.mail.frozen_dataclass import frozen
+from milter64.address.frozen_dataclass import frozen
 
 _WAYS = 64
 """Counters in a set. Where a counter may be is one set; all of its names, then all moments, then all intervals."""

@@ -6,10 +6,10 @@ from functools import lru_cache
 from typing import Protocol
 
 from milter64.address.client import Client
+from milter64.address.frozen_dataclass import frozen
 from milter64.limits.rate_table import Counter, RateTable
 from milter64.limits.settings import KINDS, LEVELS, RATE, REFUSED, Rate, Settings
 from milter64.mail.finding import Finding
-from milter64.mail.frozen_dataclass import frozen
 
 _BLOCKS = {4: 2, 16: 4}
 """Octets of the block of addresses, a /16 or /32, whose counters are together, by the octets of an address."""

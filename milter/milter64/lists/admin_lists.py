@@ -10,6 +10,7 @@ from operator import or_
 from threading import Event, Lock, Thread
 
 from milter64.address.client import Client
+from milter64.address.frozen_dataclass import frozen
 from milter64.lists import keys
 from milter64.lists.entry import USUAL, Entry
 from milter64.lists.index import Index, Rest, Shape
@@ -17,7 +18,6 @@ from milter64.lists.list_file import ListFile
 from milter64.lists.listed import ALLOW, BLOCK, LISTED, NOT_LISTED, SPARED, Listed
 from milter64.mail.clean_text import clean
 from milter64.mail.finding import Finding, Findings, Key
-from milter64.mail.frozen_dataclass import frozen
 from milter64.mail.session import Envelope
 from milter64.mail.spares import Spares
 

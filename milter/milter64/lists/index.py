@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from math import inf
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 
+from milter64.address.frozen_dataclass import frozen
 from milter64.lists.entry import Entry, read_line
 from milter64.lists.mistakes import Mistake, Mistakes
-from milter64.mail.frozen_dataclass import frozen
 
 _HALF = 0xFFFFFFFF
 _SLICE = 1024

@@ -6,8 +6,8 @@ from types import MappingProxyType
 from typing import Protocol
 
 from milter64.address.client import Client
+from milter64.address.frozen_dataclass import frozen
 from milter64.mail.finding import Finding, Findings, Key
-from milter64.mail.frozen_dataclass import frozen
 from milter64.mail.session import Envelope
 from milter64.mail.spares import Spares
 

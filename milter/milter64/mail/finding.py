@@ -3,7 +3,7 @@
 import builtins
 from collections.abc import Mapping
 
-from milter64.mail.frozen_dataclass import frozen
+from milter64.address.frozen_dataclass import frozen
 
 Key = tuple[str, str]
 """A finding's check and property, such as ("spf", "smtp.mailfrom"): one question about a transaction."""

@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from milter64.address.client import Client
-from milter64.mail.frozen_dataclass import frozen
+from milter64.address.frozen_dataclass import frozen
 from milter64.mail.idna_domain import ascii_domain
 
 

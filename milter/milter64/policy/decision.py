@@ -7,12 +7,12 @@ case. An answer may raise the action; and it may spare somebody what he is about
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, auto
 
+from milter64.address.frozen_dataclass import frozen
 from milter64.greylist.attempt import Standing, State
 from milter64.limits.settings import RATE
 from milter64.lists.listed import ALLOW, BLOCK, NOT_LISTED, SPARED, Listed
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding, Findings, Key
-from milter64.mail.frozen_dataclass import frozen
 from milter64.mail.spares import Spares
 from milter64.policy.action_table import ACCEPT, GREYLIST, REJECT, TEMPFAIL, Rules
 

@@ -12,8 +12,8 @@ from itertools import islice
 from math import isfinite
 from pathlib import Path
 
+from milter64.address.frozen_dataclass import frozen
 from milter64.mail.clean_text import clean
-from milter64.mail.frozen_dataclass import frozen
 
 FAR = 300.0
 """Seconds that a clock may be off: with more, rows would count too early or too late."""
