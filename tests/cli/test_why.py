@@ -76,6 +76,7 @@ def test_what_is_no_question_is_refused_in_words_that_harm_no_terminal(
     code, out, err = why(file, capsys, text or " ", ours())
     assert (code, out) == (os.EX_USAGE, "")
     assert err.startswith("milter64 why: ")
+    assert "is no token, queue id, address or sender" in err
     assert "\x1b" not in err
 
 

@@ -25,6 +25,8 @@ _QUEUE_ID = r"[0-9A-F]{5,20}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,24}"
 _QUEUE = re.compile(_QUEUE_ID)
 _IN_POSTFIXS = re.compile(rf"[^=<]*?/[a-z]+\[[0-9]+\]: ({_QUEUE_ID}): ")
 
+_NOTHING = "{!r} is no token, queue id, address or sender, nor a line or a reply that has one"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
@@ -56,8 +58,12 @@ def wanted(text: str, translator: Translator, pseudonym: Callable[[str], str] | 
     if token := _token(text):
         return Wanted(kind=TOKEN, value=token, texts=(token,))
     if " " in text:
-        in_postfixs = _IN_POSTFIXS.match(text)
-        return _queue(in_postfixs[1]) if in_postfixs else _address(log_line.read(text).client, translator)
+        if in_postfixs := _IN_POSTFIXS.match(text):
+            return _queue(in_postfixs[1])
+        try:
+            return _address(log_line.read(text).client, translator)
+        except ValueError:
+            raise ValueError(_NOTHING.format(text)) from None
     try:
         return _address(as_written.address(text), translator)
     except ValueError:
@@ -65,7 +71,7 @@ def wanted(text: str, translator: Translator, pseudonym: Callable[[str], str] | 
             return _queue(text)
     mailbox = sender_and_recipient.read(text.encode(errors="surrogateescape"), None)
     if mailbox is None:
-        raise ValueError(f"{text!r} is no token, queue id, address or sender, nor a line or a reply that has one")
+        raise ValueError(_NOTHING.format(text))
     names = {f"<{mailbox}>".lower()} | ({f"={mailbox}>".lower()} if mailbox else set())  # a bounce tag ends so
     if pseudonym and mailbox:
         names |= {f"<{pseudonym(each)}>" for each in (mailbox, _lower(mailbox))}
