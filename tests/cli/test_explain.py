@@ -200,6 +200,7 @@ def test_how_far_a_sender_is_from_being_waved_through_is_told(configuration: Pat
         def told() -> tuple[Any, str]:
             return json.loads(explain(configuration, *SOFT, "--json")), explain(configuration, *SOFT)
 
+        until(lambda: told()[0]["groups"], "the rows to be written")
         report, text = told()
         [row] = report["groups"]
         assert (row["group"], row["recipients"], row["waved"]) == (group, 2, False)

@@ -7,6 +7,7 @@ import pytest
 from milter64.greylist.attempt import attempt
 from milter64.greylist.row import Record
 from milter64.greylist.settings import Settings
+from milter64.limits.memory import USUAL
 from milter64.mail.action import Action
 from milter64.mail.finding import Finding
 from milter64.policy.decision import Verdict
@@ -133,8 +134,8 @@ def test_without_a_tally_the_engine_counts_nothing() -> None:
 def test_the_engine_says_how_full_its_caches_and_queues_are() -> None:
     court = Court()
     assert court.engine.bounds() == {
-        "familiar": (0, 6 * 2**20),
-        "findings": (0, 10 * 2**20),
+        "familiar": (0, USUAL.clients),
+        "findings": (0, USUAL.findings),
         "learning_queue": (0, 512),
         "waiting_line": (0, 256),
         "waiting_verdicts": (0, 32),

@@ -216,10 +216,11 @@ def test_a_command_and_a_file_count_in_all_workers_and_after_a_restart(lab: Lab)
         block.unlink()
         run(milter, "block", "honest.example")
         all_say(BLOCKED)
-    assert [line["trouble"] for line in milter.log if line["event"] == "lists"] == [
+    troubles = [
         f"{block}:2: below wrong anybody may have a name; write a name of theirs, such as partner.wrong",
         f"{block}: No such file or directory: what counted before counts on",
     ]
+    until(lambda: _troubles(milter) == troubles, "the file's absence to be told")
     assert milter.stop() == os.EX_OK
     assert told(lab.start(Milter64, configuration), NEW) == BLOCKED
 
@@ -229,6 +230,10 @@ def _offered(client: MilterClient) -> str:
     client.abort()
     client.mail("<a@honest.example>")
     return " ".join(client.rcpt("<b@lab.example>").text.split(" ")[:2])
+
+
+def _troubles(milter: Milter64) -> list[str]:
+    return [line["trouble"] for line in milter.log if line["event"] == "lists"]
 
 
 def _in_all_workers(stack: ExitStack, milter: Milter64, workers: int) -> list[MilterClient]:
