@@ -294,5 +294,5 @@ def test_no_value_and_no_id_is_too_strange(value: str, authserv_id: str) -> None
 )
 def test_a_huge_value_costs_no_more_than_its_length(unit: str) -> None:
     started = process_time()
-    is_forged(unit * (1_000_000 // len(unit)), ID)
+    is_forged(unit * (300_000 // len(unit)), ID)  # what grows with its square would take minutes
     assert process_time() - started < 5
