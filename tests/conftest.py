@@ -30,6 +30,14 @@ def pytest_sessionstart() -> None:
         pytest.exit(f"These tests run real servers in network namespaces, and {missing}.", returncode=69)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_verb_makes_the_tests_give_way() -> Iterator[None]:
+    """Have verbs that run within the process of the tests leave it, and the servers that it starts, in their turn."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.sched_setscheduler", lambda *_: None)
+        yield
+
+
 @pytest.fixture
 def lab() -> Iterator[Lab]:
     """Servers for one test; what they have written is shown if it fails."""

@@ -107,7 +107,9 @@ def beside(words: tuple[str, ...], config: Path) -> Iterator[None]:
 
     def run() -> None:
         while not over.is_set():
-            with subprocess.Popen(command(words, config), stdout=subprocess.DEVNULL) as process:
+            with subprocess.Popen(
+                command(words, config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ) as process:
                 while process.poll() is None and not over.wait(0.01):
                     pass
                 process.kill()

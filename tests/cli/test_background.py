@@ -7,17 +7,38 @@ from pathlib import Path
 
 import pytest
 
+from milter64.cli.main import main
 from rig.process import until
 
 
-@pytest.mark.parametrize(
-    "verb", [("report", "--log", "PIPE"), ("replay", "PIPE"), ("why", "192.0.2.1", "--log", "PIPE")]
-)
-def test_a_reader_runs_when_nobody_else_wants_to(tmp_path: Path, verb: tuple[str, ...]) -> None:
+def test_a_reader_runs_when_nobody_else_wants_to(tmp_path: Path) -> None:
     pipe = tmp_path / "log"
     os.mkfifo(pipe)
-    words = [str(pipe) if word == "PIPE" else word for word in verb]
-    command = [sys.executable, "-m", "milter64", *words, "--config", os.devnull]
+    command = [sys.executable, "-m", "milter64", "report", "--log", str(pipe), "--config", os.devnull]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         until(lambda: os.sched_getscheduler(process.pid) == os.SCHED_IDLE, "the verb to give way")
         process.kill()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "report --log LOG",
+        "replay LOG",
+        "why 192.0.2.1 --log LOG",
+        "page --port 1",
+        *(f"greylist {action}" for action in ("list", "stats", "export")),
+    ],
+)
+def test_all_that_read_at_length_do_so(words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[int]()
+    monkeypatch.setattr("os.sched_setscheduler", lambda _pid, policy, _param: asked.append(policy))
+    monkeypatch.setattr("milter64.cli.page.Live", _no_port)
+    configuration = tmp_path / "milter64.toml"
+    configuration.write_text(f'greylist.store = "sqlite:{tmp_path}/rows"\n')
+    main([*words.replace("LOG", os.devnull).split(), "--config", str(configuration)])
+    assert asked == [os.SCHED_IDLE]
+
+
+def _no_port(*_: object) -> None:
+    raise OSError(98, "Address already in use")

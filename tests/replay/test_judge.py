@@ -117,5 +117,15 @@ def test_each_recipient_is_judged_and_those_who_come_in_are_told_of_together() -
     assert told[1]["mail"] == "joe@honest.example> to=<postmaster@example.org>,<abuse@example.org"
 
 
+def test_what_was_told_is_kept_of_the_last_attempt_alone() -> None:
+    configuration, _ = parse(ALL)
+    outcomes = Outcomes(lambda *_: None)
+    judging = Judge(configuration, Records({}), admin_lists(configuration, print), outcomes, asks=True)  # type: ignore[arg-type]  # a fake
+    with closing(judging) as judge:
+        for number in range(10):
+            judge.judge(HONEST._replace(at=float(number)))
+    assert len(outcomes.told) == 1
+
+
 def test_observe_mode_is_replayed_as_if_it_were_none() -> None:
     assert verdicts('mode = "observe"\n' + ALL, HONEST) == ["greylisted"]

@@ -50,3 +50,11 @@ def test_of_those_that_have_passed_the_one_that_has_not_changed_for_longest_goes
         passed(rows, key)
         passed(rows, "often")
     assert (bool(rows.read("often")), bool(rows.read("once"))) == (True, False)
+
+
+def test_of_a_key_with_many_rows_each_counts() -> None:
+    rows = PastRows(KIND, most=60)
+    for key in "abcdef":
+        rows.merge(key, {f"net:{number}": Record(generation=0, first_seen=1.0, passed_at=2.0) for number in range(9)})
+        assert len(list(rows.everything())) == rows.sizes()["rows"] <= 20
+    assert (bool(rows.read("a")), bool(rows.read("f")), rows.sizes()["dropped"]) == (False, True, 36)

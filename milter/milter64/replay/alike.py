@@ -71,7 +71,6 @@ class Alike:
         if shape:
             self._tell.take(at, shape, *who(client.client.address, client.greets, from_, to))
         else:
-            self._tell.told.clear()
             self._judge.judge(attempt)
             self._learn(client)
 

@@ -110,6 +110,7 @@ class Judge:
     def judge(self, attempt: Attempt) -> None:
         """Judge an attempt, and tell what would have become of it."""
         self._now, self._name, self._tell.at = attempt.at, attempt.name, attempt.at
+        self._tell.told.clear()
         if not self._asks:
             self._resolver.generation += 1  # what Postfix found of a client before says nothing
         engine = self._engine_without_helo if attempt.helo is None else self._engine

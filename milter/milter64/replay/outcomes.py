@@ -24,7 +24,7 @@ class Outcomes(Telemetry):
         self.at = 0.0
         """When the attempt was made that is being judged, in seconds since 1970."""
         self.told: list[tuple[Shape, Verdict | None]] = []
-        """What was told last; to be emptied by who reads it."""
+        """What was told of the last attempt; whoever judges the next one empties it."""
 
     def refused(  # noqa: PLR0913  a log line says much
         self,

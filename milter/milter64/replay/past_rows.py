@@ -3,30 +3,32 @@
 Where there are too many keys, those that have changed longest ago go. A service would have room for more.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from itertools import islice
-from typing import TypeVar
 
 from milter64.greylist.row import Record, RecordKind
 from milter64.store.eviction import united
+from milter64.store.memory_store import Unfailing
 
 MOST = 120_000
 """Keys of which nothing is known but one row that waits: some 300 octets each."""
 _OTHERS = 3
-"""A part of that, a third, is how many others there may be: some 700 octets each."""
-_Value = TypeVar("_Value")
+"""A part of that, a third, is how many rows others may have together: some 700 octets each, with their key."""
 
 
-class PastRows:
+class PastRows(Unfailing):
     """Rows of a log's time; for one thread."""
 
     def __init__(self, kind: RecordKind, most: int = MOST) -> None:
         self._kind = kind
         self._most = most
-        self._waiting: dict[str, tuple[str, float]] = {}
+        # A plain dict's beginning costs the more to find the more of it has gone.
+        self._waiting: OrderedDict[str, tuple[str, float]] = OrderedDict()
         """The group of a key's only row, and when it was first seen, in the order of their coming."""
-        self._others: dict[str, Mapping[str, Record]] = {}
+        self._others: OrderedDict[str, Mapping[str, Record]] = OrderedDict()
         """In the order of their last change."""
+        self._count = 0
+        """Rows of these."""
         self._dropped = 0
 
     def read(self, key: str) -> Mapping[str, Record]:
@@ -45,21 +47,19 @@ class PastRows:
                 self.begin(key, group, row.first_seen)
                 return
         self._waiting.pop(key, None)
-        self._others.pop(key, None)
-        self._others[key] = united(self._kind, old, rows)
-        self._keep(self._others, self._most // _OTHERS)
+        self._count -= len(self._others.pop(key, ()))
+        self._others[key] = merged = united(self._kind, old, rows)
+        self._count += len(merged)
+        while self._count > self._most // _OTHERS:
+            gone = len(self._others.popitem(last=False)[1])
+            self._count, self._dropped = self._count - gone, self._dropped + gone
 
     def begin(self, key: str, group: str, since: float) -> None:
         """Have the first row of a key wait."""
         self._waiting[key] = group, since
-        self._keep(self._waiting, self._most)
-
-    def _keep(self, some: dict[str, _Value], most: int) -> None:
-        """Let a quarter go, the first, where there are more than `most`: to let one go each time would be slow."""
-        if len(some) > most:
-            for key in list(islice(some, most // 4)):
-                del some[key]
-                self._dropped += 1
+        if len(self._waiting) > self._most:
+            self._waiting.popitem(last=False)
+            self._dropped += 1
 
     def everything(self) -> Iterator[tuple[str, str, Record]]:
         """Yield key, group and row of each."""
@@ -75,22 +75,10 @@ class PastRows:
         return None
 
     def sizes(self) -> Mapping[str, int]:
-        """Return how many keys there are."""
-        return {"rows": len(self._waiting) + len(self._others), "cached": 0, "pending": 0, "dropped": self._dropped}
+        """Return how many rows there are, and how many went."""
+        return {"rows": len(self._waiting) + self._count, "cached": 0, "pending": 0, "dropped": self._dropped}
 
     @property
     def caps(self) -> Mapping[str, int]:
-        """How many there may be."""
+        """How many rows there may be."""
         return {"rows": self._most + self._most // _OTHERS}
-
-    @property
-    def gone(self) -> bool:
-        """Never."""
-        return False
-
-    def happenings(self) -> Mapping[str, int]:
-        """Return nothing: there is no cache, and no trouble."""
-        return {}
-
-    def close(self) -> None:
-        """Forget nothing."""

@@ -70,7 +70,23 @@ class Rows(Generic[Row]):
         return taken
 
 
-class MemoryStore(Generic[Row]):
+class Unfailing:
+    """What a store in memory has to say of trouble."""
+
+    @property
+    def gone(self) -> bool:
+        """Never."""
+        return False
+
+    def happenings(self) -> Mapping[str, int]:
+        """Return nothing: there is no cache, and no trouble."""
+        return {}
+
+    def close(self) -> None:
+        """Forget nothing: whoever still holds the store may go on using it."""
+
+
+class MemoryStore(Unfailing, Generic[Row]):
     """A store that forgets everything at its end, and that no other process sees."""
 
     def __init__(self, kind: Kind[Row], *, max_rows: int = MAX_ROWS) -> None:
@@ -144,18 +160,6 @@ class MemoryStore(Generic[Row]):
     def caps(self) -> Mapping[str, int]:
         """How many rows there may be."""
         return {"rows": self._max_rows}
-
-    @property
-    def gone(self) -> bool:
-        """Never."""
-        return False
-
-    def happenings(self) -> Mapping[str, int]:
-        """Return nothing: there is no cache, and no trouble."""
-        return {}
-
-    def close(self) -> None:
-        """Forget nothing: whoever still holds the store may go on using it."""
 
     def _expires(self, entry: Entry) -> float:
         key, group = entry
