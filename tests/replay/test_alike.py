@@ -26,7 +26,7 @@ Rows = dict[tuple[str, str], Record]
 CONFIGURATIONS = {
     "as it is": "",
     "all": '[greylist]\napply = "all"\n',
-    "waving": '[greylist]\napply = "all"\nwave_through = 2\nwave_over = "1m"\n',
+    "waving": 'helo.actions.malformed = "reject"\n[greylist]\napply = "all"\nwave_through = 2\nwave_over = "1m"\n',
     "names refused": '[iprev]\nactions = {fail = "reject", permerror = "reject"}\n[greylist]\napply = "all"\n',
     "greetings": '[helo.actions]\nmalformed = "reject"\nown-name = "greylist"\nliteral = "greylist"\n',
     "translated": 'translation.prefixes = ["64:ff9b::/96"]\n[trust]\nnetworks = ["192.31.196.99"]\n',
@@ -94,6 +94,48 @@ def replayed(settings: Settings, log: Sequence[Attempt], *, plainly: bool) -> tu
     return told, rows, len(judged)
 
 
+HONEST = Attempt(
+    0.0, b"4b", b"mail.honest.example", b"192.31.196.10", None, b"joe@honest.example", (b"you@example.org",)
+)
+JOHN = HONEST._replace(name=b"unknown", address=b"192.31.197.30", sender=b"john@other.example")
+
+
+def earned(begins: float) -> list[Attempt]:
+    """What it takes to be waved through: mail to two that has waited, over a minute."""
+    one, other = HONEST._replace(recipients=(b"one@example.org",)), HONEST._replace(recipients=(b"other@example.org",))
+    return [each._replace(at=begins + at) for each, at in ((one, 0.0), (one, 61.0), (other, 62.0), (other, 130.0))]
+
+
+NEXT = HONEST._replace(recipients=(b"third@example.org",))
+LEFT_BY = HONEST._replace(helo=b"localhost", recipients=(b"me@example.org",))
+"""A greeting that is refused, and costs a client what it has earned."""
+STORIES = {
+    "earned": [JOHN, *earned(10.0), NEXT._replace(at=200.0)],
+    "lost": [
+        LEFT_BY._replace(address=b"192.31.198.1"),
+        *earned(10.0),
+        LEFT_BY._replace(at=150.0),
+        NEXT._replace(at=200.0),
+    ],
+    "trusted": [JOHN, JOHN._replace(address=b"192.31.196.99"), JOHN._replace(address=b"127.0.0.1"), JOHN],
+    "private": [HONEST._replace(name=b"", address=address) for address in (b"10.0.0.1", b"192.31.197.1", b"10.0.0.2")],
+}
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS.values(), ids=list(CONFIGURATIONS))
+@pytest.mark.parametrize("story", STORIES.values(), ids=list(STORIES))
+def test_a_story_ends_as_the_engine_says(configuration: str, story: list[Attempt]) -> None:
+    settings, _ = parse(configuration)
+    assert replayed(settings, story, plainly=False)[:2] == replayed(settings, story, plainly=True)[:2]
+
+
+@pytest.mark.parametrize(("story", "standing"), [("earned", "waved"), ("lost", "new")])
+def test_what_a_client_has_earned_counts_until_it_is_lost(story: str, standing: str) -> None:
+    settings, _ = parse(CONFIGURATIONS["waving"])
+    told, _, _ = replayed(settings, STORIES[story], plainly=False)
+    assert told[-1][1].standing == standing
+
+
 @pytest.mark.parametrize("configuration", CONFIGURATIONS.values(), ids=list(CONFIGURATIONS))
 @effort(max_examples=60)  # each takes two engines
 @given(log=logs())
@@ -102,11 +144,6 @@ def test_it_comes_to_what_the_engine_says_of_each(configuration: str, log: list[
     assert not problems
     told, rows, _ = replayed(settings, log, plainly=False)
     assert (told, rows) == replayed(settings, log, plainly=True)[:2]
-
-
-HONEST = Attempt(
-    0.0, b"4b", b"mail.honest.example", b"192.31.196.10", None, b"joe@honest.example", (b"you@example.org",)
-)
 
 
 @pytest.mark.parametrize(

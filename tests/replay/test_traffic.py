@@ -86,14 +86,11 @@ def test_no_more_than_so_many_messages_are_held() -> None:
 
 def test_no_more_than_so_many_recipients_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MOST_TRIED", 2)
-    lines: list[Said] = [
-        came("A"),
-        queued("A", 9),
-        *(delivered("A", f"user{n}@example.org") for n in range(3)),
-        came("B"),
-    ]
-    first = next(Traffic().attempts(lines))
-    assert (first.queue, len(first.recipients)) == (b"A", 3)
+    lines: list[Said] = [came("A"), queued("A", 9), *(delivered("A", f"user{n}@example.org") for n in range(4))]
+    left = iter(lines)
+
+    first = next(Traffic().attempts(left))
+    assert (first.queue, len(first.recipients), len(list(left))) == (b"A", 3, 1)
 
 
 def test_a_recipient_whom_a_milter_or_a_greylister_refused_is_an_attempt() -> None:
