@@ -21,6 +21,8 @@ from rig.smtp import Smtp
 from rig.stage import MEMORY
 from rig.unbound import Unbound
 
+pytestmark = pytest.mark.slow
+
 IPV4, IPV6 = "192.0.2.25", "2001:db8:25::25"
 TOGETHER = ("smtp unix - - n - - smtp", "relay unix - - n - - smtp")
 PINNED = tuple(f"{line} -o inet_protocols=ipv4" for line in TOGETHER)

@@ -14,6 +14,8 @@ from rig.nsd import Nsd
 from rig.process import until
 from rig.redis import Redis
 
+pytestmark = pytest.mark.slow
+
 
 class Broken(Peer):
     """A peer that ends as soon as it is started."""

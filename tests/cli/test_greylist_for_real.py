@@ -110,6 +110,7 @@ def both(lab: Lab, redis: Redis | None = None) -> list[SharingHost]:
     hosts = sharing(lab, redis or lab.start(Redis), 2)
     until(lambda: MESSAGE.offer(hosts[0]).action == "continue", "it to pass")
     for host in hosts:
+        until(lambda host=host: host.rows, "it to have rows")  # type: ignore[misc]
         until(lambda host=host: any(each["state"] == "passed" for each in listed(host)), "all to know")  # type: ignore[misc]
         assert passes(host)
     return hosts
@@ -145,7 +146,7 @@ def test_rows_that_were_loaded_are_listed_without_names_and_found_by_them(lab: L
     one, _ = both(lab, redis)
     redis.ask("DEL", FEED)  # as after some minutes
     late = lab.start(SharingHost, redis.url)
-    until(lambda: listed(late), "it to have loaded what there is")
+    until(lambda: late.rows, "it to have loaded what there is")
     [row] = listed(late)
     assert (row["from"], row["to"]) == (None, None)
     assert listed(late, "--from", FROM, "--to", TO) == [row]

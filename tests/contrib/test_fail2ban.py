@@ -33,6 +33,7 @@ def test_those_refused_are_banned_and_nobody_whom_they_name(tmp_path: Path, line
     assert banned(log) == BANS
 
 
+@pytest.mark.slow
 def test_a_line_that_was_cut_on_its_way_bans_whom_it_would_have_or_nobody(tmp_path: Path, lines: Lines) -> None:
     log = tmp_path / "log"
     log.write_text("".join(f"{line[:end]}\n" for line in lines for end in range(50, len(line))))

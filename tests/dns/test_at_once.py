@@ -9,6 +9,7 @@ import dns.name
 import pytest
 
 from milter64.address.translator import Translator
+from milter64.dns.datagram_sockets import DatagramSockets
 from milter64.dns.lookup import Answer
 from milter64.dns.message import Query, Response
 from milter64.dns.nameserver import nameserver
@@ -32,7 +33,9 @@ def datagram(server: DnsServer, name: str, seconds: float = PATIENCE) -> Course[
     """Ask for a name's addresses over UDP; None if nothing comes."""
     query = Query(dns.name.from_text(name).to_digestable(), "A")
     try:
-        return (yield from by_datagram(query, nameserver(server.address), time.monotonic() + seconds))
+        return (
+            yield from by_datagram(query, nameserver(server.address), time.monotonic() + seconds, DatagramSockets())
+        )
     except TimeoutError:
         return None
 

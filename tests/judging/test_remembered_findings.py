@@ -175,7 +175,7 @@ def test_a_finding_weighs_about_what_it_takes_in_memory() -> None:
         memory.remember(envelope(helo=f"host{number}.example", address=f"2001:db8::{number:x}"), finding, 300)
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert taken < memory.bound[0] < 1.6 * taken
+    assert taken < memory.bound[0] < 1.7 * taken
 
 
 def test_strangers_with_much_to_say_push_out_more_than_others() -> None:

@@ -119,9 +119,8 @@ def of_ipv4() -> Iterator[bytes]:
     return ((0x20000000 + n * 251 % 2**29).to_bytes(4) for n in count())
 
 
-@pytest.mark.parametrize(
-    "flood", [of_one_provider, *(pytest.param(flood, marks=pytest.mark.slow) for flood in (of_many_providers, of_ipv4))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("flood", [of_one_provider, of_many_providers, of_ipv4])
 def test_a_flood_stays_in_its_memory_and_makes_the_table_forget_nobody_who_has_taken_much(
     flood: Callable[[], Iterator[bytes]],
 ) -> None:

@@ -137,7 +137,7 @@ def test_what_a_client_has_earned_counts_until_it_is_lost(story: str, standing: 
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS.values(), ids=list(CONFIGURATIONS))
-@effort(max_examples=60)  # each takes two engines
+@effort(max_examples=20)  # each takes two engines
 @given(log=logs())
 def test_it_comes_to_what_the_engine_says_of_each(configuration: str, log: list[Attempt]) -> None:
     settings, problems = parse(configuration)

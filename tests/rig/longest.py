@@ -5,6 +5,13 @@ from pathlib import Path
 LONGEST = [
     Path(__file__).parents[1] / name
     for name in (
+        "cli/test_greylist_million.py",
+        "setup/test_bare.py",
+        "contrib/test_ansible.py",
+        "package/test_debian.py",
+        "docs/test_commands.py",
+        "contrib/test_containers.py",
+        "package/test_booted.py",
         "numbers/test_numbers.py",
         "audit/test_host_table.py",
         "sharing/test_shared_counters.py",

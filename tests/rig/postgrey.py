@@ -23,7 +23,7 @@ class Postgrey(Server):
         self._socket = self._folder / "socket"
         where = ("--unix", str(self._socket), "--dbdir", str(self.rows.parent))
         process = self._run(stack, "postgrey", *where, "--user", "root", "--group", "root", *self._options)
-        until(self._socket.exists, "postgrey's socket")
+        until(self._listens, "postgrey to listen")
         return process
 
     def ask(self, at: float, client: str, sender: str, recipient: str, name: str = "unknown") -> str:
@@ -49,7 +49,12 @@ class Postgrey(Server):
         self._process.send(signal.SIGTERM)
         until(self._has_ended, "postgrey's end")
 
-    def _has_ended(self) -> bool:
+    def _listens(self) -> bool:
         with suppress(OSError), socket(AF_UNIX) as connection:
             connection.connect(str(self._socket))
+            return True
+        return False
+
+    def _has_ended(self) -> bool:
+        self._listens()
         return not alive(self.pid)

@@ -116,6 +116,7 @@ def test_the_rows_of_a_flood_give_way(hosts: list[Host], server: Reached, networ
     assert rows(server) > 0.8 * MOST
 
 
+@pytest.mark.slow
 def test_the_cap_holds_while_a_flood_goes_on(hosts: list[Host], server: Reached) -> None:
     learn(hosts[0], HONEST)
     most = 0

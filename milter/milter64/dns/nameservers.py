@@ -15,6 +15,7 @@ from threading import Event, Lock, Thread
 
 import dns.rcode
 
+from milter64.dns.datagram_sockets import DatagramSockets
 from milter64.dns.edns_support import Plain, understood
 from milter64.dns.message import Query, Response
 from milter64.dns.nameserver import Nameserver
@@ -67,6 +68,7 @@ class Nameservers:
         self._timeout = timeout
         self._on_breaker = on_breaker
         self._clock = clock
+        self._sockets = DatagramSockets()
         self._plain = Plain(on_plain, clock)
         self._lock = Lock()
         self._open = False
@@ -145,10 +147,10 @@ class Nameservers:
         """
         end, way, edns = time.monotonic() + seconds, "", not again and server not in self._plain
         try:
-            reply = yield from by_datagram(query, server, end, edns=edns)
+            reply = yield from by_datagram(query, server, end, self._sockets, edns=edns)
             self._note_answer(server)
             if edns and not understood(reply):
-                reply, edns = (yield from by_datagram(query, server, end, edns=False)), False
+                reply, edns = (yield from by_datagram(query, server, end, self._sockets, edns=False)), False
             if not edns and understood(reply):
                 self._plain.suspect(server)
             if reply.truncated:

@@ -1,6 +1,5 @@
 """Questions to one nameserver, over UDP or TCP.
 
-The datagram socket is connected, so that the kernel drops what comes from elsewhere and reports a closed port at once.
 What arrives and is no answer (garbage, a wrong id, a wrong question) is as good as nothing: a stranger who guesses must
 not be able to end the wait for the real answer.
 """
@@ -13,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from milter64.dns.datagram_sockets import DatagramSockets
 from milter64.dns.message import Query, Response
 from milter64.dns.nameserver import Nameserver, nameserver
 from milter64.dns.side_by_side import Course, Wait, alone
@@ -46,22 +46,27 @@ def _listed(path: Path) -> Iterator[Nameserver]:
                     yield nameserver(words[1])
 
 
-def by_datagram(query: Query, server: Nameserver, end: float, *, edns: bool = True) -> Course[Response]:
-    """Return the response to a query over UDP.
+def by_datagram(
+    query: Query, server: Nameserver, end: float, sockets: DatagramSockets, *, edns: bool = True
+) -> Course[Response]:
+    """Return the response to a query over UDP, through one of the `sockets`.
 
     Raises:
         TimeoutError: none came before `end`, a time.monotonic() value.
         OSError: the server can't be reached.
     """
     ident = os.urandom(_ID_OCTETS)
-    with socket.socket(server.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
-        sock.connect(server.address)
+    sock, response = sockets.take(server), None
+    try:
         sock.send(query.message(ident, edns=edns))
-        while (yield Wait(sock.fileno(), select.POLLIN, end)):
+        while not response and (yield Wait(sock.fileno(), select.POLLIN, end)):
             with suppress(BlockingIOError):  # the datagram's checksum was wrong
-                if response := query.read(ident, sock.recv(_LARGEST_DATAGRAM)):
-                    return response
-    raise TimeoutError
+                response = query.read(ident, sock.recv(_LARGEST_DATAGRAM))
+    finally:
+        sockets.give_back(server, sock, answered=bool(response))
+    if not response:
+        raise TimeoutError
+    return response
 
 
 def by_stream(query: Query, server: Nameserver, end: float, *, edns: bool = True) -> Course[Response]:
@@ -101,7 +106,7 @@ def _exactly(length: int, sock: socket.socket, end: float) -> Course[bytes]:
 
 def over_udp(query: Query, server: Nameserver, seconds: float, *, edns: bool = True) -> Response:
     """Wait for what `by_datagram` returns or raises, so many seconds at most."""
-    return alone(by_datagram(query, server, time.monotonic() + seconds, edns=edns))
+    return alone(by_datagram(query, server, time.monotonic() + seconds, DatagramSockets(), edns=edns))
 
 
 def over_tcp(query: Query, server: Nameserver, seconds: float, *, edns: bool = True) -> Response:
