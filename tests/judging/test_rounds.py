@@ -11,8 +11,7 @@ import pytest
 from milter64.address.translator import Translator
 from milter64.checks import iprev, spf
 from milter64.checks.all_checks import REMOTE
-from milter64.checks.spf_check_host import CheckHost
-from milter64.checks.spf_directive import Directive
+from milter64.checks.spf_record import Record, read
 from milter64.dns.lookup import Answer, InRounds, Lookup
 from milter64.dns.resolver import Resolver
 from milter64.dns.settings import Settings
@@ -151,18 +150,17 @@ def test_what_one_has_waited_for_is_there_for_all() -> None:
 
 
 def test_a_long_record_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    read = list[int]()
+    lengths = list[int]()
 
-    def noted(query: CheckHost, record: str) -> tuple[list[Directive], dict[str, str]]:
-        read.append(len(record))
-        return original(query, record)
+    def noted(record: str, owner: str, family: str) -> Record:
+        lengths.append(len(record))
+        return read(record, owner, family)
 
-    original = CheckHost._read  # noqa: SLF001  to count what it reads
-    monkeypatch.setattr(CheckHost, "_read", noted)
+    monkeypatch.setattr("milter64.checks.spf_check_host.read", noted)
     filler = " ".join(f"ip4:10.0.{number}.1" for number in range(200))
     records = Batches(ZONE.replace("include:one", f"{filler} include:one"))
     assert asked(records, SPF, IPREV)[SPF].result == "pass"
-    assert len([octets for octets in read if octets > 2_048]) == 1
+    assert len([length for length in lengths if length > 2_048]) == 1
 
 
 def test_half_of_the_time_is_over_when_it_is_however_often_a_check_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,15 +20,13 @@ from typing import Any
 from milter64.address.networks import pack
 from milter64.checks.pyspf import spf
 from milter64.checks.spf_directive import Directive
-from milter64.checks.spf_macros import DOMAIN_SPEC, EXPLAIN_STRING, MACRO_STRING, Macros
+from milter64.checks.spf_macros import EXPLAIN_STRING, Macros
+from milter64.checks.spf_record import IMPLIED, Record, Unreadable, read
 from milter64.dns.lookup import Lookup
 from milter64.dns.unanswered import Unanswered
 from milter64.mail.session import Session
 
 _VERSION = re.compile(rb"v=spf1(?: |\Z)", re.IGNORECASE)
-_IMPLIED = " "
-"""The domain-spec of a directive that has none (4.8); no term can hold a blank."""
-
 _MOST_OCTETS, _MOST_QUESTIONS, _MOST_VALUES = 16_384, 40, 1_000
 """Of records, of DNS and in its answers, in one evaluation: three times the octets of eleven records of the length that
 3.4 recommends; and the MX hosts of all terms count in an overall limit (4.6.4), which goes without a number."""
@@ -116,44 +114,13 @@ class CheckHost(Macros, spf.query):  # type: ignore[misc]  # pyspf ships no type
                 return "fail", 550, self.get_explanation(modifiers["exp"])
         return matching.result, 250, ""
 
-    def _read(self, record: str) -> tuple[list[Directive], dict[str, str]]:
-        """Return a record's directives and its modifiers; one error anywhere spoils it all (4.6)."""
-        if not (record.isascii() and record.isprintable()):
-            raise spf.PermError(f"characters that are not printable ASCII in the record of {self.d}")
-        directives: list[Directive] = []
-        modifiers: dict[str, str] = {}
-        read: dict[str, Directive] = {}  # a record may say one thing eight thousand times
-        for term in record.split()[1:]:
-            self.place = self.d, term
-            if not (modifier := spf.RE_MODIFIER.match(term)):
-                if term not in read:
-                    read[term] = self.validate_mechanism(term)
-                directives.append(read[term])
-                continue
-            name, value = modifier[1].lower(), term[modifier.end() :]
-            if name in modifiers:
-                raise spf.PermError(f"{name}= more than once")  # 6
-            if name in {"redirect", "exp"}:
-                modifiers[name] = self.expand_domain(value)
-            elif not MACRO_STRING.fullmatch(value):
-                raise spf.PermError("invalid macro")
-        return directives, modifiers
-
-    def validate_mechanism(self, mech: str) -> Directive:
-        """Read a directive, and leave its domain-spec as it is."""
-        domain, self.d = self.d, _IMPLIED  # from where pyspf takes a domain-spec left out
+    def _read(self, record: str) -> Record:
         try:
-            return Directive._make((*super().validate_mechanism(mech), domain))
-        except ValueError as error:  # thousands of digits
-            raise spf.PermError("invalid prefix length") from error
-        finally:
-            self.d = domain
-
-    def expand_domain(self, arg: str) -> str:
-        """Return a domain-spec as it is, once its syntax is found right (7.1)."""
-        if arg != _IMPLIED and not DOMAIN_SPEC.fullmatch(arg):
-            raise spf.PermError("invalid domain")
-        return arg
+            return read(record, self.d, self.v)
+        except Unreadable as error:
+            if error.term:
+                self.place = self.d, error.term
+            raise
 
     # Terms (sections 5 and 6)
 
@@ -172,7 +139,7 @@ class CheckHost(Macros, spf.query):  # type: ignore[misc]  # pyspf ships no type
         if family := _FAMILIES.get(mechanism):
             return family == self.v and self.cidrmatch([argument], prefix)
         self.check_lookups()
-        target = self.d if argument == _IMPLIED else self.name(argument)
+        target = self.d if argument == IMPLIED else self.name(argument)
         if not target.isascii():
             return False  # RFC 8616 4, of macros of a local part
         return self._leads_to_client(mechanism, target, prefix, recursion)

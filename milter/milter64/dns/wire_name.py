@@ -32,9 +32,10 @@ def to_text(wire: bytes) -> str:
     """Return a well-formed name, uncompressed, in DNS's presentation format and without final dot."""
     labels, at = [], 0
     while length := wire[at]:
-        label = wire[at + 1 : at + 1 + length]
-        if not _PLAIN_OCTETS.fullmatch(label):
-            return dns.name.from_wire(wire, 0)[0].to_text(omit_final_dot=True)
-        labels.append(label)
+        labels.append(wire[at + 1 : at + 1 + length])
         at += 1 + length
-    return b".".join(labels).decode() or "."
+    if not labels:
+        return "."
+    if not _PLAIN_OCTETS.fullmatch(b"".join(labels)):
+        return dns.name.from_wire(wire, 0)[0].to_text(omit_final_dot=True)
+    return b".".join(labels).decode()
