@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import os
+import pwd
 import random
 import re
 import subprocess
@@ -59,6 +60,16 @@ def test_what_is_not_there_or_no_file_is_told_and_the_others_are_read(tmp_path: 
     text, said = read(tmp_path / "gone", tmp_path, tmp_path / "log")
     assert text == TEXT
     assert said == [f"{tmp_path}/gone: No such file or directory", f"{tmp_path}: Is a directory"]
+
+
+def test_who_may_not_read_a_file_is_told_who_may(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(TEXT)
+    (tmp_path / "log").chmod(0)
+    os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        assert read(tmp_path / "log") == (b"", [f"{tmp_path}/log: Permission denied; try it as root"])
+    finally:
+        os.seteuid(0)
 
 
 def test_standard_input_is_read_too(monkeypatch: pytest.MonkeyPatch) -> None:

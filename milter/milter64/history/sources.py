@@ -70,7 +70,8 @@ def files(paths: Iterable[str], warn: Warn, moved: Callable[[int], None] = lambd
                             moved(raw.tell())
                         yield block
         except OSError as error:
-            warn(f"{'standard input' if path == '-' else path}: {error.strerror or error}")
+            remedy = "; try it as root" if isinstance(error, PermissionError) else ""
+            warn(f"{'standard input' if path == '-' else path}: {error.strerror or error}{remedy}")
 
 
 def journal(
