@@ -120,7 +120,7 @@ test: .venv/.test build/sendmail/.done lint
 test-slow: .venv/.test .venv/.chroot
 	$(call tests,.venv,-m slow)
 
-## those of `make test` that any library has a part in, on Debian 12's
+## those that a library has a part in, on Debian 12's
 test-oldest: build/oldest/.done .venv/.test build/sendmail/.done
 	export PATH=$(CURDIR)/build/oldest/bin:$$PATH; $(call tests,build/oldest,$(WITHOUT_LIBRARIES:%=--ignore tests/%))
 

