@@ -1,6 +1,5 @@
 """What can be wrong with a configuration: each thing with its key, its line and its remedy."""
 
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
