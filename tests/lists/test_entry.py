@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milter64.lists.entry import LONGEST, Entry, moment, read_line, shown_time
+from milter64.lists.entry import LONGEST, Entry, moment, read_line, shown_second, shown_time
 from milter64.lists.mistakes import Mistake, Mistakes
 
 MISTAKES = Mistakes()
@@ -104,6 +104,12 @@ def test_an_entry_is_what_its_line_is_read_as(who: str, spares: str, until: int 
     assert entry
     assert (entry.line, entry.until) == (line, until)
     assert read(entry.line) == entry
+
+
+@given(st.lists(st.integers(0, 253402300799), min_size=2))
+def test_of_two_times_to_the_second_the_later_one_is_the_greater_text(times: list[int]) -> None:
+    assert sorted(map(shown_second, times)) == list(map(shown_second, sorted(times)))
+    assert [moment(shown_second(at)) for at in times] == times
 
 
 def test_an_entry_counts_until_the_second_in_which_it_runs_out() -> None:

@@ -14,7 +14,7 @@ from milter64.greylist.pair import pair_key, recipient_of, sender_of
 from milter64.greylist.row import Record, RecordKind
 from milter64.greylist.settings import Settings
 from milter64.greylist.wave_through import counts_passings, registers
-from milter64.lists.entry import shown_time
+from milter64.lists.entry import shown_second
 from milter64.mail import sender_and_recipient
 from milter64.mail.clean_text import clean
 from milter64.mail.idna_domain import ascii_domain
@@ -171,10 +171,10 @@ def told(row: Row, settings: Settings, kind: RecordKind) -> Told:
         "to": recipient_of(key)[1:-1] if named else None,
         "group": group,
         "state": "forgotten" if record.forgotten else "waiting" if waits else "passed",
-        "since": shown_time(record.first_seen),
-        "until": shown_time(record.first_seen + settings.delay) if waits else None,
-        "passed": None if record.passed_at is None or record.forgotten else shown_time(record.passed_at),
-        "expires": shown_time(kind.expires(record)),
+        "since": shown_second(record.first_seen),
+        "until": shown_second(record.first_seen + settings.delay) if waits else None,
+        "passed": None if record.passed_at is None or record.forgotten else shown_second(record.passed_at),
+        "expires": shown_second(kind.expires(record)),
     }
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from milter64.cli.why_found import Said
 from milter64.history.own_lines import Event
-from milter64.lists.entry import shown_time
+from milter64.lists.entry import shown_second
 from milter64.lists.mistakes import Mistakes
 from milter64.lists.who import parse
 from milter64.mail.clean_text import clean
@@ -74,7 +74,7 @@ def told(one: Event | Said) -> Told:
     """Return what is told of an event; what programs get."""
     if isinstance(one, Said):
         return {
-            "at": shown_time(one.at),
+            "at": shown_second(one.at),
             "by": f"postfix/{one.program}",
             "event": None,
             "queue": None if one.queue == "NOQUEUE" else one.queue,
@@ -82,7 +82,7 @@ def told(one: Event | Said) -> Told:
         }
     fields = one.fields
     return {
-        "at": shown_time(one.at),
+        "at": shown_second(one.at),
         "by": "milter64",
         "event": clean(one.name),
         **{name: _shown(fields.get(name)) for name in ("queue", "session", "client", "wire", "helo", "from", "to")},

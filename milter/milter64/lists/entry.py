@@ -119,6 +119,11 @@ def moment(text: str) -> float:
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
+def shown_second(seconds: float) -> str:
+    """Return a time as `moment` reads it, to the second: of two times the later one is the greater text, too."""
+    return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def shown_time(seconds: float) -> str:
-    """Return a time as `moment` reads it, in whole seconds."""
-    return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%dT%H:%M:%SZ}".replace(":00Z", "Z")
+    """Return the same as people write it, a whole minute without its seconds."""
+    return shown_second(seconds).replace(":00Z", "Z")
