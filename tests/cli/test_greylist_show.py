@@ -91,8 +91,10 @@ def test_a_pair_is_laid_out_for_people(greylist: Run) -> None:
         "  to    <you@lab.example>",
         "What is remembered",
         "  group                state      since                 passed last  runs out              says",
-        "  net:192.31.196.0/24  forgotten  2026-11-28T21:05:00Z  -            2027-01-03T21:05:00Z"
-        "  that it begins anew",
+        (
+            "  net:192.31.196.0/24  forgotten  2026-11-28T21:05:00Z  -            2027-01-03T21:05:00Z"
+            "  that it begins anew"
+        ),
         "The next try, if the sender is suspect (`milter64 explain` tells whether it is)",
         "  from 192.31.196.0/24  begins anew, and waits 60 s",
         "  from anywhere else    begins anew, and waits 60 s",
