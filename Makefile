@@ -21,8 +21,8 @@ WITHOUT_LIBRARIES := bench contrib docs neighbours package pages setup test_demo
 # Most tests wait for their servers most of the time. Those of a file stay together, and share what they have started.
 SIDE_BY_SIDE := --numprocesses 6 --dist loadfile
 # What fails beside others is run once more by itself: on a busy machine a server may take longer than a test allows.
-tests = $(1)/bin/python -m pytest --cache-clear $(SIDE_BY_SIDE) $(2) || \
-	$(1)/bin/python -m pytest --last-failed --last-failed-no-failures none $(2)
+tests = $(1)/bin/python -m pytest --cache-clear $(SIDE_BY_SIDE) $(2) $(LEFT_OUT:%=--ignore tests/%) || \
+	$(1)/bin/python -m pytest --last-failed --last-failed-no-failures none $(2) $(LEFT_OUT:%=--ignore tests/%)
 
 .PHONY: help venv run demo deb dist lint test test-slow test-oldest test-trixie test-all fuzz soak bench bench-worst clean
 
@@ -121,8 +121,9 @@ test-slow: .venv/.test .venv/.chroot
 	$(call tests,.venv,-m slow)
 
 ## those that a library has a part in, on Debian 12's
+test-oldest: LEFT_OUT = $(WITHOUT_LIBRARIES)
 test-oldest: build/oldest/.done .venv/.test build/sendmail/.done
-	export PATH=$(CURDIR)/build/oldest/bin:$$PATH; $(call tests,build/oldest,$(WITHOUT_LIBRARIES:%=--ignore tests/%))
+	export PATH=$(CURDIR)/build/oldest/bin:$$PATH; $(call tests,build/oldest)
 
 ## those of `make test` in a clean Debian 13
 test-trixie: .venv/.test .venv/.chroot
