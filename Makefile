@@ -17,6 +17,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONPATH
 # Tests start milter64 a thousand times: what Python has compiled is to be kept.
 unexport PYTHONDONTWRITEBYTECODE
+# In these other versions of Python's libraries have no part. LEFT_OUT= names those that a run is to leave out.
 WITHOUT_LIBRARIES := bench contrib docs neighbours package pages setup test_demo.py test_house.py
 # Most tests wait for their servers most of the time. Those of a file stay together, and share what they have started.
 SIDE_BY_SIDE := --numprocesses 6 --dist loadfile

@@ -112,8 +112,8 @@ def test_what_cant_be_read_is_told_of_and_the_rest_listed(run: Run, config: Path
     [
         (["@new.example"], "allow @new.example greylist - - by command"),
         (["@new.example", "--spares", "spf"], "allow @new.example spf - - by command"),
-        (["192.0.2.1", "--for", "90s"], "allow 192.0.2.1 greylist 2026-11-28T12:02Z - by command"),
-        (["192.0.2.1", "--until", "2027-01-31"], "allow 192.0.2.1 greylist 2027-01-31T00:00Z - by command"),
+        (["192.0.2.1", "--for", "90s"], "allow 192.0.2.1 greylist 2026-11-28T12:02:00Z - by command"),
+        (["192.0.2.1", "--until", "2027-01-31"], "allow 192.0.2.1 greylist 2027-01-31T00:00:00Z - by command"),
         (["a.example.org", "--because", "  für\n sie "], "allow a.example.org greylist - für sie by command"),
         (["to:a@lab.example"], "allow to:a@lab.example greylist - - by command"),
     ],

@@ -47,12 +47,11 @@ TRANSLATIONS = {
     "mappings in prefixes": f'prefixes = ["2001:db8::/32", "64:ff9b::/96"]\nexplicit = [{", ".join(EXPLICIT)}]',
 }
 RUNNERS = {"rspamd": ("rspamadm", "lua", "-b", "decode.lua"), "spamassassin": ("perl", "-w", "decode.pl")}
-SLOW = {"spamassassin"}
 """What runs a program beside this file."""
 Run = Callable[[Settings, Iterable[str]], list[tuple[str, str]]]
 
 
-@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in RUNNERS])
+@pytest.fixture(params=["rspamd", pytest.param("spamassassin", marks=pytest.mark.slow)])
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     """What gives clients to the program that was made for these settings, and returns their addresses and names."""
     *command, script = RUNNERS[request.param]

@@ -9,5 +9,5 @@ _NICENESS = 10
 
 def give_way() -> None:
     """Have this process run as nice(1) would have it."""
-    with suppress(OSError):
+    with suppress(OSError):  # some containers forbid it
         os.nice(_NICENESS)

@@ -17,7 +17,7 @@ from milter64.config.load_file import load
 from milter64.config.settings import Settings
 from milter64.config.toml_reader import Wrong, seconds
 from milter64.lists import commanded, keys
-from milter64.lists.entry import USUAL, Entry, made, moment, read_line, shown_time
+from milter64.lists.entry import USUAL, Entry, made, moment, read_line, shown_second, shown_time
 from milter64.lists.index import lines
 from milter64.lists.list_file import BY_COMMAND, read_list
 from milter64.lists.listed import ALLOW, BLOCK
@@ -41,7 +41,7 @@ class Row:
             "who": entry.written,
             "kind": entry.who.kind,
             "spares": (entry.spares or USUAL) if self.check == ALLOW else "",
-            "until": "" if entry.until is None else shown_time(entry.until),
+            "until": "" if entry.until is None else shown_second(entry.until),
             "because": entry.because,
             "place": self.place,
         }

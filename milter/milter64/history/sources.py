@@ -70,7 +70,7 @@ def files(paths: Iterable[str], warn: Warn, moved: Callable[[int], None] = lambd
                             moved(raw.tell())
                         yield block
         except OSError as error:
-            remedy = "; try it as root" if isinstance(error, PermissionError) else ""
+            remedy = "; try it as root" if isinstance(error, PermissionError) and os.geteuid() else ""
             warn(f"{'standard input' if path == '-' else path}: {error.strerror or error}{remedy}")
 
 

@@ -2,7 +2,8 @@
 
 A worker shares no cache with another, so each gets its part of one budget: more workers don't take more. Below a floor
 a cache would be of no use, so with very many workers the budget is the floor for each. What isn't a cache is not in
-the budget: what waits to be written, said or learned, and the table of the limits, have bounds of their own.
+the budget: what waits to be written, said or learned, and the table of the limits, have bounds of their own, and so
+have small caches of what is worked out again in a moment, such as what an SPF record says.
 """
 
 from dataclasses import dataclass

@@ -125,5 +125,5 @@ def shown_second(seconds: float) -> str:
 
 
 def shown_time(seconds: float) -> str:
-    """Return the same as people write it, a whole minute without its seconds."""
+    """Return the same as people write it in a list, a whole minute without its seconds."""
     return shown_second(seconds).replace(":00Z", "Z")
