@@ -34,6 +34,23 @@ def test_a_record_that_comes_again_is_read_once(terms: list[str]) -> None:
     assert terms == ["a", "mx", "-all"]
 
 
+def test_strangers_records_take_no_more_than_their_room(terms: list[str]) -> None:
+    for number in range(1000):
+        read(f"v=spf1 a:{number}.test -all", "stranger.test", "ip6")
+    terms.clear()
+    read("v=spf1 a:999.test -all", "stranger.test", "ip6")
+    assert terms == []
+    read("v=spf1 a:0.test -all", "stranger.test", "ip6")
+    assert terms == ["a:0.test", "-all"]
+
+
+def test_what_is_long_pushes_out_nobody(terms: list[str]) -> None:
+    long = f"v=spf1 {' '.join(f'ip4:10.0.{number}.1' for number in range(100))} -all"
+    for _ in range(2):
+        read(long, "long.test", "in-addr")
+    assert len(terms) == 202
+
+
 def test_a_record_is_read_for_each_family_and_each_domain_by_itself() -> None:
     record = "v=spf1 a/24//64 -all"
     said = {

@@ -1,11 +1,19 @@
 """Which sockets serve for more than one question."""
 
+import socket
+import time
 from dataclasses import replace
 
+import dns.name
 import pytest
 
-from milter64.dns.datagram_sockets import DatagramSockets
-from milter64.dns.nameserver import nameserver
+from milter64.dns.datagram_sockets import DatagramSockets, connected
+from milter64.dns.message import Query
+from milter64.dns.nameserver import Nameserver, nameserver
+from milter64.dns.nameservers import Nameservers
+from milter64.dns.query import by_datagram
+from milter64.dns.side_by_side import alone
+from rig.dnsserver import DnsServer, Fault
 
 HERE = nameserver("127.0.0.1:5353")
 
@@ -48,6 +56,40 @@ def test_no_more_are_kept_than_a_flood_of_questions_needs() -> None:
     assert sum(sock.fileno() != -1 for sock in taken) == 64
     del sockets
     assert {sock.fileno() for sock in taken} == {-1}
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Nameserver]:
+    """The nameservers to which sockets are made, one for each."""
+    servers: list[Nameserver] = []
+
+    def noted(server: Nameserver) -> socket.socket:
+        servers.append(server)
+        return connected(server)
+
+    monkeypatch.setattr("milter64.dns.datagram_sockets.connected", noted)
+    return servers
+
+
+def test_one_question_after_the_other_goes_through_the_same_socket(made: list[Nameserver]) -> None:
+    with DnsServer({"a.example": {"A": ["192.0.2.1"]}, "b.example": {"A": ["192.0.2.2"]}}) as server:
+        nameservers = Nameservers([nameserver(server.address)], 5.0)
+        for name in ("a.example", "b.example"):
+            question = dns.name.from_text(name).to_digestable()
+            assert alone(nameservers.exchange(question, "A", time.monotonic() + 5)).answer
+    assert len(made) == 1
+
+
+def test_a_question_that_got_no_answer_leaves_its_socket_to_none(made: list[Nameserver]) -> None:
+    query = Query(dns.name.from_text("a.example").to_digestable(), "A")
+    with DnsServer({"a.example": {"A": ["192.0.2.1"]}}) as server:
+        sockets, known = DatagramSockets(), nameserver(server.address)
+        server.faults["a.example"] = Fault.SILENT
+        with pytest.raises(TimeoutError):
+            alone(by_datagram(query, known, time.monotonic() + 0.1, sockets))
+        del server.faults["a.example"]
+        assert alone(by_datagram(query, known, time.monotonic() + 5, sockets)).answer
+    assert len(made) == 2
 
 
 @pytest.mark.parametrize(
