@@ -1,3 +1,4 @@
+import gc
 import tracemalloc
 from dataclasses import replace
 
@@ -168,6 +169,7 @@ def test_the_memory_is_bounded_and_the_oldest_goes_first() -> None:
 
 def test_a_finding_weighs_about_what_it_takes_in_memory() -> None:
     memory = RememberedFindings(Answers())
+    gc.collect()  # what earlier tests have freed would be used again, and not be counted
     tracemalloc.start()
     for number in range(3000):
         facts = tuple((name, f"{name} {number}") for name in ("domain", "mechanism", "record"))
@@ -175,7 +177,7 @@ def test_a_finding_weighs_about_what_it_takes_in_memory() -> None:
         memory.remember(envelope(helo=f"host{number}.example", address=f"2001:db8::{number:x}"), finding, 300)
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert taken < memory.bound[0] < 1.7 * taken
+    assert taken < memory.bound[0] < 1.6 * taken
 
 
 def test_strangers_with_much_to_say_push_out_more_than_others() -> None:
