@@ -105,7 +105,7 @@ def test_what_one_nameserver_invents_is_known_though_another_does_not_say(
         f"NXDOMAIN from {blind.address}",
     )
     assert "bits 64 to 71" in facts.translators.forbidden[0]
-    assert facts.dns.lookup().ask("mx.example.org", "AAAA").values == ("2001:db8::25",)
+    assert facts.dns.ask("mx.example.org", "AAAA").values == ("2001:db8::25",)
     crooked = replace(facts, host=replace(facts.host, peers=("2001:db8:1:2:ff00:0:c01f:c40a", "2001:db8::25")))
     lines = {line.subject: line for theme, line in audit(crooked) if theme == "milter64"}
     assert lines["translation of clients"].evidence == ("2001:db8:1:2:ff00:0:c01f:c40a",)
@@ -114,11 +114,11 @@ def test_what_one_nameserver_invents_is_known_though_another_does_not_say(
 def test_each_question_has_its_time_and_all_together_have_theirs() -> None:
     now = 1000.0
     dns = Dns(asker=Records({}), seconds=8.0, end=now + LONGEST, clock=lambda: now)
-    assert dns.lookup().deadline == 1008
+    assert dns.deadline() == 1008
     now += LONGEST - 3
-    assert dns.lookup().deadline == 1000 + LONGEST
+    assert dns.deadline() == 1000 + LONGEST
     now += 10
-    assert dns.lookup().deadline == 1000 + LONGEST
+    assert dns.deadline() == 1000 + LONGEST
 
 
 def test_the_services_own_records_are_read(folder: Path, servers: tuple[DnsServer, DnsServer], tmp_path: Path) -> None:

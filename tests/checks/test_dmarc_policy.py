@@ -7,7 +7,7 @@ import pytest
 
 from milter64.address.translator import Translator
 from milter64.checks.dmarc_policy import dmarc_policy
-from milter64.dns.lookup import Lookup
+from milter64.dns.lookup import Lookup, asked_alone
 from milter64.dns.resolver import Resolver
 from milter64.dns.settings import Settings
 from milter64.mail.finding import Finding
@@ -29,7 +29,8 @@ def server() -> Iterator[DnsServer]:
 def judge(server: DnsServer, sender: str = "joe@a.example.co.uk", helo: str = "mail.helo.example") -> Finding:
     session = Session(token="token", client=Translator().client("192.31.196.10"), port=0, helo=helo, mta="mx.example")
     resolver = Resolver(Settings(nameservers=(server.address,), timeout=0.2), Translator())
-    found = dmarc_policy(Envelope(session=session, sender=sender, login=""), Lookup(resolver, time.monotonic() + 5))
+    asking = dmarc_policy(Envelope(session=session, sender=sender, login=""), Lookup(time.monotonic() + 5))
+    found = asked_alone(asking, resolver)
     assert found.key == ("dmarc", "smtp.mailfrom")
     return found
 

@@ -9,7 +9,7 @@ import pytest
 from milter64.address.translator import Translator
 from milter64.checks import dns_list
 from milter64.checks.dns_list_settings import About, Answers, Settings, Zone
-from milter64.dns.lookup import Lookup
+from milter64.dns.lookup import Lookup, asked_alone
 from milter64.dns.resolver import Resolver
 from milter64.dns.settings import Settings as DnsSettings
 from milter64.mail.action import Action
@@ -51,8 +51,8 @@ class World:
         helo: str = "mail.helo.example",
         sender: str = "a@b.example",
     ) -> Finding:
-        self.lookup = Lookup(self.resolver, time.monotonic() + self.deadline)
-        finding = self.checks[key](envelope(client, helo, sender), self.lookup)
+        self.lookup = Lookup(time.monotonic() + self.deadline)
+        finding = asked_alone(self.checks[key](envelope(client, helo, sender), self.lookup), self.resolver)
         assert finding.key == key
         return finding
 

@@ -1,6 +1,5 @@
 """A DNS list that doesn't answer, or refuses: it is soon not asked any more, and delays nobody."""
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -51,7 +50,7 @@ def test_nobody_waits_for_a_list_that_is_dead_while_it_is_looked_at(case: Case) 
     case.admit()
     case.list.says = lambda _label: ("127.0.0.2",) if gate.wait(5) else ()
     case.clock.advance(PROBE_EVERY + 1)
-    assert case.health.admit(time.monotonic() + 5)
+    assert case.admitted()
     assert not gate.is_set()
     gate.set()
     case.admit()
@@ -73,7 +72,7 @@ def test_names_that_strangers_have_chosen_put_no_list_to_sleep_and_get_nobody_ar
     case.list.says = lambda label: works(label) if gate.wait(5) else ()
     case.fail()
     with ThreadPoolExecutor() as pool:
-        others = [pool.submit(case.health.admit, time.monotonic() + 5) for _ in range(5)]
+        others = [pool.submit(case.admitted) for _ in range(5)]
         until(lambda: all(each.running() for each in others))
         gate.set()
         assert {each.result() for each in others} == {None}
@@ -117,9 +116,9 @@ def test_failures_while_a_list_is_looked_at_anyway_need_no_look_of_their_own(cas
     gate = Event()
     case.list.says = lambda label: works(label) if gate.wait(5) else ()
     case.clock.advance(LOOK_EVERY + 1)
-    case.health.admit(time.monotonic() + 5)
+    case.admitted()
     case.fail()
-    assert case.health.admit(time.monotonic() + 0.01)
+    assert case.admitted(0.01)
     gate.set()
     assert case.admit() is None
 
@@ -143,7 +142,7 @@ def test_a_list_that_cannot_be_looked_at_first_is_not_asked(case: Case) -> None:
 def test_a_first_look_is_waited_for_no_longer_than_one_has_time(case: Case) -> None:
     gate = Event()
     case.list.says = lambda label: works(label) if gate.wait(5) else ()
-    trouble = case.health.admit(time.monotonic() + 0.01)
+    trouble = case.admitted(0.01)
     assert trouble
     assert (trouble.result, trouble.reason) == ("temperror", "the first look at it has not been answered yet")
     gate.set()

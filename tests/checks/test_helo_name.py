@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from milter64.address.translation_prefix import Prefix
 from milter64.address.translator import Translator
 from milter64.checks.helo_name import Settings, forward, local
-from milter64.dns.lookup import Lookup
+from milter64.dns.lookup import Lookup, asked_alone
 from milter64.dns.resolver import Resolver
 from milter64.dns.settings import Settings as DnsSettings
 from milter64.mail.finding import Finding
@@ -122,8 +122,8 @@ def server() -> Iterator[DnsServer]:
 
 def judge(server: DnsServer, helo: str, wire: str) -> Finding:
     settings = DnsSettings(nameservers=(server.address,), timeout=0.2)
-    lookup = Lookup(Resolver(settings, TRANSLATOR), time.monotonic() + 5)
-    found = forward(envelope(helo, wire), lookup)
+    lookup = Lookup(time.monotonic() + 5)
+    found = asked_alone(forward(envelope(helo, wire), lookup), Resolver(settings, TRANSLATOR))
     assert found.key == ("helo", "smtp.helo")
     return found
 

@@ -9,7 +9,7 @@ from milter64.address.networks import pack
 from milter64.address.translation_prefix import Prefix
 from milter64.address.translator import Translator
 from milter64.checks.iprev import MOST_NAMES, Settings, iprev, reverse_name
-from milter64.dns.lookup import Lookup
+from milter64.dns.lookup import Lookup, asked_alone
 from milter64.dns.resolver import Resolver
 from milter64.dns.settings import Settings as DnsSettings
 from milter64.mail.action import Action
@@ -34,8 +34,9 @@ def judge(server: DnsServer, wire: str = "64:ff9b::c01f:c40a", ttl: int | None =
     client = TRANSLATOR.client(wire)
     session = Session(token="token", client=client, port=0, helo="helo.example", mta="mx.example.net")
     settings = DnsSettings(nameservers=(server.address,), timeout=0.2)
-    lookup = Lookup(Resolver(settings, TRANSLATOR), time.monotonic() + 5)
-    finding = iprev(Envelope(session=session, sender="a@example.org", login=""), lookup)
+    lookup = Lookup(time.monotonic() + 5)
+    asking = iprev(Envelope(session=session, sender="a@example.org", login=""), lookup)
+    finding = asked_alone(asking, Resolver(settings, TRANSLATOR))
     assert finding.key == ("iprev", "policy.iprev")
     assert ttl in (None, lookup.ttl)
     return finding

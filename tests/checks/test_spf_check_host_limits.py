@@ -3,6 +3,7 @@
 import pytest
 
 from milter64.checks.spf import mailfrom
+from milter64.dns.lookup import Lookup
 from milter64.mail.finding import Finding
 from rig.envelopes import envelope
 from rig.records import Records, zone
@@ -14,7 +15,7 @@ EXISTING = "\n".join(f"e{n}.t A 127.0.0.2" for n in range(12))
 
 
 def judge(records: Records, client: str = IPV4) -> Finding:
-    return mailfrom(envelope(client, "mx.t", "joe@d.t"), records.lookup())
+    return records.find(mailfrom, envelope(client, "mx.t", "joe@d.t"))
 
 
 def numbered(term: str, count: int) -> str:
@@ -122,8 +123,8 @@ def test_names_that_cannot_match_are_not_asked_for() -> None:
 
 @pytest.mark.parametrize("text", ["d.t TXT v=spf1 ptr -all", "d.t TXT v=spf1 exists:%{p}.t -all"])
 def test_when_time_is_up_that_is_no_lack_of_names_4_6_4(text: str) -> None:
-    lookup = Records(zone(text), [REVERSE]).lookup(deadline=0.0)
-    assert mailfrom(envelope(IPV4, "mx.t", "joe@d.t"), lookup).result == "temperror"
+    records = Records(zone(text), [REVERSE])
+    assert records.find(mailfrom, envelope(IPV4, "mx.t", "joe@d.t"), Lookup(0.0)).result == "temperror"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from milter64.checks.spf import mailfrom
-from milter64.dns.lookup import Answer
+from milter64.dns.lookup import Answer, Lookup
 from milter64.mail.finding import Finding
 from rig.envelopes import envelope
 from rig.records import Records, zone
@@ -14,7 +14,7 @@ EXISTING = "e1.t A 127.0.0.2"
 
 
 def judge(records: Records) -> Finding:
-    return mailfrom(envelope(CLIENT, "mx.t", "joe@d.t"), records.lookup())
+    return records.find(mailfrom, envelope(CLIENT, "mx.t", "joe@d.t"))
 
 
 def test_records_have_16_kib_in_one_evaluation() -> None:
@@ -71,10 +71,9 @@ def test_time_that_is_up_is_noticed_before_the_next_term_4_6_4(terms: str, monke
     now = [0.0]
     monkeypatch.setattr("milter64.checks.spf_check_host.time.monotonic", lambda: now[0])
     records = Records(zone(f"d.t TXT v=spf1 {terms}\none.t TXT v=spf1 a:e1.t -all\n{EXISTING}"))
-    lookup = records.lookup(deadline=1.0)
-    actual = lookup.ask
-    monkeypatch.setattr(lookup, "ask", lambda *question: now.__setitem__(0, 2.0) or actual(*question))
-    assert mailfrom(envelope(CLIENT, "mx.t", "joe@d.t"), lookup).result == "temperror"
+    actual = records.ask
+    monkeypatch.setattr(records, "ask", lambda *question: now.__setitem__(0, 2.0) or actual(*question))
+    assert records.find(mailfrom, envelope(CLIENT, "mx.t", "joe@d.t"), Lookup(1.0)).result == "temperror"
     assert records.questions == ["TXT d.t"]
 
 
@@ -95,7 +94,7 @@ def test_neither_a_client_nor_an_explanation_whose_names_are_silent_uses_up_the_
         return actual(name, rdtype, deadline, lasting)
 
     monkeypatch.setattr(records, "ask", ask)
-    assert mailfrom(envelope(CLIENT, "mx.t", "joe@d.t"), records.lookup(deadline=8.0)).result == "fail"
+    assert records.find(mailfrom, envelope(CLIENT, "mx.t", "joe@d.t"), Lookup(8.0)).result == "fail"
     assert now[0] < 8.0, "there is time to see whether any nameserver answers, without which a fail is none"
 
 
@@ -114,7 +113,7 @@ def test_neither_a_client_nor_an_explanation_whose_names_are_silent_uses_up_the_
 def test_a_local_part_of_more_than_64_octets_makes_no_name(terms: str, result: str) -> None:  # RFC 5321 4.5.3.1.1
     text = f"d.t TXT v=spf1 {terms}\njoe.x.t A 127.0.0.2\nbob.x.t TXT v=spf1 +all\n{EXISTING}\n{REVERSE} PTR e1.t"
     records = Records(zone(text))
-    finding = mailfrom(envelope(CLIENT, "mx.t", f"joe+{'x.' * 30}bob@d.t"), records.lookup())
+    finding = records.find(mailfrom, envelope(CLIENT, "mx.t", f"joe+{'x.' * 30}bob@d.t"))
     assert finding.result == result
     assert not any("joe" in question or "bob" in question for question in records.questions)
 

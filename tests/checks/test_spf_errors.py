@@ -1,11 +1,13 @@
 """What people are told of an error in SPF records: what is wrong, in whose record, and with which of its terms."""
 
 import gc
+from math import inf
 from weakref import ref
 
 import pytest
 
 from milter64.checks.spf import mailfrom
+from milter64.dns.lookup import Lookup
 from rig.envelopes import envelope
 from rig.records import Records, zone
 
@@ -21,7 +23,7 @@ HOSTS = "\n".join(f"many.t MX {number} h{number}.t" for number in range(11))
 
 
 def reason(records: str) -> str:
-    finding = mailfrom(envelope("192.31.196.10", "mx.t", "joe@example.org"), Records(zone(records)).lookup())
+    finding = Records(zone(records)).find(mailfrom, envelope("192.31.196.10", "mx.t", "joe@example.org"))
     assert finding.result == "permerror"
     return finding.reason
 
@@ -74,11 +76,14 @@ def test_a_long_term_does_not_hide_whose_it_is() -> None:
 
 
 def test_an_error_keeps_nothing_of_what_was_asked_when_it_is_told() -> None:
-    lookup = Records(zone("example.org TXT v=spf1 a:one.t a:two.t bad\none.t A 10.0.0.1")).lookup()
+    records = Records(zone("example.org TXT v=spf1 a:one.t a:two.t bad\none.t A 10.0.0.1"))
+    lookup = Lookup(inf)
     gone = ref(lookup)
     gc.disable()  # which would let go of it some time, after many like it
     try:
-        assert mailfrom(envelope("192.31.196.10", "mx.t", "joe@example.org"), lookup).result == "permerror"
+        assert (
+            records.find(mailfrom, envelope("192.31.196.10", "mx.t", "joe@example.org"), lookup).result == "permerror"
+        )
         del lookup
         assert gone() is None
     finally:

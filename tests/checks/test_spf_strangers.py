@@ -79,7 +79,7 @@ def test_whatever_strangers_say_the_result_is_one_of_the_seven_2_6(
     answers = Records(records, failing)
     for check in (spf.helo, spf.mailfrom):
         answers.questions.clear()
-        finding = check(envelope(client, helo, sender), answers.lookup())
+        finding = answers.find(check, envelope(client, helo, sender))
         assert finding.result in RESULTS
         assert "unexpected" not in finding.reason
         assert all(text.isascii() and text.isprintable() for _, text in (*finding.facts, ("", finding.reason)))

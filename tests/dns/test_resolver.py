@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from milter64.address.translator import Translator
 from milter64.dns import query
-from milter64.dns.lookup import Answer, Lookup
+from milter64.dns.lookup import Answer, Lookup, asked_alone
 from milter64.dns.nameserver import nameserver
 from milter64.dns.resolver import Resolver
 from milter64.dns.settings import Settings
@@ -163,17 +163,17 @@ def test_a_nameserver_that_cannot_be_read_is_refused() -> None:
 def test_a_lookup_tells_what_was_asked_and_the_shortest_ttl(server: DnsServer) -> None:
     resolver = Resolver(Settings(nameservers=(server.address,)), Translator())
     deadline = time.monotonic() + PATIENCE
-    lookup = Lookup(resolver, deadline)
+    lookup = Lookup(deadline)
     assert (lookup.ttl, lookup.deadline, lookup.questions) == (None, deadline, [])
-    answer = lookup.ask("example.org", "A")
+    answer = asked_alone(lookup.ask("example.org", "A"), resolver)
     assert lookup.ttl == 300
-    void = lookup.ask("nowhere.example.net", "A")
+    void = asked_alone(lookup.ask("nowhere.example.net", "A"), resolver)
     assert lookup.ttl == 60
-    lookup.ask("example.org", "AAAA")
+    asked_alone(lookup.ask("example.org", "AAAA"), resolver)
     assert lookup.ttl == 60
     server.faults[ALL] = Fault.REFUSED
     with pytest.raises(Unanswered):
-        lookup.ask("example.org", "TXT")
+        asked_alone(lookup.ask("example.org", "TXT"), resolver)
     assert [(q.name, q.rdtype, q.answer, q.error) for q in lookup.questions if q.rdtype != "AAAA"] == [
         ("example.org", "A", answer, ""),
         ("nowhere.example.net", "A", void, ""),
@@ -186,9 +186,10 @@ def test_a_lookup_tells_of_large_answers_how_they_went_and_not_what_they_hold(se
     for number in range(20):
         server.records[f"large{number}.example"] = {"TXT": ["x" * 2_000]}
     resolver = Resolver(Settings(nameservers=(server.address,)), Translator())
-    lookup = Lookup(resolver, time.monotonic() + PATIENCE)
+    lookup = Lookup(time.monotonic() + PATIENCE)
     for number in range(20):
-        assert lookup.ask(f"large{number}.example", "TXT").values == (b"x" * 2_000,)
+        answer = asked_alone(lookup.ask(f"large{number}.example", "TXT"), resolver)
+        assert answer.values == (b"x" * 2_000,)
     told = [question.answer.values for question in lookup.questions if question.answer and question.answer.exists]
     assert told == [(b"x" * 2_000,)] * 8 + [()] * 12
 

@@ -9,7 +9,7 @@ from threading import Event
 import pytest
 
 from milter64.address.translator import Translator
-from milter64.dns.lookup import Answer, Lookup
+from milter64.dns.lookup import Answer, Lookup, asked_alone
 from milter64.dns.message import Response
 from milter64.dns.resolver import Resolver, _Flight
 from milter64.dns.settings import Settings
@@ -187,7 +187,7 @@ def test_a_lookup_hands_on_how_long_answers_are_to_last(server: DnsServer, tally
         else Resolver(settings, Translator())
     )
     for lasting, asked in ((0.0, 1), (0.0, 1), (1000.0, 2)):
-        Lookup(resolver, time.monotonic() + PATIENCE, lasting).ask("example.org", "A")
+        asked_alone(Lookup(time.monotonic() + PATIENCE).ask("example.org", "A"), resolver, lasting)
         assert server.count("example.org") == asked
 
 
@@ -208,11 +208,11 @@ def test_those_who_wait_for_the_same_are_told_of_the_same_trouble(monkeypatch: p
 
     monkeypatch.setattr(resolver._nameservers, "exchange", no_sockets)  # noqa: SLF001  it would ask
     monkeypatch.setattr(resolver, "_join", joins)
-    lookups = [Lookup(resolver, time.monotonic() + PATIENCE) for _ in range(2)]
+    lookups = [Lookup(time.monotonic() + PATIENCE) for _ in range(2)]
 
     def ask(lookup: Lookup) -> bool:
         with pytest.raises(OutOfMeans):
-            lookup.ask("example.org", "A")
+            asked_alone(lookup.ask("example.org", "A"), resolver)
         return lookup.out_of_means
 
     with ThreadPoolExecutor(2) as pool:

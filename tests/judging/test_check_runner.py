@@ -8,7 +8,7 @@ import pytest
 
 from milter64.checks import spf
 from milter64.checks.all_checks import REMOTE
-from milter64.dns.lookup import Answer, Lookup
+from milter64.dns.lookup import Answer, Asking, Lookup
 from milter64.judging import check_runner
 from milter64.judging.check_runner import CheckRunner
 from milter64.judging.remembered_findings import RememberedFindings
@@ -75,8 +75,8 @@ def test_questions_are_asked_side_by_side(make: Make, faults: list[str], monkeyp
     together = Barrier(3, timeout=10)
     for key in (SPF_HELO, SPF, IPREV):
 
-        def meet(_: Envelope, lookup: Lookup, key: Key = key) -> Finding:
-            lookup.about_to_wait()
+        def meet(_: Envelope, __: Lookup, key: Key = key) -> Asking[Finding]:
+            yield None
             together.wait()
             return Finding(check=key[0], property=key[1], result="pass")
 
@@ -91,12 +91,12 @@ def test_all_questions_of_all_verdicts_may_wait_for_what_others_ask() -> None:
     keys, verdicts = (SPF_HELO, SPF, IPREV), 32
     together = Barrier(verdicts * len(keys), timeout=10)
 
-    def meet(key: Key, lookup: Lookup) -> Finding:
-        lookup.about_to_wait()
+    def meet(key: Key) -> Asking[Finding]:
+        yield None
         together.wait()
         return Finding(check=key[0], property=key[1], result="pass")
 
-    checks = {key: lambda _, lookup, key=key: meet(key, lookup) for key in keys}
+    checks = {key: lambda *_, key=key: meet(key) for key in keys}
     records = Records({})
     memory = RememberedFindings(records)
     with (
@@ -176,14 +176,14 @@ def test_a_check_that_overruns_the_deadline_has_no_finding_keeps_its_place_and_t
 ) -> None:
     gate = Event()
 
-    def overrun(_: Envelope, lookup: Lookup) -> Finding:
-        lookup.about_to_wait()
+    def overrun(_: Envelope, __: Lookup) -> Asking[Finding]:
+        yield None
         assert gate.wait(10)
         return Finding(check=IPREV[0], property=IPREV[1], result="pass")
 
-    def wait(envelope: Envelope, lookup: Lookup) -> Finding:
-        lookup.about_to_wait()
-        return spf.helo(envelope, lookup)
+    def wait(envelope: Envelope, lookup: Lookup) -> Asking[Finding]:
+        yield None
+        return (yield from spf.helo(envelope, lookup))
 
     asked = make(Records(zone(ZONE)))
     monkeypatch.setitem(REMOTE, IPREV, overrun)

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from milter64.checks.all_checks import REMOTE, Check
-from milter64.dns.lookup import Answer, Lookup
+from milter64.dns.lookup import Answer, Asking, Lookup
 from milter64.dns.unanswered import OutOfMeans
 from milter64.judging.check_runner import CheckRunner
 from milter64.judging.remembered_findings import RememberedFindings
@@ -36,9 +36,9 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have two checks wait for something else than an answer."""
     for key in (SPF, IPREV):
 
-        def wait(envelope: Envelope, lookup: Lookup, check: Check = REMOTE[key]) -> Finding:
-            lookup.about_to_wait()
-            return check(envelope, lookup)
+        def wait(envelope: Envelope, lookup: Lookup, check: Check = REMOTE[key]) -> Asking[Finding]:
+            yield None
+            return (yield from check(envelope, lookup))
 
         monkeypatch.setitem(REMOTE, key, wait)
 

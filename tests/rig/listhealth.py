@@ -6,7 +6,7 @@ from threading import enumerate as threads
 
 from milter64.checks.dns_list_health import MOST_FAILURES, Health, Trouble
 from milter64.checks.dns_list_kinds import IPV4, IPV6, Kind
-from milter64.dns.lookup import Answer
+from milter64.dns.lookup import Answer, asked_alone
 from milter64.dns.unanswered import TimedOut, Unanswered
 from rig.clock import Clock
 
@@ -65,14 +65,18 @@ class Case:
 
     def admit(self) -> Trouble | None:
         """Ask for a list, and once more when it has been looked at, if it is."""
-        self.health.admit(time.monotonic() + 5)
+        self.admitted()
         for thread in threads():
             if thread.name == "dns-list":
                 thread.join(5)
-        return self.health.admit(time.monotonic() + 5)
+        return self.admitted()
+
+    def admitted(self, seconds: float = 5.0) -> Trouble | None:
+        """Ask for the list, and wait so long."""
+        return asked_alone(self.health.admit(time.monotonic() + seconds), self.list)
 
     def confirm(self) -> Trouble | None:
-        return self.health.confirm(time.monotonic() + 5)
+        return asked_alone(self.health.confirm(time.monotonic() + 5), self.list)
 
     def fail(self, times: int = MOST_FAILURES) -> None:
         for _ in range(times):

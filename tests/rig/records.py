@@ -5,8 +5,11 @@ from collections.abc import Collection, Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any
 
-from milter64.dns.lookup import Answer, Lookup
+from milter64.checks.all_checks import Check
+from milter64.dns.lookup import Answer, Lookup, asked_alone
 from milter64.dns.unanswered import Unanswered
+from milter64.mail.finding import Finding
+from milter64.mail.session import Envelope
 
 LONGEST_CHAIN = 10
 
@@ -44,9 +47,9 @@ class Records:
         """Answer no question about these names from now on, as about `failing` ones."""
         self._failing |= {name.lower() for name in names}
 
-    def lookup(self, deadline: float = math.inf) -> Lookup:
-        """Return one check's door to these records."""
-        return Lookup(self, deadline)
+    def find(self, check: Check, envelope: Envelope, lookup: Lookup | None = None) -> Finding:
+        """Return what a check finds in these records, through a door of the test's if it has one."""
+        return asked_alone(check(envelope, lookup or Lookup(math.inf)), self)
 
     def alive(self, deadline: float = math.inf) -> bool:  # noqa: ARG002  known at once
         """Answer as `Resolver.alive` does."""

@@ -11,4 +11,4 @@ CLIENT = "192.31.196.10"
 def judge(terms: str, sender: str = "joe@example.org", client: str = CLIENT, others: str = "") -> Finding:
     """Judge a sender of example.org, whose record has these terms, with the records of `others`."""
     records = Records(zone(f"example.org TXT v=spf1 {terms}\n{others}"), ["broken.t"])
-    return spf.mailfrom(envelope(client, "mx.t", sender), records.lookup())
+    return records.find(spf.mailfrom, envelope(client, "mx.t", sender))

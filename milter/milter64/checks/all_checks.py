@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from milter64.checks import dmarc_policy, helo_name, iprev, spf, spf_settings, unreadable_mailbox
-from milter64.dns.lookup import Lookup
+from milter64.dns.lookup import Asking, Lookup
 from milter64.mail.finding import Finding, Key
 from milter64.mail.session import Envelope
 
@@ -12,7 +12,7 @@ LocalCheck = Callable[[Envelope, frozenset[str]], Finding | None]
 
 LOCAL: Sequence[LocalCheck] = (helo_name.local, unreadable_mailbox.sender)
 
-Check = Callable[[Envelope, Lookup], Finding]
+Check = Callable[[Envelope, Lookup], Asking[Finding]]
 
 REMOTE: Mapping[Key, Check] = {
     (spf_settings.NAME, spf_settings.HELO): spf.helo,

@@ -11,7 +11,7 @@ The domain is MAIL FROM's, which is what SPF has failed; DMARC itself will look 
 import re
 
 from milter64.checks.domain_name import domain_name
-from milter64.dns.lookup import Lookup
+from milter64.dns.lookup import Asking, Lookup
 from milter64.dns.public_suffixes import registered_domain
 from milter64.dns.unanswered import Unanswered
 from milter64.mail.clean_text import clean
@@ -28,7 +28,7 @@ _URI = re.compile(r"[ \t]*[a-z][a-z0-9+.-]*:[^\s,!]+(?:![0-9]+[kmgt]?)?[ \t]*", 
 """An address for reports, and how much it takes (RFC 7489 6.2)."""
 
 
-def dmarc_policy(envelope: Envelope, lookup: Lookup) -> Finding:
+def dmarc_policy(envelope: Envelope, lookup: Lookup) -> Asking[Finding]:
     """Return `policy`, `none` or `temperror`; as "aside", the nameserver that gave no answer."""
     domain = domain_name(split(envelope.identity)[1])
     if not domain:
@@ -36,9 +36,10 @@ def dmarc_policy(envelope: Envelope, lookup: Lookup) -> Finding:
     for owner in dict.fromkeys((domain, registered_domain(domain))):
         name = f"_dmarc.{owner}"
         try:
-            texts = [value.decode("ascii", "replace") for value in lookup.ask(name, "TXT").values]
+            answer = yield from lookup.ask(name, "TXT")
         except Unanswered as error:
             return _finding(TEMPERROR, f"{clean(name)}: {error}", ("aside", error.server))
+        texts = (value.decode("ascii", "replace") for value in answer.values)
         if records := [text for text in texts if _VERSION.match(text)]:
             return _judge(clean(owner), records, inherited=owner != domain)
     return _finding(NONE, f"{clean(domain)} publishes no DMARC policy")

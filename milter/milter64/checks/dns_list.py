@@ -14,7 +14,7 @@ from milter64.checks.dns_list_health import PROBE_EVERY, Health, Nameservice, Tr
 from milter64.checks.dns_list_kinds import IPV4, IPV6, NAMES, Kind
 from milter64.checks.dns_list_settings import About, Settings, wrong_answer
 from milter64.checks.iprev import iprev, reversed_text
-from milter64.dns.lookup import Lookup
+from milter64.dns.lookup import Asking, Lookup
 from milter64.dns.unanswered import Unanswered
 from milter64.mail.clean_text import clean
 from milter64.mail.finding import Finding, Key
@@ -74,16 +74,16 @@ class _Check:
         self._healths = healths
         self._timeout = timeout
 
-    def __call__(self, envelope: Envelope, lookup: Lookup) -> Finding:
+    def __call__(self, envelope: Envelope, lookup: Lookup) -> Asking[Finding]:
         """Return `listed`, or `pass` where the list accepts, `none`, `temperror` or `permerror`.
 
         Facts: the A records that count, each as "answer", and all as "aside"; as "text" what is told to the refused.
         """
-        subject = self._subject(envelope, lookup)
+        subject = yield from self._subject(envelope, lookup)
         if isinstance(subject, Trouble):
             return self._finding(subject.result, subject.reason)
         until = time.monotonic() + self._timeout
-        values = self._values(subject, lookup, until)
+        values = yield from self._values(subject, lookup, until)
         if isinstance(values, Trouble):
             # Whoever is known need not ask again each time what is wrong; but it may be mended at any time.
             lookup.ttl = int(values.lasts if values.result == "none" else min(values.lasts, PROBE_EVERY))
@@ -95,26 +95,26 @@ class _Check:
             facts.append(("text", clean(self._settings.text.replace("{address}", subject.text))))
         return self._finding(self._settings.positive, f"{self._shown} lists {subject.text}", *facts)
 
-    def _values(self, subject: _Subject, lookup: Lookup, until: float) -> tuple[str, ...] | Trouble:
+    def _values(self, subject: _Subject, lookup: Lookup, until: float) -> Asking[tuple[str, ...] | Trouble]:
         """Return the A records that count, none where the list has nothing."""
         label, health = subject.label, self._healths[subject.kind]
         if (excess := len(label) + 1 + len(self._zone) - _LONGEST) > 0:
             _, _, label = label[excess - 1 :].partition(".")  # the domain above it that there is room for
         if subject.kind is NAMES and not _DOMAIN.fullmatch(label):
             return ()
-        if trouble := health.admit(min(until, lookup.deadline), lookup.about_to_wait):
+        if trouble := (yield from health.admit(min(until, lookup.deadline))):
             return trouble
         try:
-            values = lookup.ask(f"{label}.{self._zone}", "A", until, f"{label}.{self._shown}").values
+            values = (yield from lookup.ask(f"{label}.{self._zone}", "A", until, f"{label}.{self._shown}")).values
         except Unanswered as error:
             return health.failed(error) if until <= lookup.deadline else unanswered(error)
         health.answered()
         if why := wrong_answer(values):
             return health.doubt(why) if subject.kind is NAMES else health.condemn(why)
         counting = self._settings.counting(values)
-        return (counting and health.confirm(min(until, lookup.deadline), lookup.about_to_wait)) or counting
+        return (counting and (yield from health.confirm(min(until, lookup.deadline)))) or counting
 
-    def _subject(self, envelope: Envelope, lookup: Lookup) -> _Subject | Trouble:
+    def _subject(self, envelope: Envelope, lookup: Lookup) -> Asking[_Subject | Trouble]:
         client = envelope.session.client
         match self._about:
             case "client":
@@ -125,7 +125,7 @@ class _Check:
             case "helo":
                 return _domain(envelope.session.helo or "", "the HELO name is none of several labels")
             case "name":
-                found = iprev(envelope, lookup)
+                found = yield from iprev(envelope, lookup)
                 if found.result == "temperror":
                     return Trouble(result="temperror", reason=found.reason)
                 return _domain(found.fact("name") or "", "the client has no confirmed name")

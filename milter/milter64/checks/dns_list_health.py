@@ -20,7 +20,7 @@ import dns.rcode
 from milter64.address.frozen_dataclass import frozen
 from milter64.checks.dns_list_kinds import Kind
 from milter64.checks.dns_list_settings import wrong_answer
-from milter64.dns.lookup import Answer
+from milter64.dns.lookup import Answer, Asking
 from milter64.dns.unanswered import OutOfMeans, TimedOut, Unanswered
 
 LOOK_EVERY = 3600.0
@@ -150,20 +150,21 @@ class Health:
         self._clean = -inf
         """When the last probe that found nothing listed was begun."""
 
-    def admit(self, until: float, on_wait: Callable[[], None] = lambda: None) -> Trouble | None:
+    def admit(self, until: float) -> Asking[Trouble | None]:
         """Return why the list is not to be asked now, if so.
 
         A look that tells is waited for, `until` then: by names about which a list fails nobody gets around it.
-        `on_wait` is called before.
         """
         if self._trouble is None and self._clock() < self._look_at:  # nearly always, and it takes no lock
             return None
         with self._changed:
             if self._clock() >= self._look_at:
                 self._look()
-            if not self._seen():
-                on_wait()
-                self._changed.wait_for(self._seen, until - time.monotonic())
+            if self._seen():
+                return self._trouble
+        yield None
+        with self._changed:
+            self._changed.wait_for(self._seen, until - time.monotonic())
             return self._trouble
 
     def answered(self) -> None:
@@ -202,12 +203,12 @@ class Health:
         self._tell(trouble)
         return trouble
 
-    def confirm(self, until: float, on_wait: Callable[[], None] = lambda: None) -> Trouble | None:
+    def confirm(self, until: float) -> Asking[Trouble | None]:
         """Return why an answer that has just come, and by which the list has somebody, doesn't count, if so.
 
-        Whoever comes while a probe is under way shares the next one with all others who do. `on_wait` is called first.
+        Whoever comes while a probe is under way shares the next one with all others who do.
         """
-        on_wait()
+        yield None
         came = time.monotonic()
         with self._changed:
             while self._trouble is None and self._clean < came and self._probing:

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from milter64.address.networks import pack
 from milter64.checks.iprev import address_type
-from milter64.dns.lookup import Lookup
+from milter64.dns.lookup import Asking, Lookup
 from milter64.dns.unanswered import Unanswered
 from milter64.mail.action import Action
 from milter64.mail.clean_text import clean
@@ -54,11 +54,11 @@ def local(envelope: Envelope, own_names: frozenset[str]) -> Finding | None:
     return None
 
 
-def forward(envelope: Envelope, lookup: Lookup) -> Finding:
+def forward(envelope: Envelope, lookup: Lookup) -> Asking[Finding]:
     """Return `pass` if the HELO name has the client's decoded address, `fail` or `temperror`."""
     client, helo = envelope.session.client, envelope.session.helo or ""
     try:
-        addresses = lookup.ask(helo, address_type(client.packed)).values
+        addresses = (yield from lookup.ask(helo, address_type(client.packed))).values
     except Unanswered as error:
         return _finding("temperror", f"{clean(helo)}: {error}", ("aside", error.server))
     if client.address in addresses:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from milter64.address.client import Client
-from milter64.dns.lookup import Lookup
+from milter64.dns.lookup import Asking, Lookup
 from milter64.dns.unanswered import Unanswered
 from milter64.mail.action import Action
 from milter64.mail.clean_text import clean
@@ -36,7 +36,7 @@ class Settings:
     ipv6_actions: Mapping[str, Action] | None = None
 
 
-def iprev(envelope: Envelope, lookup: Lookup) -> Finding:
+def iprev(envelope: Envelope, lookup: Lookup) -> Asking[Finding]:
     """Return `pass`, `fail`, `permerror` (no PTR record) or `temperror`.
 
     Facts: each confirmed name as "name", in an order of ours, as resolvers shuffle them, and as "unheard" one that DNS
@@ -45,19 +45,19 @@ def iprev(envelope: Envelope, lookup: Lookup) -> Finding:
     """
     client = envelope.session.client
     try:
-        values: tuple[str, ...] = lookup.ask(reverse_name(client.packed), "PTR").values
+        found = yield from lookup.ask(reverse_name(client.packed), "PTR")
     except Unanswered as error:
         return _finding("temperror", f"PTR record of {client.address}: {error}", ("aside", error.server))
-    names = sorted(values, key=str.lower)[:MOST_NAMES]
+    names: list[str] = sorted(found.values, key=str.lower)[:MOST_NAMES]
     if not names:
         return _finding("permerror", f"no PTR record for {client.address}")
-    confirmed, failure = _confirmed(names, client, lookup)
+    confirmed, failure = yield from _confirmed(names, client, lookup)
     if confirmed:
-        found = [("name", name) for name in confirmed]
+        named = [("name", name) for name in confirmed]
         if not failure:
-            return _finding("pass", confirmed[0], *found)
+            return _finding("pass", confirmed[0], *named)
         name, why, _ = failure
-        return _finding("pass", f"{confirmed[0]}; {name}: {why}", *found, ("unheard", name))
+        return _finding("pass", f"{confirmed[0]}; {name}: {why}", *named, ("unheard", name))
     facts = [("ptr", clean(name)) for name in names]
     if failure:
         name, why, server = failure
@@ -70,13 +70,13 @@ _Failure = tuple[str, str, str]
 """A name that DNS gave no answer about, why, and the nameserver."""
 
 
-def _confirmed(names: Sequence[str], client: Client, lookup: Lookup) -> tuple[list[str], _Failure | None]:
+def _confirmed(names: Sequence[str], client: Client, lookup: Lookup) -> Asking[tuple[list[str], _Failure | None]]:
     """Return those names that lead back to a client, and the first that DNS gave no answer about."""
     confirmed: list[str] = []
     failure: _Failure | None = None
     for name in names:
         try:
-            answer = lookup.ask(name, address_type(client.packed))
+            answer = yield from lookup.ask(name, address_type(client.packed))
         except Unanswered as error:
             failure = failure or (clean(name), str(error), error.server)
         else:

@@ -6,18 +6,18 @@ The client is the decoded address: what a translator made of it is no sender's c
 from milter64.checks.domain_name import domain_name
 from milter64.checks.spf_check_host import CheckHost
 from milter64.checks.spf_settings import HELO, MAILFROM, NAME
-from milter64.dns.lookup import Lookup
+from milter64.dns.lookup import Asking, Lookup
 from milter64.mail.clean_text import clean
 from milter64.mail.finding import Finding
 from milter64.mail.session import Envelope, split
 
 
-def helo(envelope: Envelope, lookup: Lookup) -> Finding:
+def helo(envelope: Envelope, lookup: Lookup) -> Asking[Finding]:
     """Judge the HELO identity (RFC 7208 2.3); see `mailfrom`."""
     return _judge(HELO, "", envelope.session.helo or "", envelope, lookup)
 
 
-def mailfrom(envelope: Envelope, lookup: Lookup) -> Finding:
+def mailfrom(envelope: Envelope, lookup: Lookup) -> Asking[Finding]:
     """Judge the MAIL FROM identity (RFC 7208 2.4), which is postmaster@HELO for the null sender.
 
     The result is one of the RFC's seven words, whatever a record holds or DNS does. The finding's facts:
@@ -34,7 +34,7 @@ def mailfrom(envelope: Envelope, lookup: Lookup) -> Finding:
     return _judge(MAILFROM, local, domain, envelope, lookup)
 
 
-def _judge(identity: str, local: str, domain: str, envelope: Envelope, lookup: Lookup) -> Finding:
+def _judge(identity: str, local: str, domain: str, envelope: Envelope, lookup: Lookup) -> Asking[Finding]:
     session = envelope.session
     name = domain_name(domain)
     if not session.client.address:
@@ -46,30 +46,27 @@ def _judge(identity: str, local: str, domain: str, envelope: Envelope, lookup: L
             reason = "the sender has no domain" if of_sender else "no HELO or EHLO was given"
         return Finding(check=NAME, property=identity, result="none", reason=reason)
     facts = [("domain", name)]
-    lookup.expect(name, "TXT")
+    query = CheckHost(session, local, name, lookup)
     try:
-        query = CheckHost(session, local, name, lookup)
-        result, _, text = query.check()
-        if query.perm_error:  # it knows the way to all answers, and query knows it: only gc could let go of them
-            query.perm_error.__traceback__ = query.perm_error.__context__ = query.perm_error.__cause__ = None
-    except Exception as error:  # noqa: BLE001  whatever a stranger's record makes pyspf do, it is this answer and no more
+        result = yield from query.check()
+    except Exception as error:  # noqa: BLE001  whatever a stranger's record makes us do, it is this answer and no more
         result, reason = "temperror", f"the record of {name} could not be evaluated"
         facts.append(("aside", f"unexpected {type(error).__name__}"))
     else:
-        reason = _reason(result, text, query)
-        facts += _circumstances(result, text, query)
+        reason = _reason(result, query)
+        facts += _circumstances(result, query)
     return Finding(check=NAME, property=identity, result=result, reason=clean(reason), facts=tuple(facts))
 
 
-def _reason(result: str, text: str, query: CheckHost) -> str:
+def _reason(result: str, query: CheckHost) -> str:
     client, domain = query.c, query.o
     match result:
         case "none":
             return f"no SPF record at {domain}"
         case "temperror":
-            return text.partition(": ")[2]  # pyspf begins with "SPF Temporary Error: "
+            return query.error
         case "permerror":
-            what, (owner, term) = str(query.perm_error.msg).rstrip(":"), query.place
+            what, (owner, term) = query.error.rstrip(":"), query.place
             where = f", in the record of {owner}: {term}" if owner else ""
             return f"{what[:1].lower()}{what[1:]}{where}"
         case "pass":
@@ -82,7 +79,7 @@ def _reason(result: str, text: str, query: CheckHost) -> str:
             return f"{client} {permitted} by {domain} ({query.mechanism})"
 
 
-def _circumstances(result: str, text: str, query: CheckHost) -> list[tuple[str, str]]:
+def _circumstances(result: str, query: CheckHost) -> list[tuple[str, str]]:
     facts = []
     if query.matched and result not in {"temperror", "permerror"}:
         facts += [("mechanism", clean(query.matched.term)), ("record", clean(query.matched.owner))]
@@ -90,7 +87,7 @@ def _circumstances(result: str, text: str, query: CheckHost) -> list[tuple[str, 
             facts.append(("broad", why))
         if result == "pass" and query.is_tailored(query.matched.argument, query.matched.owner):
             facts.append(("tailored", "yes"))
-    if result == "fail" and (explanation := clean(text)):
+    if result == "fail" and (explanation := clean(query.explanation)):
         facts.append(("explanation", explanation))
     if result == "temperror" and query.nameserver:
         facts.append(("aside", query.nameserver))

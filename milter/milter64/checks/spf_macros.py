@@ -31,6 +31,11 @@ _LONGEST = {"s": 64, "l": 64, "h": 255}
 """Octets of what the client chose, by RFC 5321 4.5.3.1: a sender's local part, and HELO."""
 
 
+def has_p(spec: str) -> bool:
+    """Whether %{p} is in a domain-spec or an explanation."""
+    return any(piece[:3] in ("%{p", "%{P") for piece in _PIECE.findall(spec))
+
+
 class Macros(ABC):
     """Expands macros whose syntax was found right, for who knows their values.
 

@@ -1,7 +1,7 @@
 """What an SPF record says: its directives and its modifiers (RFC 7208 4.6).
 
 pyspf reads a directive. A record is read whole before anything in it is asked for, its macros left as they are, and
-what was read is kept: the records of big providers are included by many, and checks begin more than once.
+what was read is kept: the records of big providers are included by many.
 
 The numbers in parentheses are RFC 7208's sections.
 """

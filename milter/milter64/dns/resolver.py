@@ -209,7 +209,7 @@ class Resolver:
             return failure
         if flight.cut_short and self._clock() < deadline:
             return None
-        return type(failure)(str(failure), failure.server)  # an exception is its raiser's own
+        return failure.anew()
 
     def _resolve(self, name: str, rdtype: str, deadline: float) -> Course[Answer]:
         """Ask the nameservers, and ask on where a response ends in the middle of a CNAME chain."""

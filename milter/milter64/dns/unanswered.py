@@ -11,6 +11,10 @@ class Unanswered(Exception):  # noqa: N818  it says what came of the question; n
         super().__init__(text)
         self.server = str(server)
 
+    def anew(self) -> "Unanswered":
+        """Return the same for another who asked: an exception is its raiser's own."""
+        return type(self)(str(self), self.server)
+
     @property
     def in_full(self) -> str:
         """The text and the nameserver."""

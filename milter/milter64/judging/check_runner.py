@@ -5,7 +5,6 @@ ask is our own trouble: it has no finding, so that nothing can be made of it.
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
@@ -14,7 +13,8 @@ from dataclasses import replace
 from threading import Event, Lock
 
 from milter64.checks.all_checks import REMOTE, Check
-from milter64.dns.lookup import Asker, InRounds, Lacking, Lookup
+from milter64.dns.asked_together import Shared, Stuck, asked_together
+from milter64.dns.lookup import Asking, Lookup, Wanted, asked_alone
 from milter64.dns.public_suffixes import registered_domain
 from milter64.dns.resolver import Resolver
 from milter64.judging.remembered_findings import RememberedFindings
@@ -30,8 +30,6 @@ _PATIENCE = 2.0
 """Seconds that one waits for its turn: if DNS answers, a burst is judged; if it is silent, put off."""
 _MOMENT = 0.3
 """Seconds that DNS is given where a late answer would do."""
-_MOST_BEGUN = 4
-"""How often a check is begun while others lack answers, too; if it lacks one by then it has a thread of its own."""
 _GRACE = 0.5
 """Seconds beyond the deadline for a check to put its answer together."""
 
@@ -109,15 +107,16 @@ class CheckRunner:
             return {}, {}
         answers = dict[Key, Finding | None]()
         tasks = dict[Key, Future[Finding | None]]()
-
-        def wait_for(keys: Iterable[Key]) -> None:
-            for key in keys:
-                tasks[key] = self._pool.submit(self._answer_for, verdict, key)
-
+        askings = {key: self._asking(envelope, key, verdict.lookups[key], verdict.generation) for key in keys}
         try:
-            left = self._in_rounds(verdict, keys, answers, wait_for) if len(keys) > 1 else keys
-            wait_for(left[1:])
-            answers |= {key: self._answer(verdict, key, verdict.rounds.patient()) for key in left[:1]}
+            for key, result in asked_together(askings, verdict.shared):
+                if not isinstance(result, Stuck):
+                    answers[key] = result
+                    self._done(verdict, [key])
+                elif len(answers) + len(tasks) + 1 < len(keys):
+                    tasks[key] = self._pool.submit(self._answer, verdict, key, askings[key], result.wanted)
+                else:  # there is nothing else to do here
+                    answers[key] = asked_alone(askings[key], verdict.shared, wanted=result.wanted)
         finally:
             self._done(verdict, [key for key in keys if key not in tasks])
         for key, task in tasks.items():
@@ -125,49 +124,6 @@ class CheckRunner:
                 answers[key] = task.result(max(0.0, deadline - time.monotonic()) + _GRACE)
         findings = {key: finding for key in keys if (finding := answers.get(key))}
         return findings, {key: verdict.lookups[key] for key in findings}
-
-    def _in_rounds(
-        self,
-        verdict: "_Verdict",
-        keys: Sequence[Key],
-        answers: dict[Key, Finding | None],
-        wait_for: Callable[[Iterable[Key]], None],
-    ) -> list[Key]:
-        """Have those questions answered that take few answers of DNS, and return what is left to be done here.
-
-        `wait_for` is told at once of those that take many, and whose checks wait for what others wait for, too.
-        """
-        lacking = dict[tuple[str, str], list[Key]]()
-        to_ask = dict[tuple[str, str], float]()
-        begun = Counter[Key]()
-
-        def begin(keys: Iterable[Key]) -> None:
-            for key in keys:
-                begun[key] += 1
-                try:
-                    answers[key] = self._answer(verdict, key, verdict.rounds)
-                except Lacking as lacks:
-                    if lacks.question is None or (begun[key] >= _MOST_BEGUN and lacking):
-                        wait_for([key])
-                    elif lacks.question in lacking:
-                        lacking[lacks.question].append(key)
-                    else:
-                        lacking[lacks.question], to_ask[lacks.question] = [key], lacks.deadline
-                else:
-                    self._done(verdict, [key])
-
-        def one_is_left() -> bool:
-            return lacking.keys() == to_ask.keys() and sum(map(len, lacking.values())) <= 1
-
-        begin(keys)
-        outcomes = verdict.rounds.fetch(to_ask)
-        while not one_is_left():  # who is alone need not begin again each time
-            try:
-                question, is_there = next(outcomes)
-            except Exception:  # noqa: BLE001  whoever asks for that again meets it as a fault of one check
-                break
-            (begin if is_there else wait_for)(lacking.pop(question))
-        return [key for those in lacking.values() for key in those]
 
     def _gets_turn(self, claim: "_Verdict", seconds: float) -> bool:
         """Wait for a place, so many seconds at most."""
@@ -181,17 +137,14 @@ class CheckRunner:
         with self._lock:
             return not self._turns.give_up(claim)
 
-    def _answer_for(self, verdict: "_Verdict", key: Key) -> Finding | None:
+    def _answer(
+        self, verdict: "_Verdict", key: Key, asking: Asking[Finding | None], wanted: Wanted | None
+    ) -> Finding | None:
+        """Have a check that is stuck wait here."""
         try:
-            return self._answer(verdict, key, verdict.rounds.patient())
+            return asked_alone(asking, verdict.shared, wanted=wanted)
         finally:
             self._done(verdict, [key])
-
-    def _answer(self, verdict: "_Verdict", key: Key, asker: Asker) -> Finding | None:
-        """Run a check for the first time or, after all that it lacked was asked, from the start again."""
-        before = verdict.lookups.get(key)
-        lookup = verdict.lookups[key] = before.anew(asker) if before else Lookup(asker, verdict.deadline)
-        return self._check(verdict.envelope, key, lookup, verdict.generation)
 
     def _done(self, claim: "_Verdict", keys: Iterable[Key]) -> None:
         """Free what a verdict has held for some questions: the place, with the last of them."""
@@ -221,8 +174,8 @@ class CheckRunner:
         """
         findings = {}
         for key in keys:
-            lookup = Lookup(self._resolver, deadline, lasting)
-            if finding := self._check(envelope, key, lookup, self._resolver.generation):
+            asking = self._asking(envelope, key, Lookup(deadline), self._resolver.generation)
+            if finding := asked_alone(asking, self._resolver, lasting):
                 findings[key] = finding
             if domain := _domain(envelope, key):
                 answered(domain)
@@ -232,10 +185,10 @@ class CheckRunner:
         """Ask nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _check(self, envelope: Envelope, key: Key, lookup: Lookup, generation: int) -> Finding | None:
+    def _asking(self, envelope: Envelope, key: Key, lookup: Lookup, generation: int) -> Asking[Finding | None]:
         """Return a check's answer, None if it could not ask what it had to for want of our own means."""
         try:
-            finding = self._remote[key](envelope, lookup)
+            finding = yield from self._remote[key](envelope, lookup)
         except Exception as error:  # noqa: BLE001  our own fault is a temperror, whatever it is
             self._on_fault(f"{key[0]} {key[1]}")
             finding = self._temperror(key, f"our own fault ({type(error).__name__})")
@@ -243,7 +196,7 @@ class CheckRunner:
             return None
         if finding.result == "fail" and _missed(lookup):
             # SPF takes some questions without answer for no match (RFC 7208 5.5), but no fail may come of our outage.
-            lookup.about_to_wait()
+            yield None
             if not self._resolver.alive(lookup.deadline):
                 finding = self._temperror(key, "no nameserver answers")
         if finding.result == "temperror" and self._resolver.down:
@@ -270,12 +223,10 @@ class _Verdict(Claim):
     called: Event
     left = False
 
-    def __init__(self, envelope: Envelope, keys: Iterable[Key], deadline: float, resolver: Resolver) -> None:
-        self.envelope = envelope
-        self.deadline = deadline
+    def __init__(self, envelope: Envelope, keys: Sequence[Key], deadline: float, resolver: Resolver) -> None:
         self.generation = resolver.generation
-        self.rounds = InRounds(resolver)
-        self.lookups: dict[Key, Lookup] = {}
+        self.shared = Shared(resolver)
+        self.lookups = {key: Lookup(deadline) for key in keys}
         self.open = {key: _domain(envelope, key) for key in keys}
         super().__init__(envelope.session.client, filter(None, self.open.values()))
 

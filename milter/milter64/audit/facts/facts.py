@@ -14,11 +14,13 @@ from milter64.audit.facts.host import Host
 from milter64.audit.facts.host_lists import HostList
 from milter64.audit.facts.postconf import Postfix, Service
 from milter64.audit.facts.smtpd_kinds import Kind, kinds
+from milter64.checks.all_checks import Check
 from milter64.config.listen_address import Endpoint
 from milter64.config.problems import Problem
 from milter64.config.settings import Settings, Translation
 from milter64.discover.recorded_prefixes import Sighting
-from milter64.dns.lookup import Asker, Lookup
+from milter64.dns.lookup import Answer, Asker, Lookup, asked_alone
+from milter64.mail.finding import Finding
 from milter64.mail.session import Envelope, Session
 
 if TYPE_CHECKING:
@@ -49,9 +51,17 @@ class Dns:
     end: float
     clock: Callable[[], float] = time.monotonic
 
-    def lookup(self) -> Lookup:
-        """Return a door for one question or one evaluation."""
-        return Lookup(self.asker, min(self.clock() + self.seconds, self.end))
+    def ask(self, name: str, rdtype: str) -> Answer:
+        """Return what DNS says about a name, or raise Unanswered."""
+        return self.asker.ask(name, rdtype, self.deadline())
+
+    def find(self, check: Check, envelope: Envelope) -> Finding:
+        """Return what a check finds."""
+        return asked_alone(check(envelope, Lookup(self.deadline())), self.asker)
+
+    def deadline(self) -> float:
+        """Return until when one question or one evaluation has time that begins now."""
+        return min(self.clock() + self.seconds, self.end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,9 +56,9 @@ def _judged(facts: Facts, settings: Settings) -> Line:
 
 def _trouble(facts: Facts, settings: Settings, kind: Kind) -> Trouble | None:
     assert settings.zone
-    zone, lookup = settings.zone.text, facts.dns.lookup()
+    zone, until = settings.zone.text, facts.dns.deadline()
     try:
-        return defect(thrice(lambda label: lookup.ask(f"{label}.{zone}", "A").values), kind)
+        return defect(thrice(lambda label: facts.dns.asker.ask(f"{label}.{zone}", "A", until).values), kind)
     except Unanswered as error:
         return unanswered(error)
 

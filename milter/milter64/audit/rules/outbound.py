@@ -174,11 +174,11 @@ def _seen_from_outside(facts: Facts, sender: Sender, address: str) -> Iterator[L
     yield reverse(facts, address, grave=True)
     yield _ehlo(facts, sender, address)
     if _is_full(sender.helo):
-        finding = spf.helo(facts.envelope(address, sender.helo), facts.dns.lookup())
+        finding = facts.dns.find(spf.helo, facts.envelope(address, sender.helo))
         yield _spf(f"SPF of EHLO {sender.helo} from {address}", finding, address, sender.helo)
     for domain in facts.domains:
         envelope = facts.envelope(address, sender.helo, f"postmaster@{domain}")
-        finding = spf.mailfrom(envelope, facts.dns.lookup())
+        finding = facts.dns.find(spf.mailfrom, envelope)
         yield _spf(f"SPF of {domain} from {address}", finding, address, domain)
 
 
@@ -191,7 +191,7 @@ def _ehlo(facts: Facts, sender: Sender, address: str) -> Line:
         return problem(
             subject, f"{sender.helo} is no full name", evidence, see="postconf smtp_helo_name", remedy=remedy
         )
-    finding = helo_name.forward(facts.envelope(address, sender.helo), facts.dns.lookup())
+    finding = facts.dns.find(helo_name.forward, facts.envelope(address, sender.helo))
     if finding.result == "pass":
         return ok(subject, finding.reason, see=see)
     if finding.result == "fail":

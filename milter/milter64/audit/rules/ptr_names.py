@@ -7,7 +7,7 @@ from milter64.checks.iprev import iprev
 
 def reverse(facts: Facts, address: str, *, grave: bool) -> Line:
     """Judge PTR and forward confirmation of an address; for one that sends, grave, a fault is a problem."""
-    finding = iprev(facts.envelope(address, facts.name), facts.dns.lookup())
+    finding = facts.dns.find(iprev, facts.envelope(address, facts.name))
     subject, see = f"PTR of {address}", f"dig +short -x {address}"
     if finding.result == "pass":
         return ok(subject, f"{finding.fact('name')}, which leads back", see=see)

@@ -52,7 +52,7 @@ def published(facts: Facts) -> Published:
 def _exchangers(facts: Facts, domain: str, names: dict[str, None]) -> Iterator[Line]:
     subject, see = f"MX of {domain}", f"dig +short MX {quote(domain)}"
     try:
-        found = sorted(facts.dns.lookup().ask(domain, "MX").values)
+        found = sorted(facts.dns.ask(domain, "MX").values)
     except Unanswered as error:
         yield unanswered(subject, str(error), see)
         return
@@ -77,7 +77,7 @@ def _addresses(facts: Facts, name: str, exchangers: list[Exchanger]) -> Iterator
     for rdtype in ("A", "AAAA"):
         see = f"dig +short {rdtype} {quote(name)}"
         try:
-            answer = facts.dns.lookup().ask(name, rdtype)
+            answer = facts.dns.ask(name, rdtype)
         except Unanswered as error:
             known = False
             yield unanswered(f"{rdtype} of {name}", str(error), see)
