@@ -200,6 +200,14 @@ def test_a_look_that_was_begun_before_a_list_was_found_out_does_not_clear_it(cas
     assert case.admit() is trouble
 
 
+def test_nobody_waits_for_what_is_known_of_a_list(case: Case) -> None:
+    case.list.says = everybody
+    trouble = case.admit()
+    with pytest.raises(StopIteration) as over:
+        next(case.health.admit(time.monotonic() + 5))
+    assert over.value.value is trouble
+
+
 def test_a_report_that_fails_harms_nobody(case: Case) -> None:
     def fails(_why: str) -> None:
         raise OSError

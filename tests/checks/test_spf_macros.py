@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milter64.checks.spf_macros import DOMAIN_SPEC, EXPLAIN_STRING, LONGEST_NAME, Macros
+from milter64.checks.spf_macros import DOMAIN_SPEC, EXPLAIN_STRING, LONGEST_NAME, Macros, has_p
 
 VALUES = {
     "s": "strong-bad.@example.com",
@@ -35,6 +35,16 @@ class Counted(Macros):
     def value(self, letter: str) -> str:
         self.wanted[letter] += 1
         return self._by_letter[letter]
+
+
+@pytest.mark.parametrize("spec", ["%{p}.t", "a.%{P1r-}", "%{d}%{p2}", "%%%{p}"])
+def test_the_macro_that_takes_asking_is_seen(spec: str) -> None:
+    assert has_p(spec)
+
+
+@pytest.mark.parametrize("spec", ["p.t", "%{d}p", "%%{p}.t", "%_{p}"])
+def test_what_is_no_macro_is_taken_for_none(spec: str) -> None:
+    assert not has_p(spec)
 
 
 def whole(pieces: list[str]) -> str:

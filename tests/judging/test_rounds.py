@@ -11,8 +11,8 @@ import pytest
 from milter64.address.translator import Translator
 from milter64.checks import iprev, spf
 from milter64.checks.all_checks import REMOTE
-from milter64.dns.asked_together import Shared
-from milter64.dns.lookup import Answer, Asking, Lookup
+from milter64.dns.asked_together import Shared, asked_together
+from milter64.dns.lookup import Answer, Asking, Lookup, Wanted, asked_alone
 from milter64.dns.resolver import Resolver
 from milter64.dns.settings import Settings
 from milter64.dns.unanswered import OutOfMeans, Unanswered
@@ -153,6 +153,32 @@ def test_a_fault_in_dns_is_each_checks_own() -> None:
         findings, _ = runner.ask(ENVELOPE, [IPREV, SPF], time.monotonic() + 10)
     assert {key: finding.result for key, finding in findings.items()} == {SPF: "pass", IPREV: "temperror"}
     assert faults == ["iprev policy.iprev"]
+
+
+def test_whoever_is_told_of_a_failure_has_one_of_his_own() -> None:
+    """An exception keeps what it went through, and so all that was asked there."""
+    failures = list[Unanswered]()
+
+    def asking() -> Asking[None]:
+        with pytest.raises(Unanswered, match="SERVFAIL") as told:
+            yield Wanted("gone.example", "A", 0.0)
+        failures.append(told.value)
+
+    shared = Shared(Batches("", "gone.example"))
+    assert len(list(asked_together({number: asking() for number in range(2)}, shared))) == 2
+    for _ in range(2):
+        asked_alone(asking(), shared)
+    assert len(set(map(id, failures))) == 4
+
+
+def test_whether_dns_answers_at_all_is_seen_without_keeping_others_waiting() -> None:
+    class Doubtful(Batches):
+        def alive(self, deadline: float = 0.0) -> bool:
+            return current_thread().name.startswith("dns") and super().alive(deadline)
+
+    records = Doubtful(ZONE.replace("include:one.example -all", "-all exp=gone.example"), "gone.example")
+    assert asked(records, SPF)[SPF].result == "temperror", "there is nobody else"
+    assert asked(records, SPF, IPREV)[SPF].result == "fail"
 
 
 def test_what_one_has_waited_for_is_there_for_all() -> None:

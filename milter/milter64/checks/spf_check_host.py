@@ -56,6 +56,7 @@ class CheckHost(Macros):
         self.matched: Directive | None = None
         self.mechanism: str | None = None
         self.explanation = self.error = self.nameserver = ""
+        self._p = "unknown"
         self.place = "", ""
         self._lookup = lookup
         self._number, self._length = int.from_bytes(packed), 8 * len(packed)
@@ -66,7 +67,6 @@ class CheckHost(Macros):
         self._octets = self._values = 0
         self._questions = set[tuple[str, str]]()
         self._answers: dict[tuple[str, str], tuple[Any, ...]] = {}
-        self._p: dict[tuple[int, str], str] = {}
 
     def check(self) -> Asking[str]:
         """Return the result, one of the RFC's seven words (2.6)."""
@@ -174,7 +174,6 @@ class CheckHost(Macros):
         if len(hosts) > spf.MAX_MX:
             raise spf.PermError(f"more than {spf.MAX_MX} MX records at {domain}")
         for _, host in hosts:
-            self._look_at_the_clock()
             if self._is_in((yield from self._records(host, self._type)), prefix):
                 return True
         return False
@@ -219,7 +218,7 @@ class CheckHost(Macros):
         """Return what a letter stands for: our attribute of that name."""
         match letter:
             case "p":
-                return self._p.get((self._terms, self.d), "unknown")
+                return self._p
             case "t":
                 return str(int(time.time()))
             case _:
@@ -227,16 +226,15 @@ class CheckHost(Macros):
 
     def _find_p(self, spec: str) -> Asking[None]:
         """Have %{p}, if a text has it: of the validated names <domain> or one below it, or any, or "unknown" (7.3)."""
-        reached = self._terms, self.d
-        if reached in self._p or not has_p(spec):
+        if not has_p(spec):
             return
         own, below = self.d.lower(), f".{self.d.lower()}"
         names = yield from self._names()
+        self._p = "unknown"
         for name in sorted(names, key=lambda name: (name.lower() != own, not name.lower().endswith(below))):
             if (yield from self._is_validated(name)):
-                self._p[reached] = name
+                self._p = name
                 return
-        self._p[reached] = "unknown"
 
     # The client
 
