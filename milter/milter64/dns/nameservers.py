@@ -175,7 +175,8 @@ class Nameservers:
             self._silent_since = None
             if server is not self._servers[0]:
                 self._servers = (server, *(other for other in self._servers if other is not server))
-        self._answered.set()
+        if not self._answered.is_set():  # nearly always it is, and to set it takes a lock
+            self._answered.set()
 
     def _note_silence(self) -> None:
         """Watch the nameservers if the silence has lasted so long that one probe more opens the breaker."""
@@ -196,8 +197,8 @@ class Nameservers:
 
     def _probe(self, seconds: float, *, edns: bool = True) -> bool:
         """Ask for the root's nameservers; wait for an answer to that or to any other question."""
-        end, answers = time.monotonic() + seconds, self._answers
         self._answered.clear()
+        end, answers = time.monotonic() + seconds, self._answers
         for server in self._servers:
             with suppress(OSError):
                 with_edns = edns and server not in self._plain
