@@ -6,7 +6,6 @@ and so has many checks ask side by side (see `asked_together`), or one after the
 
 import time
 from collections.abc import Generator
-from dataclasses import replace
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from milter64.address.frozen_dataclass import frozen
@@ -148,4 +147,4 @@ class Lookup:
         if self._told <= _MOST_TOLD and not shown:
             return answer
         values = answer.values if self._told <= _MOST_TOLD else ()
-        return replace(answer, name=shown or answer.name, values=values)
+        return Answer(exists=answer.exists, values=values, ttl=answer.ttl, name=shown or answer.name)

@@ -7,7 +7,6 @@ all else about a question. Behind an answer nothing is read; a void response is 
 
 import struct
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -174,7 +173,9 @@ _RRset = tuple[int, dict[Any, Any]]
 
 def _void(response: Response, wire: bytes, authority: list[_Record], additional: list[_Record]) -> Response:
     """Complete a response without answer by what the other sections say."""
-    upper = next((ttl >> 24 for _, rdtype, _, ttl, _, _ in additional if rdtype == _OPT), 0)
+    rcode, shortest = response.rcode, response.ttl
+    if upper := next((ttl >> 24 for _, rdtype, _, ttl, _, _ in additional if rdtype == _OPT), 0):
+        rcode |= upper << 4
     negative = {
         owner: min(_valid(ttl), _minimum(wire, start, end))
         for owner, rdtype, rdclass, ttl, start, end in authority
@@ -184,9 +185,15 @@ def _void(response: Response, wire: bytes, authority: list[_Record], additional:
         zone = response.name.lower()
         while zone and zone not in negative:
             zone = zone[1 + zone[0] :]
-        ttl = negative.get(zone, 0)  # another zone's SOA record says nothing about how long
-        response = replace(response, denied=True, ttl=min(response.ttl, ttl))
-    return replace(response, rcode=upper << 4 | response.rcode) if upper else response
+        shortest = min(shortest, negative.get(zone, 0))  # another zone's SOA record says nothing about how long
+    return Response(
+        rcode=rcode,
+        name=response.name,
+        ttl=shortest,
+        links=response.links,
+        denied=bool(negative),
+        contradiction=response.contradiction,
+    )
 
 
 def _valid(ttl: int) -> int:

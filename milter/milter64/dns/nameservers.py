@@ -122,13 +122,13 @@ class Nameservers:
 
     def _ask_in_turn(self, query: Query, deadline: float) -> Course[Response]:
         """Ask one nameserver after the other, and those that kept silent once more: a datagram may have been lost."""
-        failure: Unanswered = TimedOut("no time left")
+        failure: Unanswered | None = None
         silent: list[Nameserver] = []
         for servers in (self._servers, silent):
             for server in tuple(servers):
                 wait = min(self._timeout, deadline - self._clock())
                 if wait <= 0:
-                    raise TimedOut(str(failure), failure.server)
+                    raise TimedOut(str(failure), failure.server) if failure else TimedOut("no time left")
                 if self._open:
                     raise Unanswered("no nameserver answers")
                 try:
@@ -138,6 +138,7 @@ class Nameservers:
                     silent.append(server)
                 except Unanswered as error:
                     failure = error
+        assert failure
         raise failure
 
     def _try(self, query: Query, server: Nameserver, seconds: float, *, again: bool) -> Course[Response]:
