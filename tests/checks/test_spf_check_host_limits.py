@@ -127,6 +127,14 @@ def test_when_time_is_up_that_is_no_lack_of_names_4_6_4(text: str) -> None:
     assert records.find(mailfrom, envelope(IPV4, "mx.t", "joe@d.t"), Lookup(0.0)).result == "temperror"
 
 
+def test_names_that_are_silent_are_asked_for_once_by_an_explanation() -> None:
+    names = [f"g{n}.t" for n in range(10)]
+    text = "d.t TXT v=spf1 -all exp=%{p}.d.t\nunknown.d.t TXT %{p} says no\n"
+    records = Records(zone(text + "\n".join(f"{REVERSE} PTR {name}" for name in names)), names)
+    assert judge(records).fact("explanation") == "unknown says no"
+    assert len(records.questions) == 3 + len(names)
+
+
 @pytest.mark.parametrize(
     ("names", "failing", "expansion"),
     [

@@ -56,7 +56,6 @@ class CheckHost(Macros):
         self.matched: Directive | None = None
         self.mechanism: str | None = None
         self.explanation = self.error = self.nameserver = ""
-        self._p = "unknown"
         self.place = "", ""
         self._lookup = lookup
         self._number, self._length = int.from_bytes(packed), 8 * len(packed)
@@ -67,6 +66,8 @@ class CheckHost(Macros):
         self._octets = self._values = 0
         self._questions = set[tuple[str, str]]()
         self._answers: dict[tuple[str, str], tuple[Any, ...]] = {}
+        self._p: dict[tuple[int, str], str] = {}
+        """By term and domain: an explanation and where it stands have the same."""
 
     def check(self) -> Asking[str]:
         """Return the result, one of the RFC's seven words (2.6)."""
@@ -210,15 +211,14 @@ class CheckHost(Macros):
 
     def _target(self, spec: str) -> Asking[str]:
         """Return the name that a domain-spec expands to."""
-        if "%" in spec:
-            yield from self._find_p(spec)
+        yield from self._find_p(spec)
         return self.name(spec)
 
     def value(self, letter: str) -> str:
         """Return what a letter stands for: our attribute of that name."""
         match letter:
             case "p":
-                return self._p
+                return self._p.get((self._terms, self.d), "unknown")
             case "t":
                 return str(int(time.time()))
             case _:
@@ -226,15 +226,16 @@ class CheckHost(Macros):
 
     def _find_p(self, spec: str) -> Asking[None]:
         """Have %{p}, if a text has it: of the validated names <domain> or one below it, or any, or "unknown" (7.3)."""
-        if not has_p(spec):
+        reached = self._terms, self.d
+        if reached in self._p or not has_p(spec):
             return
         own, below = self.d.lower(), f".{self.d.lower()}"
         names = yield from self._names()
-        self._p = "unknown"
         for name in sorted(names, key=lambda name: (name.lower() != own, not name.lower().endswith(below))):
             if (yield from self._is_validated(name)):
-                self._p = name
+                self._p[reached] = name
                 return
+        self._p[reached] = "unknown"
 
     # The client
 

@@ -33,7 +33,7 @@ _LONGEST = {"s": 64, "l": 64, "h": 255}
 
 def has_p(spec: str) -> bool:
     """Whether %{p} is in a domain-spec or an explanation."""
-    return any(piece[:3] in ("%{p", "%{P") for piece in _PIECE.findall(spec))
+    return "%" in spec and any(piece[:3] in ("%{p", "%{P") for piece in _PIECE.findall(spec))
 
 
 class Macros(ABC):

@@ -1,7 +1,8 @@
-"""Checks that ask side by side, in one thread: each goes on as soon as its answer is there, and nothing is asked twice.
+"""Checks that ask side by side, in one thread: each goes on as soon as its answer is there, which is asked for once.
 
-Whoever waits for something else, as for the answer that another verdict has asked for, would keep the others waiting:
-it is left to who runs them.
+A failure is for those alone who waited for that answer, and as long: who asks later, or has more time, may be answered.
+Who has another deadline than the question under way, or waits for something else, as for the answer that another
+verdict has asked for, would keep the others waiting: he is left to who runs them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -39,16 +40,12 @@ class Shared:
     def __init__(self, resolver: Resolves) -> None:
         """Have none yet."""
         self.resolver = resolver
-        self.outcomes: dict[_Question, Answer | Unanswered] = {}
+        self.answers: dict[_Question, Answer] = {}
 
     def ask(self, name: str, rdtype: str, deadline: float, lasting: float = 0.0) -> Answer:
         """Return an answer, or raise Unanswered."""
-        match self.outcomes.get((name, rdtype)):
-            case Answer() as answer:
-                return answer
-            case Unanswered() as failure:
-                raise failure.anew()
-        answer = self.outcomes[name, rdtype] = self.resolver.ask(name, rdtype, deadline, lasting)
+        if not (answer := self.answers.get((name, rdtype))):
+            answer = self.answers[name, rdtype] = self.resolver.ask(name, rdtype, deadline, lasting)
         return answer
 
 
@@ -60,12 +57,12 @@ def asked_together(askings: Mapping[_Key, Asking[_Result]], shared: Shared) -> I
     def on(keys: Iterable[_Key], outcome: Answer | Unanswered | None) -> Iterator[tuple[_Key, _Result | Stuck]]:
         for key in keys:
             try:
-                wanted = _lacked(askings[key], outcome, shared.outcomes)
+                wanted = _lacked(askings[key], outcome, shared.answers)
             except StopIteration as over:
                 yield key, over.value
                 continue
             first, those = waiting.setdefault(wanted[:2], (wanted, [])) if wanted else (None, [])
-            if not wanted or wanted != first:  # who has less time, or more, is to have no other's
+            if not wanted or wanted != first:
                 yield key, Stuck(wanted)
             else:
                 if not those:
@@ -81,15 +78,16 @@ def asked_together(askings: Mapping[_Key, Asking[_Result]], shared: Shared) -> I
             yield from ((key, Stuck(wanted)) for wanted, those in waiting.values() for key in those)
             return
         wanted, those = waiting.pop(question)
+        if isinstance(outcome, Answer):
+            shared.answers[question] = outcome
         if outcome:
-            shared.outcomes[question] = outcome
             yield from on(those, outcome)
         else:
             yield from ((key, Stuck(wanted)) for key in those)
 
 
 def _lacked(
-    asking: Asking[object], outcome: Answer | Unanswered | None, known: Mapping[_Question, Answer | Unanswered]
+    asking: Asking[object], outcome: Answer | Unanswered | None, known: Mapping[_Question, Answer]
 ) -> Wanted | None:
     """Go on with what has come of a question, and with what is known; return what isn't, as `go_on` does."""
     while wanted := go_on(asking, outcome.anew() if isinstance(outcome, Unanswered) else outcome):

@@ -72,9 +72,10 @@ def asked_alone(asking: Asking[_Result], asker: Asker, lasting: float = 0.0, wan
 
     `lasting` is as for `Asker.ask`.
     """
+    outcome: Answer | Exception | None = None
     try:
         while True:
-            outcome: Answer | Exception | None = None
+            outcome = None
             if wanted:
                 try:
                     outcome = asker.ask(*wanted, lasting)
@@ -84,6 +85,8 @@ def asked_alone(asking: Asking[_Result], asker: Asker, lasting: float = 0.0, wan
     except StopIteration as over:
         result: _Result = over.value
         return result
+    finally:
+        outcome = None  # it may know the way to this frame: only gc could let go of both
 
 
 @frozen

@@ -121,7 +121,7 @@ class Resolver:
         ((_, found),) = self._outcomes({(name, rdtype): deadline}, lasting)
         outcome = self._join(found, deadline) if isinstance(found, _Flight) else found
         if isinstance(outcome, Unanswered):
-            raise outcome
+            raise outcome.anew()
         return outcome or self.ask(name, rdtype, deadline, lasting)
 
     def ask_all(self, questions: dict[_Key, float]) -> Iterator[tuple[_Key, Answer | Unanswered | None]]:

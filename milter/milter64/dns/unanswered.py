@@ -12,7 +12,7 @@ class Unanswered(Exception):  # noqa: N818  it says what came of the question; n
         self.server = str(server)
 
     def anew(self) -> "Unanswered":
-        """Return the same for another who asked: an exception is its raiser's own."""
+        """Return the same for another who asked: an exception is its raiser's own, and knows the way that it came."""
         return type(self)(str(self), self.server)
 
     @property
