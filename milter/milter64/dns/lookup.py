@@ -64,7 +64,10 @@ def go_on(asking: Asking[_Result], outcome: Answer | Exception | None) -> Wanted
     Raises:
         StopIteration: nothing is; its value is what was asked for.
     """
-    return asking.throw(outcome) if isinstance(outcome, Exception) else asking.send(outcome)
+    try:
+        return asking.throw(outcome) if isinstance(outcome, Exception) else asking.send(outcome)
+    finally:
+        outcome = None  # it may know the way to this frame: only gc could let go of both
 
 
 def asked_alone(asking: Asking[_Result], asker: Asker, lasting: float = 0.0, wanted: Wanted | None = None) -> _Result:
@@ -86,7 +89,7 @@ def asked_alone(asking: Asking[_Result], asker: Asker, lasting: float = 0.0, wan
         result: _Result = over.value
         return result
     finally:
-        outcome = None  # it may know the way to this frame: only gc could let go of both
+        outcome = None  # as in `go_on`
 
 
 @frozen

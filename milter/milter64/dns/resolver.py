@@ -177,7 +177,7 @@ class Resolver:
         try:
             return (yield from self._resolve(*flight.key, flight.deadline))
         except Unanswered as error:
-            return error
+            return error.with_traceback(None)  # whose frames know the way to it, and to whoever asked
 
     def _cached(self, key: _Key, lasting: float) -> Answer | None:
         if (entry := self._cache.get(key)) is None:
