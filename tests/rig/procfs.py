@@ -22,6 +22,12 @@ def children(pid: int) -> list[int]:
     return sorted(found)
 
 
+def stopped(pid: int) -> bool:
+    """Return whether all threads of a process are stopped, as by SIGSTOP; kill(2) returns before they are."""
+    states = [stat.read_text().rpartition(")")[2].split()[0] for stat in Path("/proc", str(pid)).glob("task/*/stat")]
+    return set(states) == {"T"}
+
+
 def server_of(port: int) -> int | None:
     """Return the process that holds the server's end of a connection from `port` of 127.0.0.1, None if none does."""
     lines = (line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:])

@@ -141,4 +141,5 @@ if __name__ == "__main__":
     if allowed := json.loads(path.read_text()).get("allowed"):
         hurry(allowed)
         child_processes.RISE = json.loads(path.read_text()).get("rise", child_processes.RISE)
+    supervisor._LEAVE = json.loads(path.read_text()).get("leave", supervisor._LEAVE)  # noqa: SLF001  likewise
     sys.exit(supervisor.run(load(path), partial(load, path)))

@@ -34,7 +34,7 @@ def test_a_worker_that_does_not_answer_is_not_asked_again(ends: tuple[socket.soc
     asked.ask()
     asked.ask()
     assert ends[1].recv(10) == channel.ASK
-    asked.hear()
+    asked.hear(channel.READY)
     asked.ask()
     assert ends[1].recv(10) == channel.ASK
 
@@ -50,7 +50,7 @@ def test_a_worker_is_silent_that_was_seen_to_be_so_and_not_because_we_slept(
         asked.ask()
     assert asked.silent(0)
     assert not asked.silent(3600)
-    asked.hear()
+    asked.hear(channel.READY)
     assert not asked.silent(0)
 
 

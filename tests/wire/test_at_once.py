@@ -22,7 +22,7 @@ def stack() -> Iterator[ExitStack]:
 
 @pytest.fixture(params=["inet:0@localhost", "unix:{}/socket"], ids=["inet", "unix"])
 def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Supervised]:
-    with Supervised(tmp_path, socket=request.param.format(tmp_path), workers=2) as service:
+    with Supervised(tmp_path, socket=request.param.format(tmp_path), workers=2, leave=0.1) as service:
         yield service
 
 

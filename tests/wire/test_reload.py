@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from rig.process import alive, until
+from rig.procfs import stopped
 from rig.supervised import Supervised
 
 SESSIONS = 200
@@ -127,6 +128,50 @@ def test_a_second_reload_during_the_first_is_not_forgotten(tmp_path: Path) -> No
         service.line("reloaded", 1)
         with service.session() as session:
             assert session.ask()[1] == "third"
+
+
+def stop(worker: int) -> None:
+    os.kill(worker, signal.SIGSTOP)
+    until(lambda: stopped(worker), "a worker that stands still")
+
+
+def test_a_reload_is_over_when_nobody_comes_to_the_old_workers_any_more(tmp_path: Path) -> None:
+    with Supervised(tmp_path, leave=3600) as service, service.session() as kept:
+        old, _ = kept.ask()
+        stop(old)
+        service.configure(greeting="second")
+        service.send(signal.SIGHUP)
+        for _ in range(20):
+            with service.session() as session:
+                assert session.ask()[1] == "second"
+        assert {line["event"] for line in service.lines} == {"ready", "not pinned"}
+        os.kill(old, signal.SIGCONT)
+        service.line("reloaded")
+
+
+def test_a_reload_does_not_wait_for_an_old_worker_for_ever(tmp_path: Path) -> None:
+    with Supervised(tmp_path, leave=0.1) as service:
+        service.line("ready")
+        (old,) = service.workers
+        stop(old)
+        service.send(signal.SIGHUP)
+        service.line("reloaded")
+        assert alive(old)
+
+
+def test_nobody_hears_of_a_reload_that_a_stop_has_cut_short(tmp_path: Path) -> None:
+    with Supervised(tmp_path, leave=1) as service:
+        service.line("ready")
+        (old,) = service.workers
+        stop(old)
+        service.configure(greeting="second")
+        service.send(signal.SIGHUP)
+        with service.session() as session:
+            assert session.ask()[1] == "second"
+        service.send(signal.SIGTERM)
+        assert service.wait() == 0
+        events = [line["event"] for line in service.lines]
+        assert set(events[events.index("stopping") :]) == {"stopping", "closed", "worker killed", "stopped"}
 
 
 def test_a_stop_during_a_reload_ends_everybody(tmp_path: Path) -> None:

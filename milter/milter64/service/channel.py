@@ -34,6 +34,9 @@ ASK = b"?"
 ILL = b"!"
 """What the metrics server is asked instead of `ASK` while the service doesn't serve as it should."""
 
+SHUT = b"-"
+"""What a worker says when it lets nobody in any more."""
+
 RETIRE = b"r"
 STOP = b"s"
 """What a worker is told: take no new session, and end when the last is over."""

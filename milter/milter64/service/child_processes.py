@@ -2,7 +2,6 @@
 
 import gc
 import os
-import selectors
 import signal
 import socket
 import time
@@ -14,11 +13,11 @@ from typing import NoReturn
 
 from milter64.service.channel import ILL, Duty, Log
 from milter64.service.crash_frames import LastWords
+from milter64.service.event_loop import EventLoop
+from milter64.service.signal_bell import SIGNALS
 from milter64.service.worker_state import Crew, Worker
 from milter64.telemetry.metrics import Process
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""The supervisor's."""
 RISE = 30.0
 """Seconds that a worker has to get ready."""
 _ALLOWED = 10.0
@@ -30,9 +29,9 @@ _SLOW = 5.0
 class ChildProcesses:
     """All processes of all crews that have not been buried yet."""
 
-    def __init__(self, selector: selectors.BaseSelector, hear: Callable[[Worker], None]) -> None:
-        """Have `hear` called by the loop around `selector` whenever a process says something, or ends."""
-        self._selector = selector
+    def __init__(self, loop: EventLoop, hear: Callable[[Worker], None]) -> None:
+        """Have `hear` called by `loop` whenever a process says something, or ends."""
+        self._loop = loop
         self._hear = hear
         self.everybody: set[Worker] = set()
 
@@ -98,12 +97,12 @@ class ChildProcesses:
             deaths=deaths,
         )
         self.everybody.add(member)
-        self._selector.register(ours, selectors.EVENT_READ, partial(self._hear, member))
+        self._loop.when_readable(ours, partial(self._hear, member))
 
     def _be_hired(self, duty: Callable[[], int], last_words: LastWords, not_mine: Iterable[socket.socket]) -> NoReturn:
         exit_code = os.EX_SOFTWARE
         try:
-            self._selector.close()
+            self._loop.close()
             for other in self.everybody:
                 other.channel.close()
                 other.last_words.close()
@@ -117,7 +116,7 @@ class ChildProcesses:
     def bury(self, member: Worker) -> tuple[int, str]:
         """Let go of one that has ended, or can't be reached any more; return its exit code, and what it was doing."""
         self.everybody.remove(member)
-        self._selector.unregister(member.channel)
+        self._loop.forget(member.channel)
         member.channel.close()
         _, status = os.waitpid(member.pid, 0)
         doing = member.doing

@@ -4,15 +4,12 @@ It starts no thread and opens no store, so that it can always fork. Everything t
 word, a worker's end, arrives on a socket, or is a timer; all of them are handled one after another by one loop. What
 goes wrong with one of them, for whatever reason, costs a reload at most: mail goes on.
 
-Workers come in crews, one for each configuration. A crew rises until all its workers are ready, then it serves and the
-one before retires, and that is a reload. A crew that doesn't rise is dismissed, and nothing has changed.
+Workers come in crews, one for each configuration. A crew rises until all its workers are ready, then it serves, and a
+reload is over when the one before has shut its doors. A crew that doesn't rise is dismissed, and nothing has changed.
 """
 
 import os
-import sched
-import selectors
 import signal
-import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,15 +18,19 @@ from functools import partial
 from milter64.config.listen_address import Settings
 from milter64.service import channel, worker
 from milter64.service.channel import Duty
-from milter64.service.child_processes import RISE, SIGNALS, ChildProcesses, kill, tidy
+from milter64.service.child_processes import RISE, ChildProcesses, kill, tidy
+from milter64.service.event_loop import EventLoop, Step
 from milter64.service.listening_socket import Listener, ListenError
 from milter64.service.malloc_arenas import one_arena
+from milter64.service.signal_bell import SignalBell
 from milter64.service.systemd_notify import Notifier
 from milter64.service.worker_state import Crew, Plan, Worker, backoff
 from milter64.telemetry.metrics import Process
 
 _STEADY = 60.0
 """Seconds of life after which a worker's death is the first one again."""
+_LEAVE = 5.0
+"""Seconds that a crew that retires has to shut its doors in, until others may know of the one that serves."""
 _LOOK = 2.0
 """Seconds between two looks whether all is well, if systemd doesn't want to hear of it more often."""
 _TIMES = 3
@@ -50,11 +51,10 @@ class _Supervisor:
         self._load = reload
         self._rising: Crew | None = None
         self._serving: Crew | None = None
-        self._timers = sched.scheduler(time.monotonic)
-        self._rise: sched.Event | None = None
-        self._selector = selectors.EpollSelector()  # poll(2) fails where fewer files may be open than are
-        self._children = ChildProcesses(self._selector, self._hear)
-        self._bell, self._ringer = socket.socketpair()
+        self._taking_over = False
+        self._loop = EventLoop(self._do)
+        self._wait_no_more: Callable[[], None] = lambda: None
+        self._children = ChildProcesses(self._loop, self._hear)
         self._reload_again = False
         self._gone = ""
         self._exit_code: int | None = None
@@ -62,21 +62,21 @@ class _Supervisor:
         self._pause = min(self._notify.watchdog / _TIMES or _LOOK, _LOOK)
 
     def run(self, plan: Plan) -> int:
-        self._catch_signals()
+        self._bell = SignalBell()
+        self._loop.when_readable(self._bell.ends[0], self._handle_signals)
         self._log = plan.log
         try:
             self._raise(plan, self._open(plan.settings), "ready")
         except ListenError as error:
             self._log.error("cannot start", reason=str(error))
             return error.code
-        self._later(self._pause, self._look)
+        self._loop.later(self._pause, self._look)
         while self._exit_code is None or self._children.everybody:
-            for key, _ in self._selector.select(self._timers.run(blocking=False)):
-                self._do(key.data)
+            self._loop.turn()
         self._log.info("stopped")
         return self._exit_code
 
-    def _do(self, step: Callable[[], object]) -> None:
+    def _do(self, step: Step) -> None:
         """Do a step. If it fails for a reason that nobody has thought of, give up the crew that rises, and go on."""
         try:
             step()
@@ -87,21 +87,8 @@ class _Supervisor:
                 if self._rising:
                     self._dismiss("a fault in milter64")
 
-    def _later(self, seconds: float, step: Callable[[], object]) -> sched.Event:
-        return self._timers.enter(seconds, 0, self._do, (step,))
-
-    def _catch_signals(self) -> None:
-        """Have signals ring the bell. Who has started us may ignore or block some, which we would inherit."""
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would have the system bury our children
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        self._ringer.settimeout(0)
-        signal.set_wakeup_fd(self._ringer.fileno())
-        for number in SIGNALS:
-            signal.signal(number, lambda _number, _frame: None)
-        self._selector.register(self._bell, selectors.EVENT_READ, self._handle_signals)
-
     def _handle_signals(self) -> None:
-        for number in self._bell.recv(64):
+        for number in self._bell.rung():
             if self._exit_code is not None:
                 continue
             if number == signal.SIGHUP:
@@ -126,20 +113,18 @@ class _Supervisor:
         except OSError as error:
             self._dismiss(f"can't start a worker: {error.strerror}")
         else:
-            self._rise = self._later(RISE, partial(self._dismiss, f"the workers are not ready after {RISE:g} s"))
+            late = partial(self._dismiss, f"the workers are not ready after {RISE:g} s")
+            self._wait_no_more = self._loop.later(RISE, late)
 
     def _risen(self) -> Crew:
         """Return the crew that rises, which is no longer to be waited for."""
         crew, self._rising = self._rising, None
         assert crew
-        if self._rise:
-            with suppress(ValueError):  # it is due just now
-                self._timers.cancel(self._rise)
-            self._rise = None
+        self._wait_no_more()
         return crew
 
     def _reload(self) -> None:
-        if self._rising:
+        if self._rising or self._taking_over:
             self._reload_again = True
             return
         self._notify.reloading()
@@ -164,11 +149,23 @@ class _Supervisor:
             self._dismiss(str(error))
             return
         self._risen()
-        self._serving, self._log = crew, crew.plan.log
+        self._serving, self._taking_over, self._log = crew, True, crew.plan.log
         if before:
             self._children.order(before, channel.RETIRE)
             if before.listener is not crew.listener:
                 before.listener.close()
+        self._wait_no_more = self._loop.later(_LEAVE, partial(self._tell, crew))
+        self._look_who_leaves()
+
+    def _look_who_leaves(self) -> None:
+        others = [member for member in self._children.everybody if member.crew is not self._serving]
+        if self._taking_over and self._serving and all(each.shut for each in others if each.process == "worker"):
+            self._tell(self._serving)
+
+    def _tell(self, crew: Crew) -> None:
+        """Say that the crew serves, and nobody else does."""
+        self._wait_no_more()
+        self._taking_over = False
         bound, workers = str(crew.listener.bound), len(self._children.of(crew))
         self._log.info(crew.event, socket=bound, workers=workers)
         if crew.event == "reloaded":
@@ -215,13 +212,14 @@ class _Supervisor:
         for listener in {crew.listener for crew in (self._rising, self._serving) if crew}:
             listener.close()
         self._rising = self._serving = None
+        self._wait_no_more()
         self._children.order(None, channel.STOP)
 
     # Whether all is well
 
     def _look(self) -> None:
         """See to it that everybody answers, and that the socket is there; tell systemd and the metrics server."""
-        self._later(self._pause, self._look)
+        self._loop.later(self._pause, self._look)
         self._children.tend(self._log)
         self._children.report(self._serving)
         if stuck := self._children.stuck(self._serving):
@@ -233,7 +231,7 @@ class _Supervisor:
     def _look_for_socket(self) -> None:
         """Open the socket anew where its file was deleted or replaced, as soon as that can be done."""
         serving = self._serving
-        if not serving or self._rising:
+        if not serving or self._rising or self._taking_over:
             return
         try:
             if (listener := self._open(serving.plan.settings)) is serving.listener:
@@ -251,7 +249,7 @@ class _Supervisor:
 
     def _hire(self, crew: Crew, duty: Duty, process: Process = "worker", deaths: int = 0) -> None:
         listeners = {risen.listener.socket for risen in (self._rising, self._serving) if risen}
-        not_his = [self._bell, self._ringer, *(listeners - {crew.listener.socket})]
+        not_his = [*self._bell.ends, *(listeners - {crew.listener.socket})]
         self._children.hire(crew, duty, process, deaths, not_his)
 
     def _hear(self, member: Worker) -> None:
@@ -263,11 +261,13 @@ class _Supervisor:
             self._bury(member)
             return
         was_ready = member.ready
-        member.hear()
+        member.hear(word)
         if not was_ready:
             if member.crew is self._rising and all(other.ready for other in self._children.of(member.crew)):
                 self._take_over()
             self._children.report(self._serving)
+        else:
+            self._look_who_leaves()
 
     def _bury(self, member: Worker) -> None:
         exit_code, doing = self._children.bury(member)
@@ -284,10 +284,11 @@ class _Supervisor:
             self._replace(crew, member.duty, member.process, deaths)
             self._children.report(self._serving)
         else:
+            self._look_who_leaves()
             tidy()  # with the last of a crew goes what its workers shared, descriptors too
 
     def _replace(self, crew: Crew, duty: Duty, process: Process, deaths: int) -> None:
-        self._later(backoff(deaths), partial(self._rehire, crew, duty, process, deaths + 1))
+        self._loop.later(backoff(deaths), partial(self._rehire, crew, duty, process, deaths + 1))
 
     def _rehire(self, crew: Crew, duty: Duty, process: Process, deaths: int) -> None:
         if crew is not self._serving:

@@ -18,7 +18,7 @@ from threading import Thread
 
 import Milter
 
-from milter64.service.channel import ASK, GRACE, READY, Log
+from milter64.service.channel import ASK, GRACE, READY, SHUT, Log
 from milter64.service.libmilter_socket import Door
 from milter64.service.libmilter_threads import HOLD_ON, LibmilterThreads
 from milter64.service.malloc_arenas import give_back
@@ -182,7 +182,7 @@ def _serve(channel: socket.socket, bell: socket.socket, threads: LibmilterThread
                 sources.remove(source)
             if deadline is None:
                 door.shut()
-                _answer(channel)  # who was sent to see whether we serve sees nothing any more
+                _answer(channel, SHUT)  # who was sent to see whether we serve sees nothing any more
             deadline = min(deadline or float("inf"), time.monotonic() + GRACE[word])
         # One look could miss a connection that libmilter was accepting while the listener was shut.
         quiet = 0 if readable or door.has_sessions else quiet + 1
@@ -210,9 +210,9 @@ def _word(source: socket.socket) -> bytes:
         return b""
 
 
-def _answer(channel: socket.socket) -> None:
+def _answer(channel: socket.socket, word: bytes = READY) -> None:
     with suppress(OSError):  # the supervisor is gone, as the next look will show
-        channel.send(READY)
+        channel.send(word)
 
 
 def _readable(sources: list[socket.socket], seconds: float) -> list[socket.socket]:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from milter64.config.listen_address import Endpoint, Settings
 from milter64.service import worker
-from milter64.service.channel import ASK, GRACE, Duty, Log
+from milter64.service.channel import ASK, GRACE, SHUT, Duty, Log
 from milter64.service.crash_frames import LastWords
 from milter64.service.listening_socket import Listener
 from milter64.telemetry.metrics import Process, Result
@@ -82,6 +82,8 @@ class Worker:
     """Since when it has owed an answer."""
     looks: int = 0
     """How often that was seen."""
+    shut: bool = False
+    """Whether it lets nobody in any more."""
     due: float | None = None
     """When it must have ended, if it was told to end."""
     killed: bool = False
@@ -107,9 +109,10 @@ class Worker:
             self.order(word)
         self.looks += 1
 
-    def hear(self) -> None:
-        """Take note that it has answered."""
+    def hear(self, word: bytes) -> None:
+        """Take note of what it has answered."""
         self.ready, self.asked = True, None
+        self.shut = self.shut or word == SHUT
 
     def silent(self, seconds: float) -> bool:
         """Whether it has owed an answer that long. If we were stopped meanwhile, or slept, that is no sign."""
