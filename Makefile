@@ -113,20 +113,20 @@ lint: .venv/.dev
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
-## lint, and all tests but the slow ones; as root, as all below
+## lint, and the tests that are quick; as root, as all below
 test: .venv/.test build/sendmail/.done lint
-	$(call tests,.venv)
+	$(call tests,.venv,$(if $(MARKS),-m '$(MARKS)'))
 
-## the slow tests: clean Debian systems, images
-test-slow: .venv/.test .venv/.chroot
-	$(call tests,.venv,-m slow)
+## the others: whole Debian systems, images, many servers
+test-slow: .venv/.test build/sendmail/.done .venv/.chroot
+	$(call tests,.venv,-m 'long or slow')
 
 ## those that a library has a part in, on Debian 12's
 test-oldest: LEFT_OUT = $(WITHOUT_LIBRARIES)
 test-oldest: build/oldest/.done .venv/.test build/sendmail/.done
-	export PATH=$(CURDIR)/build/oldest/bin:$$PATH; $(call tests,build/oldest)
+	export PATH=$(CURDIR)/build/oldest/bin:$$PATH; $(call tests,build/oldest,-m 'not slow and not trixie')
 
-## those of `make test` in a clean Debian 13
+## all but the slow ones in a clean Debian 13
 test-trixie: .venv/.test .venv/.chroot
 	.venv/bin/python -m pytest -m trixie tests/setup
 

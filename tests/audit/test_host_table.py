@@ -36,6 +36,8 @@ from rig.network import Namespace
 from rig.records import Records, zone
 from rig.scene import HOST, ZONE, Doors
 
+pytestmark = pytest.mark.long
+
 FILES = sorted((Path(__file__).parent / "hosts").glob("*.txt"))
 PREFIX_LENGTH = "smtpd_client_ipv6_prefix_length"
 ALONE = 'greylist.store = "memory:"\nmilter.workers = 1\n'

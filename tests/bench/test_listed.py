@@ -10,6 +10,8 @@ from milter64.config.load_file import parse
 from milter64.lists.index import Index, reader
 from milter64.lists.mistakes import Mistakes
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("lists", sorted({load.lists for load in LOADS}))
 def test_what_lists_configure_is_understood(lists: str, tmp_path: Path) -> None:

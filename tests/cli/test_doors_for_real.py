@@ -21,6 +21,8 @@ from rig.stage import MEMORY
 from rig.told import Told, advice
 from rig.world import HONEST, HONEST_IPV6, ZONES, behind
 
+pytestmark = pytest.mark.long
+
 
 class Settled(Milter64):
     """It listens where its configuration says."""

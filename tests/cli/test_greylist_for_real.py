@@ -21,6 +21,8 @@ from rig.service import Milter64
 from rig.verbs import answered, said
 from rig.world import STRANGER, behind
 
+pytestmark = pytest.mark.long
+
 DELAY = 2.0
 FROM, TO = "a@honest.example", "b@lab.example"
 PAIR = f"<{FROM}> <{TO}>"

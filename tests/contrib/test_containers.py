@@ -17,6 +17,8 @@ from rig.lab import Lab
 from rig.network import HERE, Namespace, Network
 from rig.process import Process, until
 
+pytestmark = pytest.mark.long
+
 COMPOSE = deb.ROOT / "contrib" / "compose"
 DOCKER = deb.ROOT / "packaging" / "docker"
 DOCKERFILE = (DOCKER / "Dockerfile").read_text()

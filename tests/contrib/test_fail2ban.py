@@ -17,6 +17,8 @@ from rig.stage import MEMORY
 from rig.strangers import BANS, MALFORMED, Lines
 from rig.world import STRANGER_IPV6, ZONES, behind
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize(
     "head",

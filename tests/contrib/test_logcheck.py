@@ -13,6 +13,8 @@ from rig.process import until
 from rig.strangers import LINE, Lines
 from rig.world import ZONES
 
+pytestmark = pytest.mark.long
+
 RULE = Path(__file__).parents[2] / "contrib" / "logcheck" / "ignore.d.server" / "milter64"
 HEADS = ("2026-11-21T02:40:39.123456+00:00 mx milter64[12]: ", "Nov 21 02:40:39 mx milter64[12]: ")
 

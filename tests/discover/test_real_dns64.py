@@ -16,6 +16,8 @@ from rig.lab import Lab
 from rig.recursors import Bind, Knot, PowerDns, Recursor
 from rig.unbound import Unbound
 
+pytestmark = pytest.mark.long
+
 NSP = "2001:db8:122:344::/96"
 LENGTHS = [
     "2001:db8::/32",

@@ -15,6 +15,8 @@ from rig.network import Namespace
 from rig.nsd import Nsd
 from rig.pages import EVERY, ROOT, Block, fenced, page, quoted, table, unfenced
 
+pytestmark = pytest.mark.long
+
 BLOCKS = [(name, block) for name, text in EVERY.items() for block in fenced(text)]
 WRITTEN, SETTINGS = next(
     (block.line, block.text) for name, block in BLOCKS if name == "README.md" and block.language == "toml"

@@ -14,6 +14,8 @@ from rig.service import Milter64
 from rig.stage import MEMORY
 from rig.world import HONEST, RECORDS, STRANGER, behind
 
+pytestmark = pytest.mark.long
+
 IN_TIME = 6.0
 """Seconds that a reply may take with the deadline of one second: slow machines are slow."""
 HONEST_MAIL = Message(address=behind(HONEST))

@@ -22,6 +22,8 @@ from rig.rows import corpses, damage
 from rig.service import Milter64
 from rig.world import NAMELESS, ZONES, behind
 
+pytestmark = pytest.mark.long
+
 
 class Greylister:
     """milter64 with its rows in a file, and a client without a name, whom it greylists."""

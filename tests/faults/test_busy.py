@@ -16,6 +16,8 @@ from rig.process import until
 from rig.service import Milter64
 from rig.world import RECORDS, STRANGER, behind
 
+pytestmark = pytest.mark.long
+
 PATIENT = 'timeout = "50s"\ndeadline = "50s"'
 """For silence that lasts as long as the test."""
 

@@ -18,6 +18,8 @@ from rig.service import Milter64
 from rig.stage import MEMORY
 from rig.world import HONEST, STRANGER, ZONES, behind
 
+pytestmark = pytest.mark.long
+
 OWNER, STRANGERS = 12345, 65534
 NOBODY_SPECIAL = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
 """As root in a container that has none of root's capabilities."""

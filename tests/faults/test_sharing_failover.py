@@ -11,6 +11,8 @@ from rig.process import until
 from rig.redis import Redis, RedisCluster, Watched
 from rig.two_hosts import TwoHosts
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def watched(lab: Lab) -> Iterator[Watched]:

@@ -13,6 +13,8 @@ from rig.redis import Redis
 from rig.sites import Sites
 from rig.two_hosts import LASTS, TwoHosts
 
+pytestmark = pytest.mark.long
+
 
 @dataclass
 class Scene:

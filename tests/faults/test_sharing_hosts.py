@@ -18,6 +18,8 @@ from rig.redis import Redis
 from rig.service import Milter64
 from rig.two_hosts import TwoHosts
 
+pytestmark = pytest.mark.long
+
 SKEWED = """
 import sys, time
 right = time.time

@@ -19,6 +19,8 @@ from rig.redis import Redis
 from rig.sites import Sites
 from rig.two_hosts import TwoHosts
 
+pytestmark = pytest.mark.long
+
 WAYS: tuple[Way, ...] = ("garbage", "dribble", "more")
 OTHER_WAYS: tuple[Way, ...] = ("hold", "reset", "late")
 

@@ -15,6 +15,8 @@ from rig.service import Milter64
 from rig.unbound import Unbound
 from rig.world import STRANGER, ZONES, behind
 
+pytestmark = pytest.mark.long
+
 MASKED = 20
 MEMORY = '[greylist]\nstore = "memory:"\n'
 IPV4ONLY = {

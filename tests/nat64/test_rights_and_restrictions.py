@@ -17,6 +17,8 @@ from rig.postfix import Postfix
 from rig.process import until
 from rig.smtp import Smtp
 
+pytestmark = pytest.mark.long
+
 WELL_KNOWN, ON_LINK = "64:ff9b::/96", "3fff:25:0:0:1::/96"
 RELAY = "permit_mynetworks, reject_unauth_destination"
 HERE, FOREIGN = "you@lab.example", "you@foreign.example"

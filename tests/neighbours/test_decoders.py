@@ -19,6 +19,8 @@ from milter64.headers.authentication_results import authentication_results
 from milter64.headers.forged_fields import is_forged
 from rig.fields import HELO, IPREV, envelope, finding
 
+pytestmark = pytest.mark.long
+
 SEED = 20261128
 EXPLICIT = (
     '{ ipv4 = "192.0.2.1", ipv6 = "2001:db8:aaaa::1" }',

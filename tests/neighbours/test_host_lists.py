@@ -14,6 +14,8 @@ from rig.postfix import Postfix
 from rig.scene import Scene
 from rig.smtp import Smtp
 
+pytestmark = pytest.mark.long
+
 WIRE = "64:ff9b::c01f:c40a"
 MESSAGE = "From: a@honest.example\nTo: b@lab.example\nSubject: test\nDate: Sat, 21 Nov 2026 03:00:00 +0000\n\nHi.\n"
 

@@ -24,6 +24,8 @@ from rig.procfs import children
 from rig.service import Milter64
 from rig.world import HONEST, HONEST_IPV6, NAMELESS, STRANGER, ZONES, behind
 
+pytestmark = pytest.mark.long
+
 
 def counted(lab: Lab, more: str = "", workers: int = 2) -> Counted:
     nsd = lab.start(Nsd, ZONES)

@@ -14,6 +14,8 @@ import pytest
 from milter64.cli.main import VERBS
 from rig.pages import ROOT
 
+pytestmark = pytest.mark.long
+
 COMPLETION = ROOT / "packaging" / "completion"
 PLACES = {
     "milter64": "bash-completion/completions",

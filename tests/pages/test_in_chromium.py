@@ -14,6 +14,8 @@ from milter64.pages.html import page
 from rig.chromium import Chromium, Tab
 from rig.documents import BARS, DISTRIBUTION, DOCUMENT, HOSTILE, TABLE
 
+pytestmark = pytest.mark.long
+
 AXE = files("axe_core_python").joinpath("axe.min.js").read_text()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 LONG = Table(

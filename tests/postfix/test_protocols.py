@@ -20,6 +20,8 @@ from rig.stage import MEMORY
 from rig.told import Told, advice
 from rig.world import HONEST, STRANGER, ZONES, behind
 
+pytestmark = pytest.mark.long
+
 PACKAGED = Path(__file__).parents[2] / "packaging" / "debian" / "milter64.toml"
 PROTOCOLS = ["ipv6", "ipv4", "all"]
 

@@ -5,6 +5,8 @@ import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from rig.lab import Lab
 from rig.mail import Mail, facts, results
 from rig.nsd import Nsd
@@ -15,6 +17,8 @@ from rig.service import Milter64
 from rig.smtp import Smtp
 from rig.stage import MEMORY, Stage, set_stage, wait_out_the_delay
 from rig.world import HONEST, HONEST_IPV6, LIAR, NAMELESS, STRANGER, STRANGER_IPV6, ZONES, behind
+
+pytestmark = pytest.mark.long
 
 FORGED = Mail(token="forged", address=behind(STRANGER), helo="stranger.example")
 

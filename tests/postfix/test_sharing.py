@@ -20,6 +20,8 @@ from rig.sites import Sites
 from rig.smtp import Smtp
 from rig.world import HONEST, behind
 
+pytestmark = pytest.mark.long
+
 ZONE = f"""
     dual.example. TXT "v=spf1 ip4:{HONEST} ip6:{CLIENT_IPV6} -all"
     plain.example. A 192.31.196.1

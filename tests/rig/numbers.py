@@ -87,6 +87,6 @@ class Counted(Milter64):
 
 
 def _has_page(pid: int) -> bool:
-    with suppress(FileNotFoundError):  # it has just ended
+    with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
         return bool(re.search(r"/counter_[0-9]+\.db$", Path(f"/proc/{pid}/maps").read_text(), re.MULTILINE))
     return False

@@ -11,6 +11,8 @@ from rig.asker import asked, opened
 from rig.process import until
 from rig.redis import Redis, RedisCluster
 
+pytestmark = pytest.mark.long
+
 KEYS = {0: "b", 1: "c", 2: "a"}
 """A key of each master's."""
 

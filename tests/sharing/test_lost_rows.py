@@ -14,6 +14,8 @@ from rig.lab import Lab
 from rig.redis import Redis
 from rig.sharing import KIND, NETWORK, NOW, PASSED, Host, begun, full, pair, turns
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def redis(lab: Lab) -> Redis:

@@ -17,6 +17,8 @@ from rig.procfs import children
 from rig.redis import Redis
 from rig.service import Milter64
 
+pytestmark = pytest.mark.long
+
 SECRET = "s3cret"
 VERBS = [
     "check-config",

@@ -17,6 +17,8 @@ from rig.process import until
 from rig.redis import Redis
 from rig.sharing import KIND, Host, Reached
 
+pytestmark = pytest.mark.long
+
 MOST = 400
 Pairs = dict[str, dict[str, Record]]
 NOW = round(time(), 3)

@@ -23,6 +23,8 @@ from rig.process import until
 from rig.redis import Redis
 from rig.sharing import Reached
 
+pytestmark = pytest.mark.long
+
 HOUR = 3600.0
 CLIENT, TRANSLATED = "192.31.196.10", "64:ff9b::c01f:c40a"
 Attempts = Callable[[random.Random, int], list[int]]

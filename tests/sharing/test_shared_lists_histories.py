@@ -14,6 +14,8 @@ from rig.lab import Lab
 from rig.redis import Redis
 from rig.sharing import Reached
 
+pytestmark = pytest.mark.long
+
 SEEDS = [range(20), pytest.param(range(20, 60), marks=pytest.mark.slow)]
 STEPS = 40
 NAMES = ["x.example.org", "192.0.2.0/24", "@y.example.org", "to:joe@here.example"]

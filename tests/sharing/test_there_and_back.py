@@ -3,6 +3,8 @@
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from rig.direct import Message
 from rig.hosts import SharingHost
 from rig.lab import Lab
@@ -10,6 +12,8 @@ from rig.process import until
 from rig.redis import Redis
 from rig.whole import all_alike
 from rig.world import STRANGER, behind
+
+pytestmark = pytest.mark.long
 
 PASSED = Message(address=behind(STRANGER), sender="passed@honest.example")
 WAITING = Message(address=behind(STRANGER), sender="waiting@honest.example")

@@ -10,6 +10,8 @@ from rig.redis import Redis
 from rig.verbs import said
 from rig.world import STRANGER, behind
 
+pytestmark = pytest.mark.long
+
 PAIR = "<a@honest.example> <b@lab.example>"
 
 

@@ -16,6 +16,8 @@ from rig.postgrey import Postgrey
 from rig.service import Milter64
 from rig.world import HONEST, STRANGER, behind
 
+pytestmark = pytest.mark.long
+
 DAY, MINUTE = 86_400.0, 60.0
 TO = "b@lab.example"
 

@@ -13,6 +13,8 @@ from rig.process import alive, until
 from rig.servicemanager import ServiceManager, abstract
 from rig.supervised import Session, Supervised
 
+pytestmark = pytest.mark.long
+
 ALLOWED = 1.0
 
 
