@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.growth import filled
+from bench.shared_rows import filled
 from rig.lab import Lab
 from rig.redis import Redis
 from rig.valkey import valkey_server

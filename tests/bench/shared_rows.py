@@ -1,4 +1,4 @@
-"""What a row takes on a shared server: `python -m bench.growth [ROWS]`, from the folder `tests`.
+"""What a row takes on a shared server: `python -m bench.shared_rows [ROWS]`, from the folder `tests`.
 
 It has milter64's own commands put rows there, ten million by default, one of each pair, and prints how much memory a
 row takes on this system's redis-server and on Debian 13's valkey-server. A quarter of the networks are of IPv6, and
