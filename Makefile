@@ -141,10 +141,11 @@ fuzz: .venv/.dev
 soak: .venv/.soak
 	cd tests && ../.venv/bin/python -m soak.soak
 
-## how fast it is, beside its peers; ROUNDS=, LOADS=
+## how fast it is, beside its peers; ROUNDS=, LOADS=; GROWTH=1: how it grows
 bench: .venv/.bench
-	cd tests && if [ "$(LOADS)" != reading ]; then ../.venv/bin/python -m bench.bench; fi
-	cd tests && if [ -z "$(filter-out reading,$(LOADS))" ]; then ../.venv/bin/python -m bench.reading && ../.venv/bin/python -m bench.beside; fi
+	cd tests && if [ -n "$(GROWTH)" ]; then ../.venv/bin/python -m bench.growth; fi
+	cd tests && if [ -z "$(GROWTH)" ] && [ "$(LOADS)" != reading ]; then ../.venv/bin/python -m bench.bench; fi
+	cd tests && if [ -z "$(GROWTH)$(filter-out reading,$(LOADS))" ]; then ../.venv/bin/python -m bench.reading && ../.venv/bin/python -m bench.beside; fi
 
 ## what a stranger can order at its worst, in CPU time
 bench-worst: .venv/.done

@@ -46,7 +46,7 @@ def main() -> int:
         Screen(sys.stderr).line("The bench runs real servers, and that needs root.")
         return os.EX_UNAVAILABLE
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+        signal.signal(number, interrupt)
     begun = {"time": time.strftime("%FT%TZ", time.gmtime()), "load_average": os.getloadavg()}
     results: list[Result] = []
     try:
@@ -75,13 +75,22 @@ def arguments(environment: Mapping[str, str]) -> tuple[int, tuple[Load, ...]]:
     Raises:
         ValueError: ROUNDS is no number from 1 on, or LOADS names none.
     """
-    text = environment.get("ROUNDS") or str(ROUNDS)
+    return rounds_of(environment, ROUNDS), chosen(environment.get("LOADS", "").replace(",", " ").split())
+
+
+def rounds_of(environment: Mapping[str, str], default: int) -> int:
+    """Return how many rounds are to be run.
+
+    Raises:
+        ValueError: ROUNDS is no number from 1 on.
+    """
+    text = environment.get("ROUNDS") or str(default)
     if not text.isdecimal() or not int(text):
         raise ValueError(f"ROUNDS must be a number from 1 on, not {text}")
-    return int(text), chosen(environment.get("LOADS", "").replace(",", " ").split())
+    return int(text)
 
 
-def _interrupt(*_: object) -> NoReturn:
+def interrupt(*_: object) -> NoReturn:
     """Leave all `with` blocks, which clean up; a second Ctrl-C must not cut that short."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

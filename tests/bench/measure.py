@@ -6,7 +6,8 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,15 +74,28 @@ def rest(pid: int) -> float:
 
 def cpu_seconds(groups: Container[int]) -> float:
     """Return the CPU time that process groups have used so far, with that of children who have ended."""
+    return sum(sum(map(int, fields[11:15])) for _, fields in _processes(groups)) * _TICK
+
+
+def memory_mb(group: int) -> float:
+    """Return the memory of a process group in MB (2^20 octets): what processes share counts once (PSS)."""
     total = 0
-    for file in Path("/proc").glob("[0-9]*/stat"):
+    for process, _ in _processes({group}):
+        with suppress(OSError):  # it has ended meanwhile
+            lines = (process / "smaps_rollup").read_text().splitlines()
+            total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total / 1024
+
+
+def _processes(groups: Container[int]) -> Iterator[tuple[Path, list[str]]]:
+    """Yield the processes of process groups: the folder in /proc, and the fields of `stat` from the state on."""
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            fields = file.read_text().rpartition(")")[2].split()
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
         except OSError:  # it has ended meanwhile
             continue
         if int(fields[2]) in groups:
-            total += sum(map(int, fields[11:15]))
-    return total * _TICK
+            yield process, fields
 
 
 def machine_seconds() -> float:

@@ -98,12 +98,7 @@ class Result:
 def whole(rounds: int, begun: Mapping[str, object], results: list[Result]) -> dict[str, Any]:
     """Return all that was seen, for programs."""
     return {
-        "machine": {
-            "cpus": len(os.sched_getaffinity(0)),
-            "kernel": platform.release(),
-            "python": platform.python_version(),
-            "packages": _packages(),
-        },
+        "machine": machine(),
         "begin": begun,
         "end": {"load_average": os.getloadavg()},
         "rounds": rounds,
@@ -118,6 +113,16 @@ def whole(rounds: int, begun: Mapping[str, object], results: list[Result]) -> di
             }
             for result in results
         ],
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Return what there is to know of this machine."""
+    return {
+        "cpus": len(os.sched_getaffinity(0)),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "packages": _packages(),
     }
 
 

@@ -36,6 +36,8 @@ _UNLISTED = 30_000
 _STRANGER = 50
 """The first of them; sound, as it is 16 or more."""
 _FLOOD_NETWORK = int(IPv6Address("2001:db8:ffff::"))
+_BY_IPV6 = 3
+"""The kind of session, of four, whose client has an IPv6 address of its own."""
 _NAT64_PREFIX = int(IPv6Address("64:ff9b::"))
 
 
@@ -64,7 +66,7 @@ def workloads(domains: int = DOMAINS) -> dict[str, list[str]]:
     flood: addresses across one /48, and senders that do not exist
     """
     chance = random.Random(6052)
-    hot = [_hot(k, i) for k, i in enumerate(_known(domains))]
+    hot = [_hot(k, i, k) for k, i in enumerate(_known(domains))]
     fresh = [_fresh(i) for i in range(domains)]
     chance.shuffle(fresh)
     return {
@@ -83,10 +85,25 @@ def strangers(domains: int = DOMAINS) -> Iterator[tuple[str, IPv4Address, IPv6Ad
             yield _domain(i), _v4(i), _v6(i)
 
 
-def _known(domains: int) -> list[int]:
-    """Return the domain of each session of `hot`."""
+def acquaintances(
+    count: int, hosts: int = DOMAINS, domains: int = DOMAINS
+) -> Iterator[tuple[str, IPv4Address | IPv6Address]]:
+    """Yield sessions of so many senders, each with the address that its client really has.
+
+    They are spread over so many sound hosts, or as many as there are; of 500, all at hosts of their own, they are
+    those of `hot`.
+    """
+    known = _known(domains, hosts)
+    for k in range(count):
+        number = k % len(known)
+        i = known[number]
+        yield _hot(k, i, number), (_v6(i) if number % 4 == _BY_IPV6 else _v4(i))
+
+
+def _known(domains: int, count: int = HOT_SESSIONS) -> list[int]:
+    """Return the domain of each session of `hot`, or those of more hosts in the same order."""
     sound = [i for i in range(domains) if _is_sound(i)]
-    return [sound[k * 17 % len(sound)] for k in range(HOT_SESSIONS)]
+    return [sound[k * 17 % len(sound)] for k in range(min(count, max(len(sound), HOT_SESSIONS)))]
 
 
 def _domain(i: int) -> str:
@@ -165,13 +182,13 @@ def _spf(i: int, name: str, blocks: str) -> Iterator[str]:
 
 def _session(i: int, sender: str, recipient: str, kind: int) -> str:
     """Return a line; `kind` picks the address that the client connects from: half of them come through NAT64."""
-    address = (_nat64, _nat64, _v4, _v6)[kind % 4](i)
+    address = (_nat64, _nat64, _v4, _v6)[kind % 4](i)  # the last is _BY_IPV6
     name = f"mail.{_domain(i)}" if _ptr_is_confirmed(i) and address != _nat64(i) else "unknown"
     return f"{address}\t{name}\tmail.{_domain(i)}\t{sender}\t{recipient}"
 
 
-def _hot(k: int, i: int) -> str:
-    return _session(i, f"news{k}@{_domain(i)}", f"user{k % 200}@rcpt.test", k)
+def _hot(k: int, i: int, kind: int) -> str:
+    return _session(i, f"news{k}@{_domain(i)}", f"user{k % 200}@rcpt.test", kind)
 
 
 def _fresh(i: int) -> str:
