@@ -141,7 +141,7 @@ fuzz: .venv/.dev
 soak: .venv/.soak
 	cd tests && ../.venv/bin/python -m soak.soak
 
-## how fast it is, beside its peers; ROUNDS=, LOADS=; GROWTH=1: how it grows
+## how fast it is, beside its peers; ROUNDS=, LOADS=, GROWTH=1
 bench: .venv/.bench
 	cd tests && if [ -n "$(GROWTH)" ]; then ../.venv/bin/python -m bench.growth; fi
 	cd tests && if [ -z "$(GROWTH)" ] && [ "$(LOADS)" != reading ]; then ../.venv/bin/python -m bench.bench; fi

@@ -58,7 +58,7 @@ def main() -> int:
         return INTERRUPTED
     finally:
         if any(turned.values()):
-            report = whole(rounds, begun, AXES, turned)
+            report = whole(begun, AXES, complete(turned))
             write(REPORT, report)
             CHART.write_text(growth_chart.draw(report))
             show(report)
@@ -81,6 +81,12 @@ def lacking(axes: Sequence[Axis], free: int) -> str:
     """Say what is missing where the greylist's files find no room in so many octets; nothing if all is well."""
     needed = sum(crowd.octets(max(point.rows, point.senders)) for axis in axes for point in axis.points)
     return "" if free >= needed else f"{BUILD} needs {needed / 1e9:.1f} GB, and there are {free / 1e9:.1f}"
+
+
+def complete(turned: Mapping[tuple[str, int], list[Report]]) -> dict[tuple[str, int], list[Report]]:
+    """Return the turns of the rounds that all points have had; all turns if it was interrupted in the first."""
+    rounds = min(map(len, turned.values())) or None
+    return {point: turns_of_it[:rounds] for point, turns_of_it in turned.items()}
 
 
 def measure(axes: Sequence[Axis], rounds: int, taker: Turns, turned: Mapping[tuple[str, int], list[Report]]) -> None:

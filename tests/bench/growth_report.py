@@ -22,12 +22,12 @@ Turned = Mapping[tuple[str, int], Sequence[Report]]
 """The turns that points have had, by the name of the axis and the place on it."""
 
 
-def whole(rounds: int, begun: Mapping[str, object], axes: Sequence[Axis], turned: Turned) -> dict[str, Any]:
+def whole(begun: Mapping[str, object], axes: Sequence[Axis], turned: Turned) -> dict[str, Any]:
     """Return all that was seen; of each point's figures the median and the spread, None where there is none."""
     return {
         "machine": machine(),
         "begin": begun,
-        "rounds": rounds,
+        "rounds": max(map(len, turned.values())),
         "connections": CONNECTIONS,
         "axes": [
             {

@@ -177,6 +177,13 @@ def test_points_take_turns_and_are_cleaned_up_though_one_fails() -> None:
     assert [len(each) for each in turned.values()] == [2, 2]
 
 
+def test_of_an_interrupted_run_the_whole_rounds_count_and_of_the_first_what_there_is() -> None:
+    one, other, third = ({"number": number} for number in range(3))
+    a, b = ("a", 1), ("b", 1)
+    assert growth.complete({a: [one, other, third], b: [one, other]}) == {a: [one, other], b: [one, other]}
+    assert growth.complete({a: [one], b: []}) == {a: [one], b: []}
+
+
 TINY = {
     "rows": Point(at=100, rows=100, senders=20, warm=20),
     "senders": Point(at=30, senders=30, hosts=30, warm=30),

@@ -42,7 +42,7 @@ GOOD = {
 
 def canned(axis: Axis = AXIS, turned: dict[tuple[str, int], list[Report]] = GOOD) -> dict[str, Any]:
     """Return a report as it is read back from its file."""
-    report = whole(3, {"time": "2030-01-02T03:04:05Z"}, [axis], turned)
+    report = whole({"time": "2030-01-02T03:04:05Z"}, [axis], turned)
     read: dict[str, Any] = json.loads(json.dumps(report, allow_nan=False))
     return read
 
@@ -144,6 +144,15 @@ def test_an_axis_is_logarithmic_and_more_is_higher() -> None:
     assert high < lower < lowest
     # Throughput is not: 1,000 is as far above 500 as that above nothing.
     assert lower - high == pytest.approx(2 * (lowest - lower), abs=0.2)
+
+
+def test_latency_is_logarithmic() -> None:
+    """The 99th percentile is ten times the median, at 1.5 ms as at 30."""
+    downs = {words.split(" ", 1)[1]: y for _, y, words in dots(drawn(canned())) if words.endswith(" ms")}
+    of = {words.partition(":")[2].split("(")[0].strip(): y for words, y in downs.items()}
+    assert of["median 1.5"] - of["99th percentile 15"] == pytest.approx(
+        of["median 30"] - of["99th percentile 300"], abs=0.2
+    )
 
 
 def test_nothing_comes_before_the_least_on_an_axis() -> None:
