@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from rig.process import Process, until
+from rig.procfs import sleeps
 
 SETTINGS = '[greylist]\nstore = "memory:"\n[dns]\nnameservers = ["127.0.0.1:9"]\n'
 HEAD = "2026-11-28T02:15:18+00:00 mx postfix/"
@@ -128,6 +129,19 @@ def test_ctrl_c_gives_the_report_of_what_there_is_so_far(configuration: Path, tm
         source = told(process.output)["source"]
     assert source["stopped"] is True
     assert source["attempts"] > 2000
+
+
+def test_ctrl_c_leaves_out_nothing_that_was_read(configuration: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    from_pipe = ("sh", "-c", 'read_from=$1; shift; exec "$@" <"$read_from"', "sh", str(pipe))
+    with Process(*from_pipe, *command(configuration, "--json", "-")) as process, pipe.open("w") as log:
+        log.write("".join(map(mail, range(200))))
+        log.flush()
+        until(lambda: _unread(log.fileno()) == 0 and sleeps(process.pid), "all to be read")
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait() == os.EX_OK, process.output
+        assert told(process.output)["source"]["attempts"] == 200
 
 
 def _unread(pipe: int) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from milter64.greylist.row import Record
 from milter64.replay.alike import Alike
 from milter64.replay.judge import Judge
 from milter64.replay.outcomes import Outcomes
+from milter64.replay.past_rows import PastRows
 from milter64.replay.traffic import Attempt
 from milter64.report.outcome import Shape
 from rig.records import Records
@@ -144,6 +146,22 @@ def test_it_comes_to_what_the_engine_says_of_each(configuration: str, log: list[
     assert not problems
     told, rows, _ = replayed(settings, log, plainly=False)
     assert (told, rows) == replayed(settings, log, plainly=True)[:2]
+
+
+def test_a_retry_that_comes_early_costs_a_pair_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("milter64.replay.judge.PastRows", partial(PastRows, most=60))  # 20 rows of those that passed
+    settings, _ = parse(CONFIGURATIONS["all"])
+    pairs = [JOHN._replace(sender=b"%d@other.example" % number) for number in range(45)]
+    log = [pair._replace(at=at) for at in (0.0, 1.0, 2 * HOUR) for pair in pairs]
+    told, _, _ = replayed(settings, log, plainly=False)
+    assert [shape.standing for _, shape, _, _ in told] == ["new"] * 45 + ["waiting"] * 45 + ["passed"] * 45
+
+
+@pytest.mark.parametrize(("length", "judged"), [(255, 2), (256, 5)])  # as new, and as one that waits
+def test_no_long_greeting_is_remembered(length: int, judged: int) -> None:
+    settings, _ = parse("")
+    log = [JOHN._replace(helo=b"x" * length)] * 5
+    assert replayed(settings, log, plainly=False)[2] == judged
 
 
 @pytest.mark.parametrize(

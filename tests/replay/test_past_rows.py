@@ -44,6 +44,14 @@ def test_those_that_wait_go_by_their_coming_and_push_out_none_that_has_passed() 
     assert rows.sizes()["dropped"] == 101 - rows.sizes()["rows"]
 
 
+def test_a_pair_that_waits_by_several_groups_is_one_of_those_that_wait() -> None:
+    rows, began = PastRows(KIND, most=9), Record(generation=0, first_seen=1.0)
+    for number in range(9):
+        rows.merge(f"waits {number}", {"net:": began, "rdns:": began})
+    assert [rows.read(f"waits {number}") for number in range(9)] == [{"net:": began, "rdns:": began}] * 9
+    assert rows.sizes()["dropped"] == 0
+
+
 def test_of_those_that_have_passed_the_one_that_has_not_changed_for_longest_goes() -> None:
     rows = PastRows(KIND, most=12)
     for key in ("often", "once", *(f"other {number}" for number in range(3))):

@@ -45,6 +45,12 @@ def test_a_message_is_one_attempt_for_all_whom_its_client_named() -> None:
     assert attempt.recipients == (b"you@example.org", b"list@example.org")
 
 
+def test_two_whom_one_mailbox_belongs_to_are_two() -> None:
+    lines: list[Said] = [came("A"), queued("A", 2), delivered("A", "info@example.org", "boss@example.org")]
+    (attempt,), _ = attempts([*lines, delivered("A", "sales@example.org", "boss@example.org")])
+    assert attempt.recipients == (b"info@example.org", b"sales@example.org")
+
+
 def test_attempts_keep_the_order_of_their_coming() -> None:
     first: list[Said] = [came("A", 1.0), queued("A")]
     second: list[Said] = [came("B", 2.0), queued("B"), delivered("B", "you@example.org")]

@@ -24,8 +24,16 @@ def children(pid: int) -> list[int]:
 
 def stopped(pid: int) -> bool:
     """Return whether all threads of a process are stopped, as by SIGSTOP; kill(2) returns before they are."""
-    states = [stat.read_text().rpartition(")")[2].split()[0] for stat in Path("/proc", str(pid)).glob("task/*/stat")]
-    return set(states) == {"T"}
+    return _states(pid) == {"T"}
+
+
+def sleeps(pid: int) -> bool:
+    """Return whether all threads of a process wait for something."""
+    return _states(pid) == {"S"}
+
+
+def _states(pid: int) -> set[str]:
+    return {stat.read_text().rpartition(")")[2].split()[0] for stat in Path("/proc", str(pid)).glob("task/*/stat")}
 
 
 def server_of(port: int) -> int | None:

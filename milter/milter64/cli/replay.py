@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from itertools import islice
@@ -134,18 +135,25 @@ class _Replay:
         with closing(Judge(self._settings, self.resolver, lists, outcomes, asks=self.asks)) as judge:
             by_dns = self.asks or self._settings.rate
             judged = judge.judge if by_dns else Alike(judge, lists, outcomes).judge
+            attempts, some = self._attempts(), deque[Attempt]()
             try:
-                attempts = self._attempts()
-                while some := list(islice(attempts, _AT_ONCE)):
-                    for attempt in some:
-                        judged(attempt)
-                        self.judged += 1
-                        if self.asks:
-                            self._pace.rest(self.resolver.asked)
+                for attempt in attempts:
+                    some.append(attempt)
+                    some.extend(islice(attempts, _AT_ONCE))
+                    self._judge(some, judged)
             except KeyboardInterrupt:
                 self.stopped = True
+                if not self.asks:  # it takes a moment
+                    self._judge(some, judged)
             self.forgotten = judge.rows.sizes()["dropped"]
         self.figures.finish()
+
+    def _judge(self, some: deque[Attempt], judged: Callable[[Attempt], None]) -> None:
+        while some:
+            judged(some.popleft())
+            self.judged += 1
+            if self.asks:
+                self._pace.rest(self.resolver.asked)
 
     def _attempts(self) -> Iterator[Attempt]:
         progress = Progress(self._log, sys.stderr)

@@ -26,6 +26,8 @@ from milter64.report.outcome import Shape, who
 
 _REMEMBERED = 16_384
 """Clients, and HELO names, of which it is kept ready what attempts of theirs are like."""
+_LONGEST_HELO = 255
+"""Octets of one that is remembered: no domain is longer."""
 _WAITS = frozenset({State.NEW, State.WAITING})
 
 
@@ -61,7 +63,8 @@ class Alike:
         """Judge an attempt, and tell what would have become of it."""
         at, _, name, address, helo, said_from, said_to, login = attempt
         from_, to = sender(said_from), mailbox(said_to[0])
-        if not from_ or not to or len(said_to) > 1 or exemptions.recipient(to) or not self._lists.empty:
+        usual = len(said_to) == 1 and len(helo or b"") <= _LONGEST_HELO
+        if not from_ or not to or not usual or exemptions.recipient(to) or not self._lists.empty:
             self._judge.judge(attempt)  # there may be no other like it
             return
         client = self._client(name, address, helo, login != b"")
@@ -97,9 +100,10 @@ class Alike:
             return None
         shape = who.said.get(state)
         if shape and standing:
-            rows.merge(pair, standing.rows)
+            if standing.rows:
+                rows.merge(pair, standing.rows)
         elif shape:
-            rows.begin(pair, group, now)
+            rows.begin(pair, now, group)
         return shape
 
     def _client_of(self, name: bytes, address: bytes, helo: bytes | None, has_login: bool) -> _Client:  # noqa: FBT001  a cache's key

@@ -11,7 +11,7 @@ from milter64.store.eviction import united
 from milter64.store.memory_store import Unfailing
 
 MOST = 120_000
-"""Keys of which nothing is known but one row that waits: some 300 octets each."""
+"""Keys of which nothing is known but that they began to wait: some 300 octets each."""
 _OTHERS = 3
 """A part of that, a third, is how many rows others may have together: some 700 octets each, with their key."""
 
@@ -23,8 +23,8 @@ class PastRows(Unfailing):
         self._kind = kind
         self._most = most
         # A plain dict's beginning costs the more to find the more of it has gone.
-        self._waiting: OrderedDict[str, tuple[str, float]] = OrderedDict()
-        """The group of a key's only row, and when it was first seen, in the order of their coming."""
+        self._waiting: OrderedDict[str, tuple[tuple[str, ...], float]] = OrderedDict()
+        """The groups of a key's rows, which all began together, and when that was, in the order of their coming."""
         self._others: OrderedDict[str, Mapping[str, Record]] = OrderedDict()
         """In the order of their last change."""
         self._count = 0
@@ -34,17 +34,17 @@ class PastRows(Unfailing):
     def read(self, key: str) -> Mapping[str, Record]:
         """Return the rows of a key by group."""
         if waiting := self._waiting.get(key):
-            group, since = waiting
-            return {group: Record(generation=0, first_seen=since)}
+            groups, since = waiting
+            return {group: Record(generation=0, first_seen=since) for group in groups}
         return self._others.get(key, {})
 
     def merge(self, key: str, rows: Mapping[str, Record]) -> None:
         """Merge rows into those of a key."""
         old = self.read(key)
-        if not old and len(rows) == 1:
-            ((group, row),) = rows.items()
-            if row.passed_at is None and not row.generation:
-                self.begin(key, group, row.first_seen)
+        if not old:
+            first, *further = rows.values()
+            if first.passed_at is None and not first.generation and all(row == first for row in further):
+                self.begin(key, first.first_seen, *rows)
                 return
         self._waiting.pop(key, None)
         self._count -= len(self._others.pop(key, ()))
@@ -54,12 +54,12 @@ class PastRows(Unfailing):
             gone = len(self._others.popitem(last=False)[1])
             self._count, self._dropped = self._count - gone, self._dropped + gone
 
-    def begin(self, key: str, group: str, since: float) -> None:
-        """Have the first row of a key wait."""
-        self._waiting[key] = group, since
+    def begin(self, key: str, since: float, *groups: str) -> None:
+        """Have the first rows of a key wait."""
+        self._waiting[key] = groups, since
         if len(self._waiting) > self._most:
-            self._waiting.popitem(last=False)
-            self._dropped += 1
+            _, (gone, _) = self._waiting.popitem(last=False)
+            self._dropped += len(gone)
 
     def everything(self) -> Iterator[tuple[str, str, Record]]:
         """Yield key, group and row of each."""
@@ -76,7 +76,8 @@ class PastRows(Unfailing):
 
     def sizes(self) -> Mapping[str, int]:
         """Return how many rows there are, and how many went."""
-        return {"rows": len(self._waiting) + self._count, "cached": 0, "pending": 0, "dropped": self._dropped}
+        waiting = sum(len(groups) for groups, _ in self._waiting.values())
+        return {"rows": waiting + self._count, "cached": 0, "pending": 0, "dropped": self._dropped}
 
     @property
     def caps(self) -> Mapping[str, int]:

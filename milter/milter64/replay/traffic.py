@@ -50,8 +50,8 @@ class _Message:
         self.came = came
         self.sender: bytes | None = None
         self.count = _MOST_RECIPIENTS
-        self.recipients: dict[bytes, bytes] = {}
-        """By what became of each: aliases make several of one."""
+        self.recipients: dict[tuple[bytes, bytes], None] = {}
+        """What became of each, and whom the client named: Postfix delivers once for each such pair."""
 
     @property
     def lacks(self) -> bool:
@@ -90,8 +90,8 @@ class Traffic:
             if message is None:
                 return False
             recipients = message.recipients
-            if to not in recipients and len(recipients) < message.count:
-                recipients[to] = recipient
+            if (to, recipient) not in recipients and len(recipients) < message.count:
+                recipients[to, recipient] = None
                 self._tried += 1
             return (message is held[0] and len(recipients) >= message.count) or self._tried > _MOST_TRIED
         if isinstance(line, Queued):
@@ -148,5 +148,5 @@ def _began(held: _Message | Attempt) -> float:
 
 def _accepted(message: _Message, sender: bytes) -> Attempt:
     at, queue, name, address, login = message.came
-    recipients = tuple(dict.fromkeys(message.recipients.values()))
+    recipients = tuple(dict.fromkeys([recipient for _, recipient in message.recipients]))
     return Attempt(at, queue, name, address, None, sender, recipients, login)
