@@ -3,13 +3,14 @@
 `python -m bench.chart [REPORT [SVG]]` draws the report of the last `make bench` into docs/speed.svg.
 """
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
+
+from bench.svg import redraw, text
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "build" / "bench" / "report.json"
@@ -86,9 +87,9 @@ def draw(report: dict[str, Any]) -> str:
     head = f"milter64's figures as multiples of the others': {met} of {len(every)} targets met"
     legend = "Bar: median of the ratios within a round. Thin line: their spread. Thick mark: the target."
     texts = [
-        _text(_MARGIN, 36, head, "title"),
-        _text(_MARGIN, 60, legend, "dim"),
-        _text(_MARGIN, 79, f"{said}, {report['begin']['time'][:10]}", "dim"),
+        text(_MARGIN, 36, head, "title"),
+        text(_MARGIN, 60, legend, "dim"),
+        text(_MARGIN, 79, f"{said}, {report['begin']['time'][:10]}", "dim"),
     ]
     size = f'viewBox="0 0 {_WIDTH} {y}" width="{_WIDTH}" height="{y}"'
     return "\n".join(
@@ -111,7 +112,7 @@ def _choose(every: Sequence[Bar], *, floors: bool) -> list[Bar]:
 def _panel(heading: str, rows: Sequence[Bar], y: int) -> Iterator[str]:
     """Yield a group of bars with a scale of its own, from 0 on."""
     longest = 1.05 * max(value for bar in rows for value in (bar.target, bar.median or 0.0))
-    yield _text(_MARGIN, y + 12, heading, "panel")
+    yield text(_MARGIN, y + 12, heading, "panel")
     for number, bar in enumerate(rows):
         yield from _row(bar, y + _HEAD + number * _ROW, (_BAR_TO - _BAR_FROM) / longest)
 
@@ -124,8 +125,8 @@ def _row(bar: Bar, y: int, scale: float) -> Iterator[str]:
 
     middle = y + _THICK / 2
     what = "" if bar.metric == "sessions/s" else f"{bar.metric}, "
-    yield _text(_MARGIN, middle + 4.5, bar.title)
-    yield _text(_BAR_FROM - 10, middle + 4.5, f"{what}{bar.against}", "dim", "end")
+    yield text(_MARGIN, middle + 4.5, bar.title)
+    yield text(_BAR_FROM - 10, middle + 4.5, f"{what}{bar.against}", "dim", "end")
     yield f'<rect class="groove" x="{_BAR_FROM}" y="{y}" width="{_BAR_TO - _BAR_FROM}" height="{_THICK}" rx="2"/>'
     if bar.median is not None:
         kind, width = ("met" if bar.met else "missed"), x(bar.median) - _BAR_FROM
@@ -134,17 +135,8 @@ def _row(bar: Bar, y: int, scale: float) -> Iterator[str]:
         yield f'<path class="spread" d="M{x(bar.least):.1f} {middle}H{x(bar.most):.1f}"/>'
     yield f'<path class="target" d="M{x(bar.target):.1f} {y - 4}V{y + _THICK + 4}"/>'
     value = "no figure" if bar.median is None else f"{bar.median:.2f}x" + " missed" * (not bar.met)
-    yield _text(_BAR_TO + 10, middle + 4.5, value, "value")
-
-
-def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
-    return f'<text x="{x:g}" y="{y:g}" class="{kind}" text-anchor="{anchor}">{escape(text)}</text>'
-
-
-def main(words: Sequence[str]) -> None:
-    report, chart = [*map(Path, words), *(REPORT, CHART)[len(words) :]]
-    chart.write_text(draw(json.loads(report.read_text())))
+    yield text(_BAR_TO + 10, middle + 4.5, value, "value")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    redraw(sys.argv[1:], draw, REPORT, CHART)

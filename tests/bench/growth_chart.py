@@ -3,7 +3,6 @@
 `python -m bench.growth_chart [REPORT [SVG]]` draws the report of the last `make bench GROWTH=1` into docs/growth.svg.
 """
 
-import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from bench.growth_report import in_words
+from bench.svg import redraw, text
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "build" / "bench" / "growth.json"
@@ -78,13 +78,13 @@ def draw(report: Mapping[str, Any]) -> str:
     said = f"{rounds} round{'s' * (rounds != 1)}, {report['connections']} connections, {machine['cpus']} CPUs"
     said += f", {report['begin']['time'][:10]}. Known senders come; where DNS's delay grows, first tries."
     body = [
-        _text(_MARGIN, 36, head, "title"),
-        _text(_MARGIN, 60, legend, "dim"),
-        _text(_MARGIN, 79, said, "dim"),
+        text(_MARGIN, 36, head, "title"),
+        text(_MARGIN, 60, legend, "dim"),
+        text(_MARGIN, 79, said, "dim"),
     ]
     for number, row in enumerate(ROWS):
         y = _TOP + number * _ROW
-        body.append(_text(_MARGIN, y + 10, row.title, "panel"))
+        body.append(text(_MARGIN, y + 10, row.title, "panel"))
         for column, axis in enumerate(report["axes"]):
             body += _panel(row, axis, _MARGIN + column * _COLUMN + _GUTTER, y + _HEAD)
     size = f'viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}"'
@@ -110,10 +110,10 @@ def _panel(row: Row, axis: Mapping[str, Any], left: float, top: float) -> Lines:
     y = _up(ticks, bottom, logarithmic=row.logarithmic)
     for tick in ticks:
         yield f'<path class="grid" d="M{left} {y(tick):.1f}h{_PLOT}"/>'
-        yield _text(left - 6, y(tick) + 4, amount(tick), "tick", "end")
+        yield text(left - 6, y(tick) + 4, amount(tick), "tick", "end")
     for point in points:
-        yield _text(x(point["at"]), bottom + 16, amount(point["at"]), "tick", "middle")
-    yield _text(left + _PLOT / 2, bottom + 34, axis["title"], "dim", "middle")
+        yield text(x(point["at"]), bottom + 16, amount(point["at"]), "tick", "middle")
+    yield text(left + _PLOT / 2, bottom + 34, axis["title"], "dim", "middle")
     for kind, (key, name) in zip(_KINDS, row.figures.items(), strict=False):
         places = [(x(point["at"]), point["figures"][key]) for point in points]
         yield from _curve(places, y, bottom, kind)
@@ -135,7 +135,7 @@ def _curve(places: Sequence[tuple[float, Mapping[str, float] | None]], y: Place,
             yield f'<path class="line {kind}" d="M{"L".join(run)}"/>'
             run = []
     above = 5 + 12 * _KINDS.index(kind)
-    yield from (_text(at, bottom - above, "none", f"missing {kind}", "middle") for at, figure in places if not figure)
+    yield from (text(at, bottom - above, "none", f"missing {kind}", "middle") for at, figure in places if not figure)
 
 
 def _along(values: Sequence[float], left: float) -> Place:
@@ -182,14 +182,5 @@ def amount(value: float) -> str:
     return f"{value:g}"
 
 
-def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
-    return f'<text x="{x:g}" y="{y:g}" class="{kind}" text-anchor="{anchor}">{escape(text)}</text>'
-
-
-def main(words: Sequence[str]) -> None:
-    report, chart = [*map(Path, words), *(REPORT, CHART)[len(words) :]]
-    chart.write_text(draw(json.loads(report.read_text())))
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    redraw(sys.argv[1:], draw, REPORT, CHART)

@@ -11,6 +11,7 @@ from bench import growth_chart
 from bench.axes import Axis, Point
 from bench.growth_report import show, whole
 from bench.measure import Report
+from bench.svg import redraw
 
 SVG = {"svg": "http://www.w3.org/2000/svg"}
 AXIS = Axis(
@@ -218,5 +219,6 @@ def test_an_amount_is_short(number: float, said: str) -> None:
 
 def test_a_report_is_drawn_by_one_command(tmp_path: Path) -> None:
     (tmp_path / "growth.json").write_text(json.dumps(canned()))
-    growth_chart.main([str(tmp_path / "growth.json"), str(tmp_path / "growth.svg")])
+    paths = [str(tmp_path / name) for name in ("growth.json", "growth.svg")]
+    redraw(paths, growth_chart.draw, growth_chart.REPORT, growth_chart.CHART)
     assert (tmp_path / "growth.svg").read_text() == growth_chart.draw(canned())

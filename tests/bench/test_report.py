@@ -11,6 +11,7 @@ from bench import chart
 from bench.loads import EARLIER, IN_C, PYSPF, Load
 from bench.measure import Ratio, Report
 from bench.report import Result, show, whole, write
+from bench.svg import redraw
 from bench.target import CPU, MEMORY, Target
 
 SVG = {"svg": "http://www.w3.org/2000/svg"}
@@ -167,7 +168,7 @@ def test_the_chart_follows_light_and_dark_mode_and_needs_nothing_from_elsewhere(
 
 def test_a_report_is_drawn_by_one_command(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text(json.dumps(canned()))
-    chart.main([str(tmp_path / "report.json"), str(tmp_path / "speed.svg")])
+    redraw([str(tmp_path / "report.json"), str(tmp_path / "speed.svg")], chart.draw, chart.REPORT, chart.CHART)
     assert (tmp_path / "speed.svg").read_text() == chart.draw(canned())
 
 
