@@ -39,4 +39,4 @@ def test_a_size_is_in_mebibytes_or_gibibytes_and_shown_as_it_was_written(text: s
 def test_the_usual_size_is_shown_and_enough_for_any_number_of_workers() -> None:
     settings, problems = parse("milter.workers = 1024")
     assert problems == []
-    assert '\n[limits]\nmemory = "64M"\n' in written(settings)
+    assert '\n[limits]\nmemory = "32M"\n' in written(settings)

@@ -1,11 +1,9 @@
-import gc
-import tracemalloc
 from dataclasses import replace
 
 import pytest
 
 from milter64.address.translator import Translator
-from milter64.judging.remembered_findings import RememberedFindings
+from milter64.judging.remembered_findings import RememberedFindings, SharedFindings
 from milter64.mail.finding import Finding
 from milter64.mail.session import Envelope, Session
 
@@ -133,6 +131,25 @@ def test_a_finding_of_another_generation_of_answers_serves_nobody_however_late()
     assert memory.recall(envelope(), [SPF.key])[0] == {SPF.key: SPF}
 
 
+def test_workers_remember_together_and_what_one_has_found_ends_what_another_has_recalled() -> None:
+    shared, clock = SharedFindings(), Clock()
+    one, other = (RememberedFindings(Answers(), shared, clock=clock) for _ in range(2))
+    one.remember(envelope(), SPF, 300)
+    recalled, validity = other.recall(envelope(), [SPF.key, IPREV.key])
+    assert (recalled, other.left(validity)) == ({SPF.key: SPF}, 300)
+    one.remember(envelope(), IPREV, 200)
+    assert other.left(validity) == 0
+    assert other.recall(envelope(), [SPF.key, IPREV.key])[0] == {SPF.key: SPF, IPREV.key: IPREV}
+
+
+def test_a_worker_that_knows_less_of_dns64s_has_findings_of_its_own() -> None:
+    shared, first, second = SharedFindings(), Answers(), Answers()
+    first.generation = 1
+    one, other = RememberedFindings(first, shared), RememberedFindings(second, shared)
+    one.remember(envelope(), IPREV, 300, 1)
+    assert (bool(one.recall(envelope(), [IPREV.key])[0]), other.recall(envelope(), [IPREV.key])[0]) == (True, {})
+
+
 def test_what_was_recalled_is_all_that_is_known_until_the_first_of_it_runs_out() -> None:
     clock, answers = Clock(), Answers()
     memory = RememberedFindings(answers, clock=clock)
@@ -157,31 +174,17 @@ def test_what_is_remembered_since_ends_what_was_recalled_and_a_temperror_is_not(
 
 
 def test_the_memory_is_bounded_and_the_oldest_goes_first() -> None:
-    memory = RememberedFindings(Answers(), capacity=5000)
-    for number in range(9):
+    memory = RememberedFindings(Answers(), SharedFindings(20_000))
+    for number in range(300):
         memory.remember(envelope(address=f"2001:db8::{number}"), IPREV, 300)
-    recalled = [bool(memory.recall(envelope(address=f"2001:db8::{n}"), [IPREV.key])[0]) for n in range(9)]
-    assert recalled == sorted(recalled)
-    assert 0 < sum(recalled) < 9
+    assert not memory.recall(envelope(address="2001:db8::1"), [IPREV.key])[0]
+    assert memory.recall(envelope(address="2001:db8::299"), [IPREV.key])[0]
     weight, capacity = memory.bound
-    assert weight <= capacity == 5000
-
-
-def test_a_finding_weighs_about_what_it_takes_in_memory() -> None:
-    memory = RememberedFindings(Answers())
-    gc.collect()  # what earlier tests have freed would be used again, and not be counted
-    tracemalloc.start()
-    for number in range(3000):
-        facts = tuple((name, f"{name} {number}") for name in ("domain", "mechanism", "record"))
-        finding = replace(SPF, facts=facts, reason=f"the reason of number {number}")
-        memory.remember(envelope(helo=f"host{number}.example", address=f"2001:db8::{number:x}"), finding, 300)
-    taken, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert taken < memory.bound[0] < 1.6 * taken
+    assert 15_000 < weight <= capacity == 20_000
 
 
 def test_strangers_with_much_to_say_push_out_more_than_others() -> None:
-    memory = RememberedFindings(Answers(), capacity=100_000)
+    memory = RememberedFindings(Answers(), SharedFindings(100_000))
     for number in range(20):
         memory.remember(envelope(address=f"2001:db8::{number}"), IPREV, 300)
     for number in range(20):

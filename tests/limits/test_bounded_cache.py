@@ -2,13 +2,11 @@
 
 import tracemalloc
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milter64.dns import resolver
 from milter64.dns.lookup import Answer
 from milter64.limits.bounded_cache import Cache, octets
 
@@ -98,11 +96,8 @@ def address(number: int) -> str:
         pytest.param(lambda number: tuple((each, f"mx{each}.{number}.t") for each in range(9)), id="mail exchangers"),
     ],
 )
-@pytest.mark.parametrize("weigh", [(), (resolver._weight,)], ids=["octets", "of DNS"])  # noqa: SLF001  it can't be seen
-def test_an_entry_weighs_about_what_it_takes_in_memory(
-    values: Callable[[int], tuple[object, ...]], weigh: tuple[Any, ...]
-) -> None:
-    cache: Cache[tuple[str, str], tuple[float, Answer]] = Cache(2**30, 2**30, *weigh)
+def test_an_entry_weighs_about_what_it_takes_in_memory(values: Callable[[int], tuple[object, ...]]) -> None:
+    cache: Cache[tuple[str, str], tuple[float, Answer]] = Cache(2**30, 2**30)
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     for number in range(3000 if len(values(0)) < 10 else 50):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milter64.judging.remembered_findings import RememberedFindings
+from milter64.judging.remembered_findings import RememberedFindings, SharedFindings
 from milter64.limits.memory import DEFAULT, LEAST_EACH, MIB, Memory, Shares, shares
 from milter64.mail.finding import Finding
 from rig.envelopes import envelope
@@ -23,8 +23,8 @@ def each(of: Shares) -> list[int]:
 @given(st.integers(2, 99_999), st.integers(1, 1024))
 def test_all_workers_together_take_no_more_than_the_budget_or_the_least_for_each(budget: int, workers: int) -> None:
     of = shares(memory(budget), workers)
-    assert workers * of.octets <= max(budget * MIB, workers * LEAST_EACH)
-    assert workers * of.octets > 0.999 * min(budget * MIB, workers * LEAST_EACH)
+    assert of.octets <= max(budget * MIB, workers * LEAST_EACH)
+    assert of.octets > 0.999 * budget * MIB
 
 
 @given(st.integers(2, 99_999), st.integers(1, 1024), st.integers(1, 1024))
@@ -34,14 +34,14 @@ def test_each_of_fewer_workers_has_as_much_of_each_cache_at_least(budget: int, s
 
 
 def test_sixteen_workers_take_what_two_do() -> None:
-    assert 2 * shares(DEFAULT, 2).octets == pytest.approx(64 * MIB, rel=1e-5)
-    assert 16 * shares(DEFAULT, 16).octets == pytest.approx(64 * MIB, rel=1e-5)
+    assert shares(DEFAULT, 2).octets == pytest.approx(32 * MIB, rel=1e-5)
+    assert shares(DEFAULT, 16).octets == pytest.approx(32 * MIB, rel=1e-5)
 
 
 def test_below_the_floor_no_cache_shrinks_any_more() -> None:
-    floor = shares(memory(64), 64 * MIB // LEAST_EACH)
-    assert shares(memory(64), 1024) == floor
-    assert each(shares(memory(64), 64 * MIB // LEAST_EACH - 1)) > each(floor)
+    floor = each(shares(memory(64), 64 * MIB // LEAST_EACH))
+    assert each(shares(memory(64), 1024)) == floor
+    assert each(shares(memory(64), 64 * MIB // LEAST_EACH - 1)) > floor
 
 
 class Answers:
@@ -50,7 +50,7 @@ class Answers:
 
 @given(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 40_000)), max_size=50), st.integers(1, 64))
 def test_no_cache_takes_more_than_its_share_whatever_strangers_say(said: list[tuple[int, int]], workers: int) -> None:
-    findings = RememberedFindings(Answers(), capacity=shares(memory(2), workers).findings)
+    findings = RememberedFindings(Answers(), SharedFindings(shares(memory(2), workers).findings))
     for number, length in said:
         reason = Finding(check="iprev", property="policy.iprev", result="fail", reason="x" * length)
         findings.remember(envelope(f"192.0.2.{number}", "mail.example.org", "a@example.org"), reason, 60)
@@ -60,7 +60,7 @@ def test_no_cache_takes_more_than_its_share_whatever_strangers_say(said: list[tu
 
 
 def test_at_the_floor_a_worker_remembers_a_few_hundred_findings() -> None:
-    findings = RememberedFindings(Answers(), capacity=shares(memory(2), 1).findings)
+    findings = RememberedFindings(Answers(), SharedFindings(shares(memory(2), 1).findings))
     clients = [envelope(f"192.0.2.{number}", "mail.example.org", "a@example.org") for number in range(250)]
     found = Finding(check="iprev", property="policy.iprev", result="pass", reason="mail.example.org")
     for client in clients:

@@ -29,7 +29,7 @@ def numbers(*, rows_sent: int = 0, rows_received: int = 0) -> Numbers:
 
 def test_what_hosts_share_is_counted_under_names_that_there_are() -> None:
     told = iter([numbers(rows_sent=5, rows_received=2), numbers(rows_sent=9, rows_received=2)])
-    gauges = Gauges(ENGINE, RESOLVER, STORE, lambda: next(told))
+    gauges = Gauges(ENGINE, RESOLVER, STORE, 1, lambda: next(told))
     first, second = ({name: value for name, value in gauges().items() if "sharing" in str(name)} for _ in range(2))
     assert first == {
         ("sharing_up",): 1,
@@ -48,4 +48,4 @@ def test_what_hosts_share_is_counted_under_names_that_there_are() -> None:
 
 
 def test_a_host_that_shares_nothing_has_no_numbers_of_it() -> None:
-    assert not [name for name in Gauges(ENGINE, RESOLVER, STORE)() if "sharing" in str(name)]
+    assert not [name for name in Gauges(ENGINE, RESOLVER, STORE, 1)() if "sharing" in str(name)]

@@ -145,6 +145,11 @@ class Translator:
         packed = IPv6Address(address).packed
         return packed.startswith(self._translators) or any(pattern.covers(packed) for pattern in self._learned)
 
+    @property
+    def knowledge(self) -> int:
+        """A number that stands for what was learned of DNS64s, the same in all processes of a service."""
+        return hash(frozenset(self._learned)) if self._learned else 0
+
     # What is learned while sessions run is put in the place of what was known, in one step: readers need no lock.
 
     def mask(self, gateways: Iterable[bytes], shared: Iterable[bytes] = ()) -> None:

@@ -18,11 +18,12 @@ from milter64.config.load_file import load
 from milter64.config.settings import Settings
 from milter64.dns.nameserver import Nameserver
 from milter64.dns.public_suffixes import suffix_list
-from milter64.dns.resolver import Resolver
+from milter64.dns.resolver import AnswerCache, Resolver, answer_cache
 from milter64.greylist.row import Record, RecordKind
 from milter64.guard.guard import Guard
 from milter64.guard.shared_by_workers import SharedNotes
 from milter64.judging.engine import Engine
+from milter64.judging.remembered_findings import SharedFindings
 from milter64.judging.settings import Settings as JudgingSettings
 from milter64.limits.memory import Shares, shares
 from milter64.limits.rate_table import RateTable
@@ -87,6 +88,8 @@ class _Shared:
     notes: SharedNotes
     counters: RateTable | None
     memory: Shares
+    answers: AnswerCache
+    findings: SharedFindings
     translator: Translator
     judging: JudgingSettings
     publishing: Publishing | None = None
@@ -102,13 +105,16 @@ def _plan(path: Path | None, stack: ExitStack) -> Plan:
     telemetry = Telemetry(settings.log, tally, settings.greylist.local_store)
     if settings.greylist.shared:
         settings = _begin_sharing(settings, telemetry)
+    memory = shares(settings.limits.memory, len(cpus(milter.workers)))
     shared = _Shared(
         settings=settings,
         telemetry=telemetry,
         lists=admin_lists(settings, lambda trouble: telemetry.warning("lists", trouble=trouble)),
         notes=SharedNotes(),
         counters=_counters(telemetry) if settings.rate else None,
-        memory=shares(settings.limits.memory, len(cpus(milter.workers))),
+        memory=memory,
+        answers=answer_cache(memory.answers),
+        findings=SharedFindings(memory.findings),
         translator=settings.translator(),
         judging=settings.judging(),
     )
@@ -180,7 +186,13 @@ def _work(shared: _Shared, slot: int, on_wait: Callable[[], None]) -> Iterator[M
     settings, telemetry = shared.settings, shared.telemetry
     translator, reports = shared.translator, _Reports(shared)
     make = partial(CountingResolver, tally=telemetry.tally) if telemetry.tally else Resolver
-    resolver = make(settings.dns, translator, on_breaker=reports.breaker, on_plain=reports.plain, memory=shared.memory)
+    resolver = make(
+        *(settings.dns, translator),
+        on_breaker=reports.breaker,
+        on_plain=reports.plain,
+        memory=shared.memory,
+        answers=shared.answers,
+    )
     kind, cache = RecordKind(settings.greylist), shared.memory.rows
     own = open_store(settings.greylist.local_store, kind, reports.greylist, cache=cache)
     joined = _joined(shared, own, slot) if settings.greylist.shared else None
@@ -197,13 +209,14 @@ def _work(shared: _Shared, slot: int, on_wait: Callable[[], None]) -> Iterator[M
         lists=shared.lists,
         rates=Rates(settings.rate, shared.counters, joined.counters if joined else None) if shared.counters else None,
         memory=shared.memory,
+        findings=shared.findings,
     )
     watching = shared.lists.watching(lambda: telemetry.exception("fault", where="lists"))
     with telemetry.behind(), closing(engine), closing(guard), watching, ExitStack() as stack:
         guard.start()
         sharing = stack.enter_context(closing(joined.begin(engine.row_time))) if joined else None
         if shared.publishing and isinstance(resolver, CountingResolver):
-            gauges = Gauges(engine, resolver, store, sharing.numbers if sharing else None)
+            gauges = Gauges(engine, resolver, store, shared.memory.workers, sharing.numbers if sharing else None)
             stack.enter_context(shared.publishing(slot, gauges, lambda why: telemetry.warning("metrics", trouble=why)))
         context = Context(
             engine=engine,

@@ -1,14 +1,16 @@
 """DNS for the checks: a cache before nameservers, in which questions in flight are joined, and a deadline for each.
 
 A question is answered, or `Unanswered` within its deadline; there is no third way. Answers are cached as long as their
-TTL allows, the negative ones too (RFC 2308); failures are not. AAAA records inside a translation prefix are DNS64's
-invention (RFC 6147) and are dropped, so that no check takes a translator for a host. No search list is ever applied.
+TTL allows, the negative ones too (RFC 2308), for all workers; failures are not. AAAA records inside a translation
+prefix are DNS64's invention (RFC 6147) and are dropped, so that no check takes a translator for a host. No search list
+is ever applied.
 """
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Any
 
 import dns.rcode
 
@@ -21,8 +23,8 @@ from milter64.dns.settings import Settings
 from milter64.dns.side_by_side import Course, side_by_side
 from milter64.dns.unanswered import Unanswered
 from milter64.dns.wire_name import to_text, to_wire
-from milter64.limits.bounded_cache import Cache, octets
 from milter64.limits.memory import USUAL, Shares
+from milter64.limits.shared_cache import SharedCache
 from milter64.mail.idna_domain import ascii_domain
 
 LONGEST_TTL = 3600
@@ -32,12 +34,22 @@ LONGEST_CHAIN = 10
 """CNAME records that are followed from one name."""
 _LARGEST = 16_384
 """Octets that an answer in the cache may take: strangers' zones fill it."""
-_ANSWER = 400  # octets of an answer in the cache without its values and names
 _BROKE_DOWN = Unanswered("broke down")
 
 
 _Key = tuple[str, str]
 """A name and a type."""
+AnswerCache = SharedCache[tuple[int, str, str], tuple[float, bool, tuple[Any, ...], str]]
+"""By generation, name and type: until when an answer is good, and all of it but its TTL."""
+
+
+def answer_cache(capacity: int = USUAL.answers) -> AnswerCache:
+    """Return room for so many octets of answers, made before the workers are forked that share it.
+
+    Raises:
+        OSError: the system has none.
+    """
+    return SharedCache(capacity, _LARGEST)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -71,8 +83,12 @@ class Resolver:
         on_plain: Callable[[Nameserver], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
         memory: Shares = USUAL,
+        answers: AnswerCache | None = None,
     ) -> None:
-        """Read resolv.conf if the settings name no nameserver; `memory` bounds what is kept.
+        """Read resolv.conf if the settings name no nameserver.
+
+        `memory` bounds what is kept; `answers` are where other workers keep them too, if there are any. `clock` is one
+        for all of them.
 
         Raises:
             ValueError: one of the nameservers can't be read.
@@ -85,13 +101,13 @@ class Resolver:
             clock=clock,
             capacity=memory.marks,
         )
-        self._synthesised = translator.synthesised
+        self._translator = translator
         self._clock = clock
         self._lock = Lock()
-        self._cache: Cache[_Key, tuple[float, Answer]] = Cache(memory.answers, _LARGEST, _weight)
+        self._cache = answers or answer_cache(memory.answers)
         self._flights: dict[_Key, _Flight] = {}
-        self.generation = 0
-        """How often all was to be forgotten: what was made of the answers of an earlier one counts for nothing."""
+        self.generation = translator.knowledge
+        """Changes when all is to be forgotten: what was made of the answers of another one counts for nothing."""
 
     @property
     def down(self) -> bool:
@@ -103,10 +119,9 @@ class Resolver:
         return self._nameservers.answer_at_all(deadline)
 
     def forget(self) -> None:
-        """Empty the cache, as when more is known of what DNS64 invents; what is being asked will not get into it."""
+        """Leave behind what was kept before more became known of what DNS64 invents, and what is being asked."""
         with self._lock:
-            self.generation += 1
-            self._cache.clear()
+            self.generation = self._translator.knowledge
             self._flights.clear()
 
     def ask(self, name: str, rdtype: str, deadline: float, lasting: float = 0.0) -> Answer:
@@ -180,14 +195,11 @@ class Resolver:
             return error.with_traceback(None)  # whose frames know the way to it, and to whoever asked
 
     def _cached(self, key: _Key, lasting: float) -> Answer | None:
-        if (entry := self._cache.get(key)) is None:
+        if (entry := self._cache.get((self.generation, *key))) is None:
             return None
-        expires, answer = entry
-        if (left := expires - self._clock()) <= lasting:
-            if left <= 0:
-                self._cache.drop(key)
-            return None
-        return Answer(exists=answer.exists, values=answer.values, ttl=int(left), name=answer.name)
+        until, exists, values, name = entry
+        left = until - self._clock()
+        return Answer(exists=exists, values=values, ttl=int(left), name=name) if left > max(lasting, 0.0) else None
 
     def _land(self, flight: _Flight, outcome: Answer | Unanswered) -> None:
         """Have a flight's answer in the cache, and let go on who waits for it."""
@@ -197,7 +209,8 @@ class Resolver:
             if self._flights.get(flight.key) is flight:
                 del self._flights[flight.key]
                 if isinstance(outcome, Answer):
-                    self._cache.put(flight.key, (now + outcome.ttl, outcome))
+                    kept = now + outcome.ttl, outcome.exists, outcome.values, outcome.name
+                    self._cache.put((self.generation, *flight.key), kept)
         flight.under_way.release()
 
     def _join(self, flight: _Flight, deadline: float) -> Answer | Unanswered | None:
@@ -227,11 +240,5 @@ class Resolver:
             ttl = min(ttl, response.ttl) if settled or not finished else SHORTEST_TTL  # RFC 2308 5
         values = response.answer
         if rdtype == "AAAA":
-            values = tuple(address for address in values if not self._synthesised(address))
+            values = tuple(address for address in values if not self._translator.synthesised(address))
         return Answer(exists=exists, values=values, ttl=max(ttl, SHORTEST_TTL), name=to_text(response.name))
-
-
-def _weight(key: _Key, entry: tuple[float, Answer]) -> int:
-    """Return about what `octets` would, in less time."""
-    _, answer = entry
-    return _ANSWER + len(key[0]) + len(answer.name) + octets(answer.values)

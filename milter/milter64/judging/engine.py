@@ -19,7 +19,7 @@ from milter64.judging.known_clients import KnownClients
 from milter64.judging.limiting import Limiting
 from milter64.judging.outcome import tell_end
 from milter64.judging.recipient_evidence import beyond, recipient_evidence, told
-from milter64.judging.remembered_findings import RememberedFindings
+from milter64.judging.remembered_findings import RememberedFindings, SharedFindings
 from milter64.judging.settings import Settings
 from milter64.judging.transaction_state import Transaction
 from milter64.limits.memory import USUAL, Shares
@@ -54,12 +54,14 @@ class Engine:
         row_time: Callable[[], float] | None = None,
         background: Background | None = None,
         memory: Shares = USUAL,
+        findings: SharedFindings | None = None,
     ) -> None:
         """Take over resolver and store; `close` ends them. `on_wait` is called before a verdict waits.
 
         `checks` are those that take DNS, and `local` those that don't; `lists` has who is let in or kept out by hand,
-        `rates` how much is too much. `row_time` is the time by which the greylist's rows go, the store's own if it is
-        None; `background` does what nobody waits for, threads of its own if it is None. `memory` bounds what is kept.
+        `rates` how much is too much. `row_time` is by what the greylist's rows go, in the place of the store's own
+        time; `background` does what nobody waits for, in the place of threads of its own. `memory` bounds what is kept,
+        `findings` are where other workers keep them, too.
         """
         self._tally = telemetry.tally
         self._settings = settings
@@ -73,7 +75,7 @@ class Engine:
         self._limiting = Limiting(rates, judge_private=settings.trust.judge_private)
         self.counts_refusals = self._limiting.refusals
         """Whether it wants to hear of recipients that the mail server itself refuses."""
-        self._findings = RememberedFindings(resolver, capacity=memory.findings)
+        self._findings = RememberedFindings(resolver, findings)
         self._checks = CheckRunner(
             resolver,
             self._findings,
@@ -112,7 +114,7 @@ class Engine:
         hurt. There it is for all: who would be accepted beside somebody who isn't is to be sent to separately.
         """
         transaction.deadline = None
-        evidence, excess = self._evidence(transaction, recipient, readable=readable), None
+        evidence, excess = recipient_evidence(transaction, recipient, self._lists, readable=readable), None
         if self._limiting:
             client = transaction.envelope.session.client
             excess = self._limiting.recipient(client, evidence.spared, transaction.excess)
@@ -169,15 +171,12 @@ class Engine:
         self._background.close()
         self._greylist.close()
 
-    def _evidence(self, transaction: Transaction, recipient: str, *, readable: bool) -> Evidence:
-        """Return what is known of the transaction, as it weighs for this recipient."""
-        return recipient_evidence(transaction, recipient, self._lists, readable=readable)
-
     def _put_off(self, transaction: Transaction) -> Verdict:
         """Return the verdict on the null sender's first recipient."""
         if not transaction.put_off:
             first = transaction.recipients[0]
-            transaction.put_off = self._judge(transaction, first, self._evidence(transaction, first, readable=True))
+            evidence = recipient_evidence(transaction, first, self._lists, readable=True)
+            transaction.put_off = self._judge(transaction, first, evidence)
         return transaction.put_off
 
     def _beside(self, transaction: Transaction, recipient: str) -> Reply | None:
@@ -234,7 +233,8 @@ class Engine:
                 passed = standing is not None and standing.state is attempt.State.PASSED
                 worst = Action.GREYLIST if passed else Action.ACCEPT
                 self._ask(transaction, step.keys, worst, at_once=passed)
-                evidence = beyond(self._evidence(transaction, recipient, readable=readable), excess)
+                evidence = recipient_evidence(transaction, recipient, self._lists, readable=readable)
+                evidence = beyond(evidence, excess)
             else:
                 proven_by = None if names_group(evidence) else evidence.known
                 standing = self._greylist.standing(envelope, pair, now, proven_by)

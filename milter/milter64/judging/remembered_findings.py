@@ -5,18 +5,20 @@ and sender domain, or the whole sender where the record used its local part; DMA
 list says, for what it was asked about. It is kept for as long as the DNS records that it rests on, an hour at most; a
 temperror never, but for a DNS list that isn't asked. All of an earlier generation of answers counts for nothing. Who
 keeps something made of findings asks, each time that he uses it, how long they are still all that is known.
+
+All workers remember together: what one of them has found out the others know.
 """
 
+import mmap
 from collections.abc import Callable, Iterable, Mapping
-from itertools import count
 from math import inf
-from time import monotonic
+from time import monotonic, monotonic_ns
 from typing import Protocol
 
 from milter64.address.frozen_dataclass import frozen
 from milter64.checks.dns_list_settings import ACCEPTING, BLOCKING, LISTED
-from milter64.limits.bounded_cache import Cache
 from milter64.limits.memory import USUAL
+from milter64.limits.shared_cache import SharedCache
 from milter64.mail.finding import Finding, Findings, Key
 from milter64.mail.session import Envelope, split
 
@@ -31,7 +33,7 @@ class Answers(Protocol):
     """Answers of DNS, all of which may be forgotten: a `Resolver`, or what a test puts in its place."""
 
     generation: int
-    """How often that was."""
+    """Another one from then on; the same wherever the same is known of what DNS64 invents."""
 
 
 @frozen
@@ -47,22 +49,31 @@ class Validity:
     edition: int
 
 
+class SharedFindings:
+    """Room for findings, made before the workers are forked that share it."""
+
+    def __init__(self, capacity: int = USUAL.findings) -> None:
+        """Have room for so many octets of findings.
+
+        Raises:
+            OSError: the system has none.
+        """
+        self.kept: SharedCache[tuple[str, ...], _Kept] = SharedCache(capacity, _LARGEST)
+        self.editions = memoryview(mmap.mmap(-1, 8 * _EDITIONS)).cast("Q")
+        """When, in nanoseconds, something was found last about the addresses of a number."""
+
+
 class RememberedFindings:
     """Findings by their question and the facts that they rest on; thread-safe."""
 
     def __init__(
-        self,
-        answers: Answers,
-        *,
-        capacity: int = USUAL.findings,
-        clock: Callable[[], float] = monotonic,
+        self, answers: Answers, shared: SharedFindings | None = None, *, clock: Callable[[], float] = monotonic
     ) -> None:
-        """Keep findings of `capacity` octets at most; those that were used longest ago go first."""
+        """Keep findings in `shared`, or else alone; `clock` is one for all workers."""
+        shared = shared or SharedFindings()
         self._answers = answers
         self._clock = clock
-        self._editions = [0] * _EDITIONS
-        self._next_edition = count(1)
-        self._kept: Cache[tuple[str, ...], _Kept] = Cache(capacity, _LARGEST, _weight)
+        self._kept, self._editions = shared.kept, shared.editions
 
     @property
     def bound(self) -> tuple[int, int]:
@@ -84,8 +95,11 @@ class RememberedFindings:
             facts = _facts(envelope, key)
             for each in (facts, (*facts, envelope.identity)) if key == _MAILFROM else (facts,):
                 kept = self._kept.get(each)
-                if kept and kept[0] > since and kept[1] == generation and (kept[0] > now or not _against(kept[2])):
-                    until, recalled[key] = min(until, kept[0]), kept[2]
+                if kept and kept[0] > since and kept[1] == generation and (kept[0] > now or not _against(key, kept[2])):
+                    until = min(until, kept[0])
+                    recalled[key] = Finding(
+                        check=key[0], property=key[1], result=kept[2], reason=kept[3], facts=kept[4]
+                    )
                     break
         return recalled, Validity(until=until, generation=generation, number=number, edition=edition)
 
@@ -113,22 +127,12 @@ class RememberedFindings:
             self._kept.drop(facts)  # of when the record did not use it
             facts = *facts, envelope.identity
         until = self._clock() + min(LONGEST if ttl is None else ttl, LONGEST)
-        self._kept.put(facts, (until, generation, finding))
-        self._editions[_number(envelope)] = next(self._next_edition)
+        self._kept.put(facts, (until, generation, finding.result, finding.reason, finding.facts))
+        self._editions[_number(envelope)] = monotonic_ns()
 
 
-_Kept = tuple[float, int, Finding]
-"""Until when a finding is good, the generation of the answers that it rests on, and the finding."""
-
-_FINDING, _FACT = 600, 180
-"""Octets of a finding and of each of its facts, without what is said in them."""
-
-
-def _weight(facts: tuple[str, ...], kept: _Kept) -> int:
-    """Return about what `cache.octets` would, in less time."""
-    finding = kept[2]
-    told = sum([_FACT + len(value) for _, value in finding.facts])
-    return _FINDING + 60 * len(facts) + len("".join(facts)) + len(finding.reason) + told
+_Kept = tuple[float, int, str, str, tuple[tuple[str, str], ...]]
+"""Until when a finding is good, the generation of the answers that it rests on, its result, reason and facts."""
 
 
 def _number(envelope: Envelope) -> int:
@@ -139,8 +143,8 @@ _MAILFROM: Key = ("spf", "smtp.mailfrom")
 _DMARC: Key = ("dmarc", "smtp.mailfrom")
 
 
-def _against(finding: Finding) -> bool:
-    return finding.check == BLOCKING and finding.result == LISTED
+def _against(key: Key, result: str) -> bool:
+    return key[0] == BLOCKING and result == LISTED
 
 
 def _facts(envelope: Envelope, key: Key) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
 """How much memory the caches of all workers may take together, and how it is divided among them.
 
-A worker shares no cache with another, so each gets its part of one budget: more workers don't take more. Below a floor
-a cache would be of no use, so with very many workers the budget is the floor for each. What isn't a cache is not in
-the budget: what waits to be written, said or learned, and the table of the limits, have bounds of their own, and so
-have small caches of what is worked out again in a moment, such as what an SPF record says.
+What checks have found and what DNS has answered the workers keep together, in memory that they share. Of the other
+caches each has its own, and gets its part of the budget: more workers don't take more. Below a floor a cache would be
+of no use, so with very many workers they take more than the budget. What isn't a cache is not in the budget: what
+waits to be written, said or learned, and the table of the limits, have bounds of their own, and so have small caches of
+what is worked out again in a moment, such as what an SPF record says.
 """
 
 from dataclasses import dataclass
@@ -11,9 +12,9 @@ from typing import NamedTuple
 
 MIB = 2**20
 LEAST_EACH = 2 * MIB
-"""Octets that each worker has in any case: some 300 findings, and what they rest on."""
+"""Octets, with its part of what is kept together, for which each worker's own caches are made in any case."""
 _WEIGHED = 0.8
-"""The part of it that entries may weigh; as much again as the rest is lost between them, as measured under floods."""
+"""The part of a worker's octets that entries may weigh; the rest is lost between them, as measured under floods."""
 
 
 class Memory(NamedTuple):
@@ -23,7 +24,7 @@ class Memory(NamedTuple):
     text: str
 
 
-DEFAULT = Memory(octets=64 * MIB, text="64M")
+DEFAULT = Memory(octets=32 * MIB, text="32M")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,33 +36,35 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shares:
-    """How many octets the entries of each cache of one worker may weigh.
+    """How many octets there are for what so many `workers` keep.
 
-    `clients` are the decisions kept ready, `findings` what is remembered of checks, `answers` DNS's, `marks` the
-    questions that timed out, and `rows` the greylist's that were read.
+    `findings` is what is remembered of checks, and `answers` DNS's, by all of them together. In each, `clients` is what
+    decisions kept ready may weigh, `marks` questions that timed out, and `rows` those of the greylist that were read.
     """
 
-    clients: int
+    workers: int
     findings: int
     answers: int
+    clients: int
     marks: int
     rows: int
 
     @property
     def octets(self) -> int:
-        """How many octets of the budget these are."""
-        return budgeted(self.clients + self.findings + self.answers + self.marks + self.rows)
+        """How many octets of the budget all of it is."""
+        return self.findings + self.answers + self.workers * budgeted(self.clients + self.marks + self.rows)
 
 
 def shares(memory: Memory, workers: int) -> Shares:
-    """Divide the budget among so many workers, and what each has among its caches."""
+    """Divide the budget among what so many workers keep together and what each keeps by itself."""
     weight = int(max(memory.octets // workers, LEAST_EACH) * _WEIGHED)
     return Shares(
-        clients=weight * 12 // 64,
-        findings=weight * 20 // 64,
-        answers=weight * 22 // 64,
+        workers=workers,
+        findings=memory.octets * 18 // 64,
+        answers=memory.octets * 12 // 64,
+        clients=weight * 20 // 64,
         marks=weight // 64,
-        rows=weight * 9 // 64,
+        rows=weight * 13 // 64,
     )
 
 
@@ -71,4 +74,4 @@ def budgeted(weight: int) -> int:
 
 
 USUAL = shares(DEFAULT, 2)
-"""What a worker has on a small mail server."""
+"""What there is on a small mail server."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from milter64.address.translator import Translator
 from milter64.dns.lookup import Answer
 from milter64.dns.nameserver import Nameserver
-from milter64.dns.resolver import Resolver, _Flight, _Key
+from milter64.dns.resolver import AnswerCache, Resolver, _Flight, _Key
 from milter64.dns.settings import Settings
 from milter64.dns.unanswered import TimedOut, Unanswered
 from milter64.limits.memory import USUAL, Shares
@@ -30,13 +30,14 @@ class CountingResolver(Resolver):
         on_breaker: Callable[[bool], None],
         on_plain: Callable[[Nameserver], None] = lambda _: None,
         memory: Shares = USUAL,
+        answers: AnswerCache | None = None,
     ) -> None:
         """Be a resolver with these settings.
 
         Raises:
             ValueError: one of the nameservers can't be read.
         """
-        super().__init__(settings, translator, on_breaker=on_breaker, on_plain=on_plain, memory=memory)
+        super().__init__(settings, translator, on_breaker=on_breaker, on_plain=on_plain, memory=memory, answers=answers)
         self._asked = tally.asked
 
     def bounds(self) -> Mapping[str, tuple[int, int]]:

@@ -13,25 +13,27 @@ from milter64.telemetry.metrics import Tallied
 
 _BOUNDS = {"rows": "rows", "cached": "greylist_cache", "pending": "pending_rows"}
 """The store's words, and ours for people."""
-_CACHES = ("familiar", "findings", "dns_cache", "dns_marks", "greylist_cache")
-"""Those bounds that are parts of one budget, in octets."""
+_TOGETHER, _ALONE = ("findings", "dns_cache"), ("familiar", "dns_marks", "greylist_cache")
+"""Those bounds that are parts of one budget, in octets: of caches that all workers share, and of each worker's own."""
 _SHARE = 0.01
 """The part of the time that counting the store's rows may take: among a million that is no small matter."""
 
 
 class Gauges:
-    """Looks at the parts of one worker; for one thread."""
+    """Looks at the parts of one of so many workers; for one thread."""
 
     def __init__(
         self,
         engine: Engine,
         resolver: CountingResolver,
         store: Store[Record],
+        workers: int,
         sharing: Callable[[], Numbers] | None = None,
     ) -> None:
         self._engine = engine
         self._resolver = resolver
         self._store = store
+        self._workers = workers
         self._sharing = sharing
         self._sizes: Mapping[str, int] = {}
         self._look_again_at = 0.0
@@ -50,9 +52,11 @@ class Gauges:
         for bound, (entries, capacity) in bounds.items():
             numbers["bound_entries", bound] = entries
             numbers["bound_capacity", bound] = capacity
-        caches = [bounds[cache] for cache in _CACHES if cache in bounds]
-        numbers["cache_bytes",] = budgeted(sum(weight for weight, _ in caches))
-        numbers["cache_budget_bytes",] = budgeted(sum(capacity for _, capacity in caches))
+        for number, which in (("cache_bytes", 0), ("cache_budget_bytes", 1)):
+            alone, together = (
+                sum(bounds[cache][which] for cache in caches if cache in bounds) for caches in (_ALONE, _TOGETHER)
+            )
+            numbers[number,] = budgeted(alone) + together / self._workers
         if self._sharing:
             numbers |= self._shared(self._sharing())
         return numbers | self._news()

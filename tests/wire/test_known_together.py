@@ -1,0 +1,35 @@
+"""What one worker has learned all know: nobody is asked about again for having met another."""
+
+from contextlib import ExitStack
+
+from rig.direct import Message, session
+from rig.dnsserver import DnsServer
+from rig.lab import Lab
+from rig.service import Milter64
+from rig.world import HONEST, RECORDS, behind
+
+CONFIGURATION = """
+dns.nameservers = ["{server}"]
+greylist.store = "sqlite:{folder}/rows.sqlite"
+greylist.apply = "suspect"
+[milter]
+workers = 4
+"""
+MANY = 32
+"""Sessions at the same time: more than one worker has some of them."""
+
+
+def test_each_question_is_asked_once_whichever_workers_have_the_sessions(lab: Lab) -> None:
+    with DnsServer(RECORDS) as server:
+        milter = lab.start(Milter64, CONFIGURATION.format(server=server.address, folder=lab.folder))
+        assert Message(address=behind(HONEST)).send(milter).action == "continue"
+        asked = {name: server.count(name) for name in ("honest.example", "10.196.31.192.in-addr.arpa")}
+        assert asked == dict.fromkeys(asked, 1)
+        with ExitStack() as stack:
+            clients = [stack.enter_context(session(milter)) for _ in range(MANY)]
+            for number, client in enumerate(clients):
+                # Another sender has no decision that is kept ready, and half of them another HELO, and so no finding.
+                helo = "mail.honest.example" if number % 2 else "honest.example"
+                message = Message(address=behind(HONEST), sender=f"a{number}@honest.example", helo=helo)
+                assert message.offer_in(client).action == "continue"
+        assert {name: server.count(name) for name in asked} == asked
