@@ -58,7 +58,7 @@ AXES = (
         load=_KNOWN,
         # Enough come first to fill the caches.
         points=tuple(
-            Point(at=senders, senders=senders, hosts=senders, warm=min(2 * senders + 1_000, 8_000))
+            Point(at=senders, senders=senders, hosts=senders, warm=min(2 * senders, 20_000) + 1_000)
             for senders in (100, 1_000, 10_000, 100_000)
         ),
         per_second=200,

@@ -1,4 +1,6 @@
+import gc
 import time
+import tracemalloc
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import count
@@ -214,6 +216,27 @@ def test_who_was_never_asked_about_takes_no_place_and_who_came_longest_ago_gives
     assert known.gathered == 3
     known.evidence(envelope(CLIENT, "mail.example.org", "0@example.org"))
     assert known.gathered == 4
+
+
+@pytest.mark.parametrize("facts", [0, 3, 8])
+def test_a_decision_kept_ready_weighs_about_what_it_takes_in_memory(facts: int) -> None:
+    known, many = (
+        Known(capacity=10**9),
+        [envelope(f"2001:db8::{n:x}", f"mail{n}.test", f"a@{n}.test") for n in range(800)],
+    )
+    for about in many:
+        for key in (SPF, IPREV):
+            said = tuple((f"fact {number}", f"{number} of {about.sender}") for number in range(facts))
+            found = Finding(check=key[0], property=key[1], result="pass", reason=f"as {about.sender}", facts=said)
+            known.memory.remember(about, found, 100)
+    gc.collect()  # what earlier tests have freed would be used again, and not be counted
+    tracemalloc.start()
+    for about in many:
+        known.evidence(about)
+    gc.collect()
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken < known.clients.bound[0] < 1.3 * taken
 
 
 def test_of_a_client_about_whom_strangers_say_too_much_nothing_is_kept() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from milter64.checks.all_checks import LOCAL, LocalCheck
 from milter64.judging.remembered_findings import RememberedFindings, Validity
-from milter64.limits.bounded_cache import Cache, octets
+from milter64.limits.bounded_cache import Cache
 from milter64.limits.memory import USUAL
 from milter64.lists.listed import NO_LISTS, Lists
 from milter64.mail.finding import Key
@@ -117,8 +117,16 @@ class _Kept:
     renew_with_left: float
 
 
+_DECISION, _FINDING, _FACT = 400, 350, 170
+"""Octets of a decision, of each finding in it and of each of a finding's facts, without what is said in them."""
+
+
 def _weight(facts: _Facts, kept: _Kept) -> int:
-    return octets(facts) + octets(kept.evidence.known)
+    """Return about what it takes in memory, in less time than `octets`."""
+    weight = _DECISION + len("".join([fact for fact in facts if isinstance(fact, str)]))
+    for finding in kept.evidence.known.values():
+        weight += _FINDING + len(finding.reason) + sum([_FACT + len(value) for _, value in finding.facts])
+    return weight
 
 
 def _facts(envelope: Envelope) -> _Facts:
