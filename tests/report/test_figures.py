@@ -135,8 +135,8 @@ def test_our_own_trouble_is_counted_with_its_last_words() -> None:
         "time=2026-11-21T00:53:07.644Z level=info event=stopped",
     )
     assert {name: (each.count, each.said) for name, each in taken.troubles.items()} == {
-        "dns list zen": (2, "trouble=other answer list=zen"),
-        "greylist": (1, "trouble=gone"),
+        "dns list zen": (2, "other answer; list: zen"),
+        "greylist": (1, "gone"),
     }
 
 

@@ -66,10 +66,10 @@ def test_the_verdict_comes_first(facts: Facts, level: Level, words: str) -> None
         ),
         (replace(GOOD, busy=11), Level.WARNING, "busy", "11 were put off because too many questions"),
         (
-            replace(GOOD, troubles={"fault": (1, "where=rcpt")}),
+            replace(GOOD, troubles={"fault": (1, "where: rcpt")}),
             Level.WARNING,
             "fault",
-            "warned of once, last: where=rcpt",
+            "warned of once, last: where: rcpt",
         ),
         (replace(GOOD, troubles={"dns list zen": (2, "x")}), Level.WARNING, "dns list zen", "warned of 2 times"),
         (replace(GOOD, troubles={"greylist": (2, "x")}), Level.NOTICE, "greylist", "warned of 2 times, last: x"),

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 from milter64.address.networks import pack, unpack
 from milter64.limits.settings import RATE
 from milter64.report.bounded import Times, Top, Waiting
 from milter64.report.outcome import OUTCOMES, REFUSED, Mail, Shape, bounded, shape_of, written
+from milter64.report.own_trouble import Trouble
 from milter64.report.senders import Senders
 from milter64.report.signs import PROVEN, Sign, found_signs, honest
 
@@ -19,24 +19,11 @@ _PAIRS = 200_000
 _NAMED = 10_000
 _TOP = 1_000
 _ODD_CLIENTS = 100
-_SAID = frozenset({"time", "level", "event", "exception"})
-"""Fields that say nothing more of a trouble."""
-_LONGEST = 500
 _AT_ONCE = 4096
 SECONDS = {f"{minute:02}:{second:02}": 60 * minute + second for minute in range(60) for second in range(61)}
 """What is behind the hour, in seconds; a leap second is one."""
 _BEHIND = [f"{second // 60:02}:{second % 60:02}" for second in range(3600)]
 _TROUBLES = 100
-
-
-@dataclass(slots=True, kw_only=True)
-class Trouble:
-    """A warning of the service's own: how often there was it, and what the last one said."""
-
-    count: int = 0
-    last_at: float = 0.0
-    level: str = ""
-    said: str = ""
 
 
 Look = Callable[["Kind", int, str, str, str], None]
@@ -147,10 +134,7 @@ class Figures:
         self.stamp(at)
         name = f"{name} {fields['list']}" if "list" in fields else name
         if fields.get("level") in {"warning", "error"} and (name in self.troubles or len(self.troubles) < _TROUBLES):
-            trouble = self.troubles.setdefault(name, Trouble())
-            trouble.count += 1
-            trouble.last_at, trouble.level = at, fields["level"]
-            trouble.said = " ".join(f"{key}={value}" for key, value in fields.items() if key not in _SAID)[:_LONGEST]
+            self.troubles.setdefault(name, Trouble()).take(at, fields)
 
     def let_in(self, _kind: Kind, hour: int, second: str, _host: str, mail: str) -> None:
         """Look whether who is let in has been put off."""
