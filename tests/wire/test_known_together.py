@@ -1,6 +1,10 @@
 """What one worker has learned all know: nobody is asked about again for having met another."""
 
+import os
+import subprocess
+import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 from rig.direct import Message, session
 from rig.dnsserver import DnsServer
@@ -33,3 +37,13 @@ def test_each_question_is_asked_once_whichever_workers_have_the_sessions(lab: La
                 message = Message(address=behind(HONEST), sender=f"a{number}@honest.example", helo=helo)
                 assert message.offer_in(client).action == "continue"
         assert {name: server.count(name) for name in asked} == asked
+
+
+def test_memory_that_the_system_has_no_room_for_is_told_with_the_remedy(tmp_path: Path) -> None:
+    file = tmp_path / "milter64.toml"
+    file.write_text('[limits]\nmemory = "64G"\n[milter]\nsocket = "inet:0@localhost"\n')
+    command = ["prlimit", f"--as={4 * 2**30}", sys.executable, "-m", "milter64", "run", "--config", str(file)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert ran.returncode == os.EX_CONFIG
+    assert "limits.memory  the system has no room for 64G" in ran.stderr
+    assert 'write less, such as "32M"' in ran.stderr

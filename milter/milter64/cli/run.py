@@ -15,6 +15,8 @@ from milter64.checks import dns_list
 from milter64.checks.all_checks import REMOTE
 from milter64.config.list_sources import admin_lists
 from milter64.config.load_file import load
+from milter64.config.problems import DEFAULT as CONFIGURATION
+from milter64.config.problems import ConfigError, Problem
 from milter64.config.settings import Settings
 from milter64.dns.nameserver import Nameserver
 from milter64.dns.public_suffixes import suffix_list
@@ -25,7 +27,7 @@ from milter64.guard.shared_by_workers import SharedNotes
 from milter64.judging.engine import Engine
 from milter64.judging.remembered_findings import SharedFindings
 from milter64.judging.settings import Settings as JudgingSettings
-from milter64.limits.memory import Shares, shares
+from milter64.limits.memory import DEFAULT, Shares, shares
 from milter64.limits.rate_table import RateTable
 from milter64.limits.rates import Rates
 from milter64.lists.admin_lists import AdminLists
@@ -106,6 +108,7 @@ def _plan(path: Path | None, stack: ExitStack) -> Plan:
     if settings.greylist.shared:
         settings = _begin_sharing(settings, telemetry)
     memory = shares(settings.limits.memory, len(cpus(milter.workers)))
+    answers, findings = _caches(path, settings, memory)
     shared = _Shared(
         settings=settings,
         telemetry=telemetry,
@@ -113,8 +116,8 @@ def _plan(path: Path | None, stack: ExitStack) -> Plan:
         notes=SharedNotes(),
         counters=_counters(telemetry) if settings.rate else None,
         memory=memory,
-        answers=answer_cache(memory.answers),
-        findings=SharedFindings(memory.findings),
+        answers=answers,
+        findings=findings,
         translator=settings.translator(),
         judging=settings.judging(),
     )
@@ -135,6 +138,16 @@ def _plan(path: Path | None, stack: ExitStack) -> Plan:
         counts=ledger,
         metrics=partial(metrics_server.run, settings.metrics.listen, folder, telemetry),
     )
+
+
+def _caches(path: Path | None, settings: Settings, memory: Shares) -> tuple[AnswerCache, SharedFindings]:
+    """Return what the workers share, before they are forked."""
+    try:
+        return answer_cache(memory.answers), SharedFindings(memory.findings)
+    except OSError as error:
+        what = f"the system has no room for {settings.limits.memory.text}: {error.strerror}"
+        problem = Problem(key="limits.memory", what=what, remedy=f'write less, such as "{DEFAULT.text}"')
+        raise ConfigError(path or CONFIGURATION, [problem]) from error
 
 
 def _begin_sharing(settings: Settings, telemetry: Telemetry) -> Settings:
