@@ -164,6 +164,17 @@ class TestLearned:
         translator.distrust([pattern("2001:db8:5::/96")])
         assert translator.client("2001:db8:5::1:0:1").ban == "2001:db8:5::1:0:1"
 
+    def test_who_has_learned_the_same_is_known_by_it(self) -> None:
+        one, other = pattern("2001:db8:5::/96"), pattern("2001:db8:6::/96")
+        seen = []
+        for learned in ([], [one], [other], [one, other], [other, one], []):
+            translator = Translator()
+            translator.distrust(learned)
+            seen.append(translator.knowledge)
+        assert seen[0] == seen[5] == Translator().knowledge
+        assert seen[3] == seen[4]
+        assert len(set(seen)) == 4
+
     def test_what_is_learned_takes_the_place_of_what_was(self) -> None:
         translator = Translator()
         translator.distrust([pattern("2001:db8:5::/96")])

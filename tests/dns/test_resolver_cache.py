@@ -8,11 +8,10 @@ from threading import Event
 
 import pytest
 
-from milter64.address.translation_prefix import Pattern
 from milter64.address.translator import Translator
 from milter64.dns.lookup import Answer, Lookup, asked_alone
 from milter64.dns.message import Response
-from milter64.dns.resolver import Resolver, _Flight, answer_cache
+from milter64.dns.resolver import Resolver, _Flight
 from milter64.dns.settings import Settings
 from milter64.dns.side_by_side import Course
 from milter64.dns.unanswered import OutOfMeans, Unanswered
@@ -23,8 +22,6 @@ from rig.clock import Clock
 from rig.dnsserver import DnsServer, Fault
 
 PATIENCE = 5.0
-PATTERN = Pattern(head=bytes.fromhex("20010db80064"), tail=b"")
-OTHER = Pattern(head=bytes.fromhex("20010db80065"), tail=b"")
 MOMENT = 0.2
 """Seconds in which a question would arrive, if one came."""
 
@@ -44,6 +41,13 @@ def test_an_answer_is_remembered_for_its_ttl(
     clock.advance(0.5)
     ask(name, "A")
     assert server.count(name) == 2
+
+
+def test_a_remembered_answer_is_of_the_name_that_aliases_lead_to(server: DnsServer, ask: Callable[..., Answer]) -> None:
+    server.records["alias.example.org"] = {"CNAME": ["host.example.org"]}
+    server.records["host.example.org"] = {"A": ["192.0.2.7"]}
+    assert [ask("alias.example.org", "A").name for _ in range(2)] == ["host.example.org"] * 2
+    assert server.count("alias.example.org") == 1
 
 
 def test_a_remembered_answer_has_the_rest_of_its_ttl(ask: Callable[..., Answer], clock: Clock) -> None:
@@ -224,57 +228,3 @@ def test_those_who_wait_for_the_same_are_told_of_the_same_trouble(monkeypatch: p
         second = pool.submit(ask, lookups[1])
         assert first.result()
         assert second.result()
-
-
-def test_what_is_being_asked_when_all_is_to_be_forgotten_is_not_remembered_and_nobody_joins_it(
-    server: DnsServer,
-) -> None:
-    translator = Translator()
-    resolver = Resolver(Settings(nameservers=(server.address,)), translator)
-    gate = server.hold("example.org")
-
-    def ask() -> Answer:
-        return resolver.ask("example.org", "A", time.monotonic() + PATIENCE)
-
-    with ThreadPoolExecutor(2) as pool:
-        before = pool.submit(ask)
-        assert server.received(1)
-        generation = resolver.generation
-        translator.distrust([PATTERN])
-        resolver.forget()
-        assert resolver.generation != generation
-        after = pool.submit(ask)
-        assert server.received(2)
-        gate.set()
-        assert set(before.result().values) == set(after.result().values)
-    ask()
-    assert server.count("example.org") == 2
-    translator.distrust([])
-    resolver.forget()
-    with ThreadPoolExecutor(1) as pool:
-        gate.clear()
-        before = pool.submit(ask)
-        assert server.received(3)
-        translator.distrust([PATTERN, OTHER])
-        resolver.forget()
-        gate.set()
-        before.result()
-    ask()
-    assert server.count("example.org") == 4
-
-
-def test_workers_share_answers_as_far_as_they_know_the_same_of_dns64s(server: DnsServer) -> None:
-    settings, kept = Settings(nameservers=(server.address,)), answer_cache()
-    translators = [Translator(), Translator()]
-    one, other = (Resolver(settings, translator, answers=kept) for translator in translators)
-    deadline = time.monotonic() + PATIENCE
-    assert set(one.ask("example.org", "A", deadline).values) == set(other.ask("example.org", "A", deadline).values)
-    assert server.count("example.org") == 1
-    translators[0].distrust([PATTERN])
-    one.forget()
-    one.ask("example.org", "A", deadline)
-    assert server.count("example.org") == 2
-    translators[1].distrust([PATTERN])
-    other.forget()
-    other.ask("example.org", "A", deadline)
-    assert server.count("example.org") == 2

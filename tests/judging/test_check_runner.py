@@ -293,5 +293,8 @@ def test_what_was_found_before_all_was_to_be_forgotten_is_remembered_neither_bef
         assert late.result()[0][SPF].result == "pass"
     for expired in (False, True):
         assert recalled(asked, SPF, IPREV, expired=expired) == {}
+    records.generation -= 1  # as where the same is known as before, but it isn't sure what the answers rest on
+    assert recalled(asked, SPF, IPREV) == {IPREV: found[0][IPREV]}
+    records.generation += 1
     asked.ask(ENVELOPE, [SPF, IPREV], soon())
     assert recalled(asked, SPF, IPREV).keys() == {SPF, IPREV}

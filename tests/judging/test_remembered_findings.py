@@ -6,6 +6,7 @@ from milter64.address.translator import Translator
 from milter64.judging.remembered_findings import RememberedFindings, SharedFindings
 from milter64.mail.finding import Finding
 from milter64.mail.session import Envelope, Session
+from rig.forked import forked
 
 TRANSLATOR = Translator()
 SPF = Finding(check="spf", property="smtp.mailfrom", result="pass")
@@ -146,8 +147,34 @@ def test_a_worker_that_knows_less_of_dns64s_has_findings_of_its_own() -> None:
     shared, first, second = SharedFindings(), Answers(), Answers()
     first.generation = 1
     one, other = RememberedFindings(first, shared), RememberedFindings(second, shared)
+    less = replace(IPREV, result="fail")
     one.remember(envelope(), IPREV, 300, 1)
-    assert (bool(one.recall(envelope(), [IPREV.key])[0]), other.recall(envelope(), [IPREV.key])[0]) == (True, {})
+    other.remember(envelope(), less, 300, 0)
+    assert one.recall(envelope(), [IPREV.key])[0] == {IPREV.key: IPREV}
+    assert other.recall(envelope(), [IPREV.key])[0] == {IPREV.key: less}
+
+
+def test_what_another_process_has_found_ends_what_was_recalled() -> None:
+    shared = SharedFindings()
+    memory = RememberedFindings(Answers(), shared)
+    memory.remember(envelope(), SPF, 300)
+    _, validity = memory.recall(envelope(), [SPF.key])
+    assert memory.left(validity) > 0
+
+    def find() -> bytes:
+        RememberedFindings(Answers(), shared).remember(envelope(), IPREV, 300)
+        return b""
+
+    forked(1, find)
+    assert memory.left(validity) == 0
+
+
+def test_findings_begin_anew_for_the_next_workers_beside_those_of_before() -> None:
+    before = SharedFindings()
+    old, new = RememberedFindings(Answers(), before), RememberedFindings(Answers(), SharedFindings(before=before))
+    old.remember(envelope(), SPF, 300)
+    assert old.recall(envelope(), [SPF.key])[0] == {SPF.key: SPF}
+    assert new.recall(envelope(), [SPF.key])[0] == {}
 
 
 def test_what_was_recalled_is_all_that_is_known_until_the_first_of_it_runs_out() -> None:

@@ -1,8 +1,7 @@
-"""A cache that forked workers share: what is found in it was put there, whoever else writes, or is killed over it."""
+"""A cache that forked workers share: what is found in it was put there, and what was used longest ago makes room."""
 
 import os
-import signal
-from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,44 +9,10 @@ from hypothesis import strategies as st
 
 from milter64.limits.shared_cache import SharedCache
 from rig.forked import forked
+from rig.sharedcache import CAPACITY, LARGEST, make
 
-CAPACITY = 20_000
-LARGEST = 2_000
 ALIKE = (-1, -2)
 """Keys with the same hash."""
-
-
-class Made(SharedCache[tuple[str, ...], object]):
-    """One that can be damaged."""
-
-    @property
-    def position(self) -> int:
-        return self._next[0]
-
-    @position.setter
-    def position(self, position: int) -> None:
-        self._next[0] = position
-
-    @property
-    def positions(self) -> int:
-        return self._positions
-
-    @property
-    def room(self) -> int:
-        return self._room
-
-    def write_over(self, at: int, octets: bytes) -> None:
-        self._records[at : at + len(octets)] = octets
-
-    def lead_to(self, position: int) -> None:
-        """Have all places that are taken lead to a position."""
-        for number, place in enumerate(self._places.tolist()):
-            if place:
-                self._places[number] = place % 2**20 + position * 2**20
-
-
-def make(capacity: int = CAPACITY) -> Made:
-    return Made(capacity, LARGEST)
 
 
 def test_a_value_is_kept_until_it_is_dropped() -> None:
@@ -149,63 +114,54 @@ def test_a_position_that_was_written_in_parts_is_put_right() -> None:
     assert cache.get(("a",)) == 1
 
 
-def test_many_that_write_at_once_spoil_some_and_nobody_gets_what_is_not_right() -> None:
-    cache = make(200_000)
-
-    def work() -> bytes:
-        seed, wrong, found = os.getpid(), 0, 0
-        for number in range(20_000):
-            key = (number * 7919 + seed) % 2000
-            value = cache.get((str(key),))
-            found += value is not None
-            wrong += value is not None and value != _of(key)
-            cache.put((str(key),), _of(key))
-        return f"{wrong} {found > 2000}".encode()
-
-    assert forked(4, work) == [b"0 True"] * 4
-
-
-def _of(key: int) -> tuple[int, bytes]:
-    return key, str(key).encode() * (key % 50)
-
-
-ROOM, POSITIONS = make().room, make().positions
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda cache: cache.write_over(40, b"y"),
-        lambda cache: cache.write_over(12, bytes(100)),
-        lambda cache: cache.write_over(0, bytes(12)),
-        lambda cache: cache.write_over(0, b"\xff" * 12),
-        lambda cache: cache.lead_to(1),
-        lambda cache: cache.lead_to(ROOM - 1),
-        lambda cache: cache.lead_to(POSITIONS - 1),
-        lambda cache: cache.lead_to(2**44 - 1),
-    ],
-)
-def test_a_record_that_was_cut_short_or_written_over_counts_as_none(damage: Callable[[Made], None]) -> None:
+def test_one_made_anew_has_the_same_memory_and_nothing_in_it_beside_those_who_have_it_already() -> None:
     cache = make()
-    cache.put(("a",), b"x" * 100)
-    damage(cache)
+    cache.put(("a",), "before")
+    other = cache.anew()
+    assert other.get(("a",)) is None
+    other.put(("b",), "anew")
+    assert (cache.get(("a",)), cache.get(("b",)), other.get(("b",))) == ("before", None, "anew")
+    other.put(("a",), "anew")
+    assert (cache.get(("a",)), other.get(("a",)), cache.weight) == (None, "anew", other.weight)
+
+
+def test_memory_that_is_given_back_is_free_and_can_be_used_again() -> None:
+    cache = make(4_000_000)
+    for number in range(10_000):
+        cache.put((str(number),), b"x" * 300)
+    before = shared_memory()
+    cache.give_back()
+    assert before - shared_memory() > 3_000
+    assert (cache.get(("1",)), cache.weight) == (None, 0)
+    cache.put(("1",), 1)
+    assert cache.get(("1",)) == 1
+
+
+def shared_memory() -> int:
+    """Return how much this process has mapped that others may share, in KiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssShmem:"))
+
+
+def test_a_key_whose_hash_is_0_can_be_dropped() -> None:
+    cache: SharedCache[int, str] = SharedCache(CAPACITY, LARGEST)
+    cache.put(0, "x")
+    cache.drop(0)
+    assert cache.get(0) is None
+
+
+def test_what_has_no_room_at_all_is_not_kept() -> None:
+    cache = make(300)
+    cache.put(("a",), b"x" * 1000)
     assert cache.get(("a",)) is None
-    cache.put(("a",), 2)
-    assert cache.get(("a",)) == 2
 
 
-def test_a_process_that_is_killed_keeps_nobody_from_anything() -> None:
-    cache = make()
-    for _ in range(20):
-        if not (child := os.fork()):
-            while True:
-                cache.put(("child",), os.urandom(300))
-        for number in range(200):
-            cache.put((str(number),), number)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        cache.put(("mine",), 1)
-        assert cache.get(("mine",)) == 1
+def test_any_of_several_in_a_set_can_be_dropped() -> None:
+    cache = make(600)
+    for name in "abc":
+        cache.put((name,), name)
+    cache.drop(("b",))
+    assert [cache.get((name,)) for name in "abc"] == ["a", None, "c"]
 
 
 def test_memory_is_what_was_written_and_no_more_than_the_capacity() -> None:

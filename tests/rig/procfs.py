@@ -36,6 +36,17 @@ def _states(pid: int) -> set[str]:
     return {stat.read_text().rpartition(")")[2].split()[0] for stat in Path("/proc", str(pid)).glob("task/*/stat")}
 
 
+def shared_maps(pid: int, least: int) -> set[str]:
+    """Return the memory that a process shares with others, by its inodes, where a piece has so many octets at least."""
+    found = set()
+    for line in Path("/proc", str(pid), "maps").read_text().splitlines():
+        addresses, mode, _, _, inode, *_ = line.split()
+        begin, end = (int(address, 16) for address in addresses.split("-"))
+        if mode.endswith("s") and end - begin >= least:
+            found.add(inode)
+    return found
+
+
 def server_of(port: int) -> int | None:
     """Return the process that holds the server's end of a connection from `port` of 127.0.0.1, None if none does."""
     lines = (line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:])

@@ -24,7 +24,7 @@ class Records:
     `failing` names get no answer: "example.org" to any question, "MX example.org" to that one alone. A name's answers
     have `ttls[name]` seconds to live, else `ttl`; behind CNAMEs the least of all. `questions` are all that were asked,
     as "MX example.org", and `lasting` how long each answer was to last. While `down` is true none is answered.
-    `generation` is as the `Resolver`'s.
+    `generation` and `forget` are as the `Resolver`'s.
     """
 
     def __init__(
@@ -38,6 +38,10 @@ class Records:
         self.lasting: list[float] = []
         self.down = False
         self.generation = 0
+
+    def forget(self) -> None:
+        """Begin another generation."""
+        self.generation += 1
 
     def change(self, zone: Zone) -> None:
         """Know these records too from now on, in the place of others of the same names."""

@@ -6,9 +6,14 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
+from milter64.limits.memory import MIB
 from rig.direct import Message, session
 from rig.dnsserver import DnsServer
 from rig.lab import Lab
+from rig.numbers import Counted
+from rig.procfs import children, shared_maps
 from rig.service import Milter64
 from rig.world import HONEST, RECORDS, behind
 
@@ -23,9 +28,10 @@ MANY = 32
 """Sessions at the same time: more than one worker has some of them."""
 
 
-def test_each_question_is_asked_once_whichever_workers_have_the_sessions(lab: Lab) -> None:
+@pytest.mark.parametrize("kind", [Milter64, Counted])
+def test_each_question_is_asked_once_whichever_workers_have_the_sessions(lab: Lab, kind: type[Milter64]) -> None:
     with DnsServer(RECORDS) as server:
-        milter = lab.start(Milter64, CONFIGURATION.format(server=server.address, folder=lab.folder))
+        milter = lab.start(kind, CONFIGURATION.format(server=server.address, folder=lab.folder))
         assert Message(address=behind(HONEST)).send(milter).action == "continue"
         asked = {name: server.count(name) for name in ("honest.example", "10.196.31.192.in-addr.arpa")}
         assert asked == dict.fromkeys(asked, 1)
@@ -47,3 +53,15 @@ def test_memory_that_the_system_has_no_room_for_is_told_with_the_remedy(tmp_path
     assert ran.returncode == os.EX_CONFIG
     assert "limits.memory  the system has no room for 64G" in ran.stderr
     assert 'write less, such as "32M"' in ran.stderr
+
+
+def test_reloads_take_no_more_memory_and_begin_with_nothing_known(lab: Lab) -> None:
+    with DnsServer(RECORDS) as server:
+        configuration = CONFIGURATION.format(server=server.address, folder=lab.folder)
+        milter, taken = lab.start(Milter64, configuration), set[str]()
+        for times in (1, 2, 3):
+            assert Message(address=behind(HONEST)).send(milter).action == "continue"
+            assert server.count("honest.example") == times
+            taken |= set().union(*(shared_maps(pid, MIB) for pid in (milter.pid, *children(milter.pid))))
+            milter.become(configuration)
+        assert len(taken) == len(("answers", "findings"))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from milter64.address.translator import Translator
 from milter64.checks import dns_list
 from milter64.checks.all_checks import REMOTE
+from milter64.cli.run_caches import SharedCaches
 from milter64.config.list_sources import admin_lists
 from milter64.config.load_file import load
 from milter64.config.problems import DEFAULT as CONFIGURATION
@@ -20,7 +21,7 @@ from milter64.config.problems import ConfigError, Problem
 from milter64.config.settings import Settings
 from milter64.dns.nameserver import Nameserver
 from milter64.dns.public_suffixes import suffix_list
-from milter64.dns.resolver import AnswerCache, Resolver, answer_cache
+from milter64.dns.resolver import AnswerCache, Resolver
 from milter64.greylist.row import Record, RecordKind
 from milter64.guard.guard import Guard
 from milter64.guard.shared_by_workers import SharedNotes
@@ -66,7 +67,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Serve until told to stop; HUP reads the configuration again."""
     _have_standard_descriptors()
     with ExitStack() as stack:
-        plan = partial(_plan, arguments.config, stack)
+        plan = partial(_plan, arguments.config, stack, SharedCaches())
         return supervisor.run(plan(), plan)
 
 
@@ -97,7 +98,7 @@ class _Shared:
     publishing: Publishing | None = None
 
 
-def _plan(path: Path | None, stack: ExitStack) -> Plan:
+def _plan(path: Path | None, stack: ExitStack, caches: SharedCaches) -> Plan:
     settings = load(path)
     milter = settings.milter
     if settings.greylist.local_store == "memory:":
@@ -108,7 +109,12 @@ def _plan(path: Path | None, stack: ExitStack) -> Plan:
     if settings.greylist.shared:
         settings = _begin_sharing(settings, telemetry)
     memory = shares(settings.limits.memory, len(cpus(milter.workers)))
-    answers, findings = _caches(path, settings, memory)
+    try:
+        answers, findings = caches.empty(memory)
+    except OSError as error:
+        what = f"the system has no room for {settings.limits.memory.text}: {error.strerror}"
+        problem = Problem(key="limits.memory", what=what, remedy=f'write less, such as "{DEFAULT.text}"')
+        raise ConfigError(path or CONFIGURATION, [problem]) from error
     shared = _Shared(
         settings=settings,
         telemetry=telemetry,
@@ -138,16 +144,6 @@ def _plan(path: Path | None, stack: ExitStack) -> Plan:
         counts=ledger,
         metrics=partial(metrics_server.run, settings.metrics.listen, folder, telemetry),
     )
-
-
-def _caches(path: Path | None, settings: Settings, memory: Shares) -> tuple[AnswerCache, SharedFindings]:
-    """Return what the workers share, before they are forked."""
-    try:
-        return answer_cache(memory.answers), SharedFindings(memory.findings)
-    except OSError as error:
-        what = f"the system has no room for {settings.limits.memory.text}: {error.strerror}"
-        problem = Problem(key="limits.memory", what=what, remedy=f'write less, such as "{DEFAULT.text}"')
-        raise ConfigError(path or CONFIGURATION, [problem]) from error
 
 
 def _begin_sharing(settings: Settings, telemetry: Telemetry) -> Settings:

@@ -57,6 +57,7 @@ class _Flight:
     """A question that somebody waits for; whoever asks the same waits with them."""
 
     key: _Key
+    generation: int
     began: float
     deadline: float
     under_way: Lock = field(default_factory=Lock)
@@ -106,8 +107,11 @@ class Resolver:
         self._lock = Lock()
         self._cache = answers or answer_cache(memory.answers)
         self._flights: dict[_Key, _Flight] = {}
-        self.generation = translator.knowledge
-        """Changes when all is to be forgotten: what was made of the answers of another one counts for nothing."""
+
+    @property
+    def generation(self) -> int:
+        """Changes with what is known of DNS64s: what was made of the answers of another one counts for nothing."""
+        return self._translator.knowledge
 
     @property
     def down(self) -> bool:
@@ -119,9 +123,8 @@ class Resolver:
         return self._nameservers.answer_at_all(deadline)
 
     def forget(self) -> None:
-        """Leave behind what was kept before more became known of what DNS64 invents, and what is being asked."""
+        """Join nobody any more who has begun to ask in another generation."""
         with self._lock:
-            self.generation = self._translator.knowledge
             self._flights.clear()
 
     def ask(self, name: str, rdtype: str, deadline: float, lasting: float = 0.0) -> Answer:
@@ -181,7 +184,9 @@ class Resolver:
                     if outcome := self._cached(key, lasting) or self._flights.get(key):
                         there.append((question, outcome))
                     else:
-                        flight = self._flights[key] = _Flight(key=key, began=began, deadline=deadline)
+                        flight = self._flights[key] = _Flight(
+                            key=key, generation=self.generation, began=began, deadline=deadline
+                        )
                         flight.under_way.acquire()
                         ours[flight], courses[flight] = question, self._fly(flight)
             questions.clear()
@@ -208,9 +213,9 @@ class Resolver:
         with self._lock:
             if self._flights.get(flight.key) is flight:
                 del self._flights[flight.key]
-                if isinstance(outcome, Answer):
+                if isinstance(outcome, Answer) and flight.generation == self.generation:
                     kept = now + outcome.ttl, outcome.exists, outcome.values, outcome.name
-                    self._cache.put((self.generation, *flight.key), kept)
+                    self._cache.put((flight.generation, *flight.key), kept)
         flight.under_way.release()
 
     def _join(self, flight: _Flight, deadline: float) -> Answer | Unanswered | None:

@@ -201,7 +201,8 @@ class CheckRunner:
                 finding = self._temperror(key, "no nameserver answers")
         if finding.result == "temperror" and self._resolver.down:
             return replace(finding, facts=(*finding.facts, ("resolver", "down")))
-        if finding.result == "pass" or not _missed(lookup):  # an answer might have made it another
+        whole = finding.result == "pass" or not _missed(lookup)  # an answer might have made it another
+        if whole and generation == self._resolver.generation:
             self._findings.remember(envelope, finding, lookup.ttl, generation)
         return finding
 

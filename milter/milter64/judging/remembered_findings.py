@@ -25,15 +25,16 @@ from milter64.mail.session import Envelope, split
 LONGEST = 3600
 """Seconds that a finding is kept at most, and seconds that an expired one may still serve while DNS doesn't answer."""
 _LARGEST = 65_536
-_EDITIONS = 4096
+_EDITIONS = 65_536
 """Numbers of addresses: where two have the same, news of one has the other looked up for nothing."""
 
 
 class Answers(Protocol):
     """Answers of DNS, all of which may be forgotten: a `Resolver`, or what a test puts in its place."""
 
-    generation: int
-    """Another one from then on; the same wherever the same is known of what DNS64 invents."""
+    @property
+    def generation(self) -> int:
+        """Another one from then on; the same wherever the same is known of what DNS64 invents."""
 
 
 @frozen
@@ -52,14 +53,15 @@ class Validity:
 class SharedFindings:
     """Room for findings, made before the workers are forked that share it."""
 
-    def __init__(self, capacity: int = USUAL.findings) -> None:
-        """Have room for so many octets of findings.
+    def __init__(self, capacity: int = USUAL.findings, before: "SharedFindings | None" = None) -> None:
+        """Have room for so many octets of findings, or that of others before, which nobody then finds there.
 
         Raises:
             OSError: the system has none.
         """
-        self.kept: SharedCache[tuple[str, ...], _Kept] = SharedCache(capacity, _LARGEST)
-        self.editions = memoryview(mmap.mmap(-1, 8 * _EDITIONS)).cast("Q")
+        self.kept: SharedCache[tuple[int | str, ...], _Kept]
+        self.kept = before.kept.anew() if before else SharedCache(capacity, _LARGEST)
+        self.editions: memoryview = before.editions if before else memoryview(mmap.mmap(-1, 8 * _EDITIONS)).cast("Q")
         """When, in nanoseconds, something was found last about the addresses of a number."""
 
 
@@ -94,12 +96,9 @@ class RememberedFindings:
         for key in keys:
             facts = _facts(envelope, key)
             for each in (facts, (*facts, envelope.identity)) if key == _MAILFROM else (facts,):
-                kept = self._kept.get(each)
-                if kept and kept[0] > since and kept[1] == generation and (kept[0] > now or not _against(key, kept[2])):
-                    until = min(until, kept[0])
-                    recalled[key] = Finding(
-                        check=key[0], property=key[1], result=kept[2], reason=kept[3], facts=kept[4]
-                    )
+                kept = self._kept.get((generation, *each))
+                if kept and kept[0] > since and (kept[0] > now or not _against(key, kept[1])):
+                    until, recalled[key] = min(until, kept[0]), _finding(key, kept)
                     break
         return recalled, Validity(until=until, generation=generation, number=number, edition=edition)
 
@@ -124,15 +123,20 @@ class RememberedFindings:
             return  # of a DNS list that isn't asked, it is what there is to know
         facts = _facts(envelope, finding.key)
         if finding.key == _MAILFROM and finding.fact("local-part"):  # HELO's is postmaster always
-            self._kept.drop(facts)  # of when the record did not use it
+            self._kept.drop((generation, *facts))  # of when the record did not use it
             facts = *facts, envelope.identity
         until = self._clock() + min(LONGEST if ttl is None else ttl, LONGEST)
-        self._kept.put(facts, (until, generation, finding.result, finding.reason, finding.facts))
+        self._kept.put((generation, *facts), (until, finding.result, finding.reason, finding.facts))
         self._editions[_number(envelope)] = monotonic_ns()
 
 
-_Kept = tuple[float, int, str, str, tuple[tuple[str, str], ...]]
-"""Until when a finding is good, the generation of the answers that it rests on, its result, reason and facts."""
+_Kept = tuple[float, str, str, tuple[tuple[str, str], ...]]
+"""Until when a finding is good, its result, its reason and its facts."""
+
+
+def _finding(key: Key, kept: _Kept) -> Finding:
+    _, result, reason, facts = kept
+    return Finding(check=key[0], property=key[1], result=result, reason=reason, facts=facts)
 
 
 def _number(envelope: Envelope) -> int:

@@ -70,7 +70,7 @@ def shares(memory: Memory, workers: int) -> Shares:
 
 def budgeted(weight: int) -> int:
     """Return the octets of the budget that entries of this weight take."""
-    return round(weight / _WEIGHED)
+    return int(weight / _WEIGHED)
 
 
 USUAL = shares(DEFAULT, 2)

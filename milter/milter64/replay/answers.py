@@ -166,10 +166,21 @@ class KeptResolver(Resolver):
         super().__init__(settings, translator, clock=clock)
         self._kept = kept
         self._asks = asks
+        self._times = 0
         self.asked = 0
         """Questions that went to a nameserver."""
         self.missing = 0
         """Questions that had no answer, in the file or from DNS."""
+
+    @property
+    def generation(self) -> int:
+        """Changes with what is known of DNS64s, and each time that all is to be forgotten."""
+        return super().generation + self._times
+
+    def forget(self) -> None:
+        """Begin another generation."""
+        self._times += 1
+        super().forget()
 
     @property
     def down(self) -> bool:

@@ -14,7 +14,6 @@ from milter64.address.client import Client
 from milter64.checks import dns_list
 from milter64.checks.all_checks import LOCAL, REMOTE
 from milter64.config.settings import BY_DNS, Settings
-from milter64.dns.resolver import Resolver
 from milter64.greylist.row import RecordKind
 from milter64.judging.background_work import Task
 from milter64.judging.engine import Engine
@@ -26,6 +25,7 @@ from milter64.mail.finding import Finding
 from milter64.mail.idna_domain import ascii_domain, shown_domain
 from milter64.mail.session import Envelope, Session
 from milter64.replay import reverse_dns
+from milter64.replay.answers import KeptResolver
 from milter64.replay.outcomes import Outcomes
 from milter64.replay.past_rows import PastRows
 from milter64.replay.traffic import Attempt
@@ -53,7 +53,7 @@ class AtOnce:
 class Judge:
     """Judges attempts in the order of the log; for one thread, and to be closed."""
 
-    def __init__(self, settings: Settings, resolver: Resolver, lists: Lists, tell: Outcomes, *, asks: bool) -> None:
+    def __init__(self, settings: Settings, resolver: KeptResolver, lists: Lists, tell: Outcomes, *, asks: bool) -> None:
         """Tell outcomes to `tell`; unless it `asks`, no DNS is needed."""
         self.settings = settings if asks else without_dns(settings)
         self.mta = os.uname().nodename
@@ -112,7 +112,7 @@ class Judge:
         self._now, self._name, self._tell.at = attempt.at, attempt.name, attempt.at
         self._tell.told.clear()
         if not self._asks:
-            self._resolver.generation += 1  # what Postfix found of a client before says nothing
+            self._resolver.forget()  # what Postfix found of a client before says nothing
         engine = self._engine_without_helo if attempt.helo is None else self._engine
         session = Session(
             token=_TOKEN,
