@@ -105,7 +105,7 @@ def test_an_entry_weighs_about_what_it_takes_in_memory(values: Callable[[int], t
         cache.put((name, "A"), (1.5 * number, Answer(exists=True, values=values(number), ttl=number, name=name)))
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert after - before < cache.weight < 1.6 * (after - before)
+    assert 0.95 * (after - before) < cache.weight < 1.6 * (after - before)  # what is lost between them comes on top
 
 
 def test_things_weigh_what_they_consist_of() -> None:
