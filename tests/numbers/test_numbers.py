@@ -248,7 +248,7 @@ def test_without_the_setting_nothing_is_imported_or_counted_and_no_process_start
     assert len(children(milter.pid)) == 1
     code = (
         "import sys; from contextlib import ExitStack; from pathlib import Path; from milter64.cli import run;"
-        f"plan = run._plan(Path({str(milter.file)!r}), ExitStack());"
+        f"plan = run._plan(Path({str(milter.file)!r}), ExitStack(), run.SharedCaches());"
         "assert plan.metrics is None; assert plan.work.args[0].publishing is None; assert plan.log.tally is None;"
         "assert not [name for name in sys.modules if name.startswith('prometheus')]"
     )
