@@ -30,7 +30,6 @@ def test_what_is_being_asked_when_all_is_to_be_forgotten_is_not_remembered_and_n
         assert server.received(1)
         generation = resolver.generation
         translator.distrust([PATTERN])
-        resolver.forget()
         assert resolver.generation != generation
         after = pool.submit(ask)
         assert server.received(2)
@@ -39,13 +38,11 @@ def test_what_is_being_asked_when_all_is_to_be_forgotten_is_not_remembered_and_n
     ask()
     assert server.count("example.org") == 2
     translator.distrust([])
-    resolver.forget()
     with ThreadPoolExecutor(1) as pool:
         gate.clear()
         before = pool.submit(ask)
         assert server.received(3)
         translator.distrust([PATTERN, OTHER])
-        resolver.forget()
         gate.set()
         before.result()
     ask()
@@ -76,10 +73,8 @@ def test_workers_share_answers_as_far_as_they_know_the_same_of_dns64s(server: Dn
     assert set(one.ask("example.org", "A", deadline).values) == set(other.ask("example.org", "A", deadline).values)
     assert server.count("example.org") == 1
     translators[0].distrust([PATTERN])
-    one.forget()
     one.ask("example.org", "A", deadline)
     assert server.count("example.org") == 2
     translators[1].distrust([PATTERN])
-    other.forget()
     other.ask("example.org", "A", deadline)
     assert server.count("example.org") == 2

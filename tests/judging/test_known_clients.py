@@ -226,14 +226,12 @@ def test_a_decision_kept_ready_weighs_about_what_it_takes_in_memory(facts: int) 
     )
     for about in many:
         for key in (SPF, IPREV):
-            said = tuple((f"fact {number}", f"{number} of {about.sender}") for number in range(facts))
-            found = Finding(check=key[0], property=key[1], result="pass", reason=f"as {about.sender}", facts=said)
+            more = tuple((f"fact {number}", f"{number} of {about.session.helo}") for number in range(facts))
+            found = Finding(check=key[0], property=key[1], result="pass", reason=f"as {about.session.helo}", facts=more)
             known.memory.remember(about, found, 100)
     gc.collect()  # what earlier tests have freed would be used again, and not be counted
     tracemalloc.start()
-    for about in many:
-        known.evidence(about)
-    gc.collect()
+    assert all(known.evidence(about).known for about in many)
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert taken < known.clients.bound[0] < 1.3 * taken
@@ -246,6 +244,15 @@ def test_of_a_client_about_whom_strangers_say_too_much_nothing_is_kept() -> None
     for _ in range(2):
         assert IPREV in known.evidence().known
     assert (known.gathered, known.clients.bound[0]) == (2, 0)
+
+
+def test_a_long_sender_weighs_four_octets_a_character_where_one_of_them_takes_as_many() -> None:
+    known, weights = Known(), list[int]()
+    for about in (envelope(CLIENT, "mail.example.org", f"{x}{1500 * 'x'}@example.org") for x in "x\N{GRINNING FACE}"):
+        known.find(IPREV, about=about)
+        known.evidence(about)
+        weights.append(known.clients.bound[0])
+    assert weights[1] > 2 * weights[0] + 4000
 
 
 def test_findings_that_are_known_are_counted_as_remembered_and_those_missing_as_not() -> None:

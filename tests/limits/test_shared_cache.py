@@ -1,7 +1,6 @@
 """A cache that forked workers share: what is found in it was put there, and what was used longest ago makes room."""
 
 import os
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -123,24 +122,6 @@ def test_one_made_anew_has_the_same_memory_and_nothing_in_it_beside_those_who_ha
     assert (cache.get(("a",)), cache.get(("b",)), other.get(("b",))) == ("before", None, "anew")
     other.put(("a",), "anew")
     assert (cache.get(("a",)), other.get(("a",)), cache.weight) == (None, "anew", other.weight)
-
-
-def test_memory_that_is_given_back_is_free_and_can_be_used_again() -> None:
-    cache = make(4_000_000)
-    for number in range(10_000):
-        cache.put((str(number),), b"x" * 300)
-    before = shared_memory()
-    cache.give_back()
-    assert before - shared_memory() > 3_000
-    assert (cache.get(("1",)), cache.weight) == (None, 0)
-    cache.put(("1",), 1)
-    assert cache.get(("1",)) == 1
-
-
-def shared_memory() -> int:
-    """Return how much this process has mapped that others may share, in KiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("RssShmem:"))
 
 
 def test_a_key_whose_hash_is_0_can_be_dropped() -> None:

@@ -44,7 +44,7 @@ ROOM, POSITIONS = make().room, make().positions
         lambda cache: cache.lead_to(ROOM - 1),
         lambda cache: cache.lead_to(ROOM),
         lambda cache: cache.lead_to(POSITIONS - 1),
-        lambda cache: cache.lead_to(2**44 - 1),
+        lambda cache: cache.lead_to(2**48 - 1),
     ],
 )
 def test_a_record_that_was_cut_short_or_written_over_counts_as_none(damage: Callable[[Made], None]) -> None:

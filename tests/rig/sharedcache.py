@@ -35,7 +35,7 @@ class Made(SharedCache[tuple[str, ...], object]):
         """Have all places that are taken lead to a position."""
         for number, place in enumerate(self._places.tolist()):
             if place:
-                self._places[number] = place % 2**20 + position * 2**20
+                self._places[number] = place % 2**16 + position * 2**16
 
 
 def make(capacity: int = CAPACITY) -> Made:

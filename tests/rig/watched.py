@@ -55,7 +55,7 @@ class Watched:
         self.translator = self.settings.translator()
         self.resolver = Resolver(self.settings.dns, self.translator)
         log: Any = self.log
-        self.guard = Guard(self.settings, self.translator, self.resolver, log, shared or SharedNotes())
+        self.guard = Guard(self.settings, self.translator, log, shared or SharedNotes())
 
     def hear(self, address: str, helo: str = "h.example", domain: str = "d.example", *, login: str = "") -> None:
         client = self.translator.client(address)

@@ -44,7 +44,7 @@ class Translator:
         self.client = self._remembering()
         """Who calls from an address, the text that the mail server gave; None or no IP address is `unknown`."""
         self._translators = (_MAPPED, WELL_KNOWN, _LOCAL_USE, *(prefix.packed for prefix in self._prefixes))
-        self._learned: tuple[Pattern, ...] = ()
+        self._learned: frozenset[Pattern] = frozenset()  # it works its hash out once
         self._shared: frozenset[bytes] = frozenset()
 
     def _remembering(self) -> Callable[[str | None], Client]:
@@ -148,7 +148,7 @@ class Translator:
     @property
     def knowledge(self) -> int:
         """A number that stands for what was learned of DNS64s, the same in all processes of a service."""
-        return hash(frozenset(self._learned)) if self._learned else 0
+        return hash(self._learned)
 
     # What is learned while sessions run is put in the place of what was known, in one step: readers need no lock.
 
@@ -167,7 +167,7 @@ class Translator:
 
         An AAAA record is a DNS64's then, and a client is undecoded, unless what is configured covers it.
         """
-        self._learned = tuple(patterns)
+        self._learned = frozenset(patterns)
         self._crowd(pattern.head for pattern in self._learned)
         self.client = self._remembering()
 

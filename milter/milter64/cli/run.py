@@ -206,7 +206,7 @@ def _work(shared: _Shared, slot: int, on_wait: Callable[[], None]) -> Iterator[M
     own = open_store(settings.greylist.local_store, kind, reports.greylist, cache=cache)
     joined = _joined(shared, own, slot) if settings.greylist.shared else None
     store = joined.store if joined else own
-    guard = Guard(settings, translator, resolver, telemetry, shared.notes)
+    guard = Guard(settings, translator, telemetry, shared.notes)
     checks = {**REMOTE, **dns_list.checks(settings.dnslist, resolver, settings.dns.timeout, reports.dns_list)}
     engine = Engine(
         shared.judging,

@@ -1,4 +1,4 @@
-"""What the workers of a service keep together: memory that is made once, before the first of them, and used anew.
+"""What the workers of a service keep together: memory that is made before the first of them, and used anew.
 
 A crew's workers are forked from a supervisor that has the caches of the crew before: if each had memory of its own, it
 would never be given back.
@@ -14,7 +14,8 @@ class SharedCaches:
 
     def __init__(self) -> None:
         """Have no memory yet."""
-        self._made: tuple[Shares, AnswerCache, SharedFindings] | None = None
+        self._made: dict[tuple[int, int], tuple[AnswerCache, SharedFindings]] = {}
+        """By size: who goes back to one has its memory again."""
 
     def empty(self, memory: Shares) -> tuple[AnswerCache, SharedFindings]:
         """Return empty ones of these sizes, for workers that are forked from here on.
@@ -22,13 +23,9 @@ class SharedCaches:
         Raises:
             OSError: the system has no room for them.
         """
-        if self._made:
-            before, answers, findings = self._made
-            if (before.answers, before.findings) == (memory.answers, memory.findings):
-                return answers.anew(), SharedFindings(before=findings)
-        made = answer_cache(memory.answers), SharedFindings(memory.findings)
-        if self._made:
-            answers.give_back()
-            findings.kept.give_back()
-        self._made = memory, *made
+        sizes = memory.answers, memory.findings
+        if sizes in self._made:
+            answers, findings = self._made[sizes]
+            return answers.anew(), SharedFindings(before=findings)
+        made = self._made[sizes] = answer_cache(memory.answers), SharedFindings(memory.findings)
         return made

@@ -17,8 +17,7 @@ from milter64.dns.message import Query, Response
 from milter64.dns.nameserver import Nameserver, nameserver
 from milter64.dns.side_by_side import Course, Wait, alone
 
-_LARGEST_DATAGRAM = 8192
-"""Octets that are taken of one: six times what we ask for, and room for 65,535 would take as long as to read it all."""
+_LARGEST_DATAGRAM = 65535
 _RESOLV_CONF = Path("/etc/resolv.conf")
 _ID_OCTETS = 2
 """A query's id, which nobody must be able to guess."""

@@ -37,10 +37,12 @@ _LARGEST = 16_384
 _BROKE_DOWN = Unanswered("broke down")
 
 
-_Key = tuple[str, str]
+_Question = tuple[str, str]
 """A name and a type."""
-AnswerCache = SharedCache[tuple[int, str, str], tuple[float, bool, tuple[Any, ...], str]]
-"""By generation, name and type: until when an answer is good, and all of it but its TTL."""
+_Key = tuple[int, str, str]
+"""A generation, a name and a type."""
+AnswerCache = SharedCache[_Key, tuple[float, bool, tuple[Any, ...], str]]
+"""Until when an answer is good, and all of it but its TTL."""
 
 
 def answer_cache(capacity: int = USUAL.answers) -> AnswerCache:
@@ -57,7 +59,6 @@ class _Flight:
     """A question that somebody waits for; whoever asks the same waits with them."""
 
     key: _Key
-    generation: int
     began: float
     deadline: float
     under_way: Lock = field(default_factory=Lock)
@@ -122,11 +123,6 @@ class Resolver:
         """Whether a nameserver answers anything now; it is known within a second, and before `deadline`."""
         return self._nameservers.answer_at_all(deadline)
 
-    def forget(self) -> None:
-        """Join nobody any more who has begun to ask in another generation."""
-        with self._lock:
-            self._flights.clear()
-
     def ask(self, name: str, rdtype: str, deadline: float, lasting: float = 0.0) -> Answer:
         """Return what DNS says about a name: A, AAAA, CNAME, MX, NS, PTR, SPF or TXT records.
 
@@ -142,7 +138,7 @@ class Resolver:
             raise outcome.anew()
         return outcome or self.ask(name, rdtype, deadline, lasting)
 
-    def ask_all(self, questions: dict[_Key, float]) -> Iterator[tuple[_Key, Answer | Unanswered | None]]:
+    def ask_all(self, questions: dict[_Question, float]) -> Iterator[tuple[_Question, Answer | Unanswered | None]]:
         """Take questions, those too that are added on the way, and yield what `ask` returns or raises, as it comes.
 
         They are asked at once, each until its deadline. None says that somebody else waits for the answer already, who
@@ -152,10 +148,10 @@ class Resolver:
             yield question, None if isinstance(outcome, _Flight) else outcome
 
     def _outcomes(
-        self, questions: dict[_Key, float], lasting: float = 0.0
-    ) -> Iterator[tuple[_Key, Answer | Unanswered | _Flight]]:
+        self, questions: dict[_Question, float], lasting: float = 0.0
+    ) -> Iterator[tuple[_Question, Answer | Unanswered | _Flight]]:
         """Do so; yield a flight where somebody else waits for the answer already."""
-        ours: dict[_Flight, _Key] = {}
+        ours: dict[_Flight, _Question] = {}
         courses: dict[_Flight, Course[Answer | Unanswered]] = {}
         try:
             while questions:
@@ -170,23 +166,22 @@ class Resolver:
 
     def _begin(
         self,
-        questions: dict[_Key, float],
+        questions: dict[_Question, float],
         lasting: float,
-        ours: dict[_Flight, _Key],
+        ours: dict[_Flight, _Question],
         courses: dict[_Flight, Course[Answer | Unanswered]],
-    ) -> Iterator[tuple[_Key, Answer | _Flight]]:
+    ) -> Iterator[tuple[_Question, Answer | _Flight]]:
         """Take questions; yield the answers that are there, and the flights that are under way. Begin the others."""
         while questions:
-            began, there = self._clock(), list[tuple[_Key, Answer | _Flight]]()
+            began, there = self._clock(), list[tuple[_Question, Answer | _Flight]]()
             with self._lock:
+                generation = self.generation
                 for question, deadline in questions.items():
-                    key = ascii_domain(question[0]), question[1]
+                    key = generation, ascii_domain(question[0]), question[1]
                     if outcome := self._cached(key, lasting) or self._flights.get(key):
                         there.append((question, outcome))
                     else:
-                        flight = self._flights[key] = _Flight(
-                            key=key, generation=self.generation, began=began, deadline=deadline
-                        )
+                        flight = self._flights[key] = _Flight(key=key, began=began, deadline=deadline)
                         flight.under_way.acquire()
                         ours[flight], courses[flight] = question, self._fly(flight)
             questions.clear()
@@ -195,12 +190,12 @@ class Resolver:
     def _fly(self, flight: _Flight) -> Course[Answer | Unanswered]:
         """Ask for oneself and for all who join."""
         try:
-            return (yield from self._resolve(*flight.key, flight.deadline))
+            return (yield from self._resolve(*flight.key[1:], flight.deadline))
         except Unanswered as error:
             return error.with_traceback(None)  # whose frames know the way to it, and to whoever asked
 
     def _cached(self, key: _Key, lasting: float) -> Answer | None:
-        if (entry := self._cache.get((self.generation, *key))) is None:
+        if (entry := self._cache.get(key)) is None:
             return None
         until, exists, values, name = entry
         left = until - self._clock()
@@ -213,9 +208,8 @@ class Resolver:
         with self._lock:
             if self._flights.get(flight.key) is flight:
                 del self._flights[flight.key]
-                if isinstance(outcome, Answer) and flight.generation == self.generation:
-                    kept = now + outcome.ttl, outcome.exists, outcome.values, outcome.name
-                    self._cache.put((flight.generation, *flight.key), kept)
+                if isinstance(outcome, Answer) and flight.key[0] == self.generation:
+                    self._cache.put(flight.key, (now + outcome.ttl, outcome.exists, outcome.values, outcome.name))
         flight.under_way.release()
 
     def _join(self, flight: _Flight, deadline: float) -> Answer | Unanswered | None:

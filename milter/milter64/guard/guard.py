@@ -30,7 +30,6 @@ from milter64.discover.dns64_prefix import Synthesis
 from milter64.discover.prefix_guess import Shapes, guess
 from milter64.discover.recorded_prefixes import Learned, Sighting
 from milter64.dns.query import nameservers
-from milter64.dns.resolver import Resolver
 from milter64.guard.crowded_addresses import CrowdedAddresses
 from milter64.guard.shared_by_workers import HOUR, SharedNotes
 from milter64.mail.session import Envelope
@@ -51,13 +50,10 @@ _WRITE_EVERY = 300.0
 class Guard:
     """One worker's; `start` begins it and `close` ends it. Every thread may call `notice`."""
 
-    def __init__(
-        self, settings: Settings, translator: Translator, resolver: Resolver, telemetry: Telemetry, shared: SharedNotes
-    ) -> None:
+    def __init__(self, settings: Settings, translator: Translator, telemetry: Telemetry, shared: SharedNotes) -> None:
         """Teach `translator` what is found out, here and by the other guards in `shared`."""
         self._settings = settings
         self._translator = translator
-        self._resolver = resolver
         self._telemetry = telemetry
         self._recent: SimpleQueue[Envelope | None] = SimpleQueue()
         self._addresses = CrowdedAddresses(settings.trust)
@@ -132,7 +128,6 @@ class Guard:
         dns64 = {synthesis.nameserver: tuple(sorted(synthesis.addresses)) for synthesis in inventing}
         if dns64 != self._learned.dns64:
             self._translator.distrust({pattern for synthesis in inventing for pattern in synthesis.patterns})
-            self._resolver.forget()  # it may have taken such records for real
             self._forget_at = 0.0  # clients that have been looked at may be undecoded from now on
             self._learn(replace(self._learned, dns64=dns64))
         for synthesis in known.values():

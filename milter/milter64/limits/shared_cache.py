@@ -27,11 +27,11 @@ _WAYS = 8
 """Places in a set; where a key's may be is one set."""
 _SHORT = 80
 """Octets of a record for each of which there is a place: the usual ones are longer, so that few sets are full."""
-_MARKS, _POSITIONS = 1 << 20, 1 << 44
+_MARKS, _POSITIONS = 1 << 16, 1 << 48
 """A place that was taken has its key's mark, which isn't 0, and above that its record's position: how many octets there
 were before it ever, or since that was more than there are numbers for."""
 _OLD = 1 / 2
-"""The part of a round after which a record that is used is written anew: what is used once a round stays."""
+"""The part of a round after which a record that is used is written anew: what is used every half a round stays."""
 _HEAD = Struct("=III")
 """A record's sum, and how many octets its key and its value have, which follow."""
 _SEALED = Struct("=QI")
@@ -76,10 +76,6 @@ class SharedCache(Generic[Key, Value]):
         Those who have this one go on with it beside them.
         """
         return type(self)(self.capacity, self._largest, self._memory)
-
-    def give_back(self) -> None:
-        """Let go of the memory, in all processes; whoever goes on to use it finds nothing, and takes it again."""
-        self._memory.madvise(mmap.MADV_REMOVE)
 
     def get(self, key: Key) -> Value | None:
         """Return the value of a key, None if there is none."""
@@ -139,12 +135,11 @@ class SharedCache(Generic[Key, Value]):
         )
         first, mark = hashed % self._sets * _WAYS, _mark(hashed)
         places = self._places[first : first + _WAYS].tolist()
-        if instead_of is not None and instead_of not in places:
+        if instead_of is None:  # the key's own, or else that of the record that was written longest ago
+            instead_of = next((place for place in places if place % _MARKS == mark), min(places))
+        elif instead_of not in places:
             return
-        # The key's own, or else that of the record that was written longest ago.
-        taken = next((place for place in places if place % _MARKS == mark), None)
-        way = places.index(min(places) if taken is None else taken)
-        self._places[first + way] = position * _MARKS + mark
+        self._places[first + places.index(instead_of)] = position * _MARKS + mark
 
     def _sum(self, position: int, key_octets: int, record: bytes) -> int:
         return crc32(record, crc32(_SEALED.pack(position, key_octets), self._secret))

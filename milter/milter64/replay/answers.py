@@ -180,7 +180,6 @@ class KeptResolver(Resolver):
     def forget(self) -> None:
         """Begin another generation."""
         self._times += 1
-        super().forget()
 
     @property
     def down(self) -> bool:
