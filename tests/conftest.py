@@ -33,9 +33,11 @@ def pytest_sessionstart() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_verb_makes_the_tests_give_way() -> Iterator[None]:
-    """Have verbs that run within the process of the tests leave it, and the servers that it starts, in their turn."""
+    """Have verbs that run within the process of the tests leave it as it is, and the servers that it starts."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.nice", lambda _: 0)
+        patch.setattr("gc.freeze", lambda: None)
+        patch.setattr("gc.set_threshold", lambda *_: None)
         yield
 
 

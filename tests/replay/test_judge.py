@@ -52,6 +52,15 @@ def test_the_greylist_goes_by_the_log_s_time() -> None:
     assert verdicts(ALL, *attempts) == ["greylisted", "greylisted", "accepted", "greylisted"]
 
 
+@pytest.mark.parametrize(("later", "asked"), [(3600.0, True), (3 * DAY, False)])
+def test_dns_is_asked_about_a_pair_from_elsewhere_only_until_its_rows_have_run_out(
+    later: float, *, asked: bool
+) -> None:
+    first, then = judged(ALL, HONEST, HONEST._replace(at=later, address=b"198.51.100.7"), asks=True)
+    assert (first["standing"], then["standing"]) == ("new", "new")
+    assert ("spf=" in first["found"], "spf=" in then["found"]) == (False, asked)
+
+
 def test_limits_go_by_the_log_s_time() -> None:
     limit = '[rate.recipients]\n"ipv4/32" = "2/1h"\n'
     attempts = [HONEST._replace(at=at) for at in (0.0, 1.0, 2.0, 3602.0)]

@@ -1,5 +1,7 @@
 """A replay's rows are those that a service would have, as long as there is room."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,3 +68,30 @@ def test_of_a_key_with_many_rows_each_counts() -> None:
         rows.merge(key, {f"net:{number}": Record(generation=0, first_seen=1.0, passed_at=2.0) for number in range(9)})
         assert len(list(rows.everything())) == rows.sizes()["rows"] <= 20
     assert (bool(rows.read("a")), bool(rows.read("f")), rows.sizes()["dropped"]) == (False, True, 36)
+
+
+def test_what_has_run_out_is_neither_read_nor_added_to() -> None:
+    rows, settings = PastRows(KIND), Settings()
+    waiting(rows, "waits")
+    began = Record(generation=0, first_seen=1.0)
+    rows.merge("both", {"net:": replace(began, passed_at=2.0), "spf:": began})
+    rows.now = 1.0 + settings.retry_window
+    assert (len(rows.read("waits")), len(rows.read("both"))) == (1, 2)
+    rows.now += 1.0
+    assert (rows.read("waits"), list(rows.read("both"))) == ({}, ["net:"])
+    again = Record(generation=0, first_seen=rows.now)
+    for key in ("waits", "both"):
+        rows.merge(key, {"net:other": again})
+    assert (rows.read("waits"), list(rows.read("both"))) == ({"net:other": again}, ["net:", "net:other"])
+    rows.now += settings.remember
+    assert list(rows.everything()) == []
+
+
+def test_who_begins_to_wait_again_goes_by_that() -> None:
+    rows = PastRows(KIND, most=3)
+    for key in ("again", "once"):
+        waiting(rows, key)
+    rows.now = 2.0 + Settings().retry_window
+    for key in ("again", "new", "newer"):
+        rows.begin(key, rows.now, "net:")
+    assert [bool(rows.read(key)) for key in ("again", "new", "newer")] == [True, True, True]

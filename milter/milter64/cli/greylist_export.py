@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from milter64.cli.background import give_way
+from milter64.cli.background import read_at_length
 from milter64.cli.greylist_file import Unavailable, opened
 from milter64.cli.terminal_layout import Screen
 from milter64.cli.whole_file import refusal, whole
@@ -16,7 +16,7 @@ _MODE = 0o600
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Write all rows, into a file wholly or not at all."""
-    give_way()
+    read_at_length()
     path = arguments.file
     if path is not None and (why := refusal(path)):
         raise Unavailable(why)

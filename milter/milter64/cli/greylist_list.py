@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from milter64.cli.background import give_way
+from milter64.cli.background import read_at_length
 from milter64.cli.greylist_file import opened
 from milter64.cli.greylist_rows import HEAD, Told, cells, told, wanted
 from milter64.cli.terminal_layout import Screen
@@ -16,7 +16,7 @@ from milter64.config.settings import Settings
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Show the rows that are meant, in the order in which they were begun."""
-    give_way()
+    read_at_length()
     meant = wanted(arguments, settings.translator())
     with opened(settings) as greylist:
         found = meant.rows(greylist.reader, greylist.kind, greylist.now())

@@ -8,7 +8,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from milter64.cli.background import give_way
+from milter64.cli.background import read_at_length
 from milter64.cli.document_layout import show
 from milter64.cli.greylist_figures import AGES, SHOWN, Figures
 from milter64.cli.greylist_file import opened
@@ -23,7 +23,7 @@ from milter64.pages.wording import said
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Count all rows, and say what there is."""
-    give_way()
+    read_at_length()
     told, now = _counted(settings)
     screen = Screen()
     if arguments.html:

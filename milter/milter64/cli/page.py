@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from milter64.cli import audit, greylist_stats, report
-from milter64.cli.background import give_way
+from milter64.cli.background import read_at_length
 from milter64.cli.terminal_layout import Screen
 from milter64.config.load_file import load
 from milter64.pages.document import Document
@@ -44,7 +44,7 @@ def _port(text: str) -> int:
 
 def main(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C is pressed."""
-    give_way()
+    read_at_length()
     load(arguments.config)  # what is wrong with it is said here, rather than on each page
     try:
         live = Live({name: partial(make, arguments.config) for name, make in PAGES.items()}, arguments.port)

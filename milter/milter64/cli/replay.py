@@ -1,7 +1,6 @@
 """`milter64 replay`: what this configuration would have done with the traffic in a Postfix log."""
 
 import argparse
-import gc
 import json
 import os
 import sys
@@ -12,7 +11,7 @@ from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
 
-from milter64.cli.background import give_way
+from milter64.cli.background import read_at_length
 from milter64.cli.document_layout import show
 from milter64.cli.html_file import html_argument, write
 from milter64.cli.replay_progress import Progress
@@ -42,8 +41,6 @@ from milter64.report.sections import sections
 _PER_SECOND = 20.0
 _AT_ONCE = 256
 """Attempts that are read before they are judged: either goes faster by itself."""
-_GARBAGE = (50_000, 20, 20)
-"""Objects between two looks for cycles, of which there are hardly any."""
 
 EXAMPLES = """\
   What would have become of the mail in a log?
@@ -82,7 +79,7 @@ def _rate(text: str) -> float:
 
 def main(arguments: argparse.Namespace) -> int:
     """Replay a log, and report; Ctrl-C ends it early, with what there is so far."""
-    give_way()
+    read_at_length()
     settings, complaints = load(arguments.config), Screen(sys.stderr)
 
     def warn(text: str) -> None:
@@ -99,7 +96,7 @@ def main(arguments: argparse.Namespace) -> int:
                 return os.EX_UNAVAILABLE
         replayed = _Replay(settings, arguments, kept, warn)
         replayed.run()
-    if not replayed.lines.read and not replayed.stopped:
+    if not (replayed.lines.read or replayed.lines.unreadable or replayed.stopped):
         warn(f"there is no line of Postfix's in {' '.join(arguments.log)}")
         return os.EX_UNAVAILABLE
     return _report(replayed, arguments)
@@ -129,7 +126,6 @@ class _Replay:
 
     def run(self) -> None:
         """Judge all attempts, or those until somebody says that it is enough."""
-        gc.set_threshold(*_GARBAGE)
         lists = admin_lists(self._settings, lambda trouble: self._warn(f"lists: {trouble}"))
         outcomes = Outcomes(self.figures.outcome)
         with closing(Judge(self._settings, self.resolver, lists, outcomes, asks=self.asks)) as judge:

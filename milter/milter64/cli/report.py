@@ -1,7 +1,6 @@
 """`milter64 report`: what the log adds up to, what observe mode would have done, and what to do about it."""
 
 import argparse
-import gc
 import json
 import os
 import sys
@@ -10,7 +9,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 from pathlib import Path
 
-from milter64.cli.background import give_way
+from milter64.cli.background import read_at_length
 from milter64.cli.document_layout import show
 from milter64.cli.html_file import html_argument, write
 from milter64.cli.log_source import blocks, log_arguments, shown
@@ -49,7 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Read the log, add it up, and say what to do; fail if nothing of it can be read."""
-    give_way()
+    read_at_length()
     settings, complaints = load(arguments.config), Screen(sys.stderr)
     unread = list[str]()
 
@@ -57,7 +56,6 @@ def main(arguments: argparse.Namespace) -> int:
         unread.append(text)
         complaints.line(f"milter64 report: {clean(text, _LONGEST)}")
 
-    gc.freeze()  # to look through all that was imported, again and again, takes a twentieth of the time
     figures = _figures(arguments, settings, warn)
     if unread and not figures.total:
         return os.EX_UNAVAILABLE

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from milter64.cli.background import give_way
+from milter64.cli.background import read_at_length
 from milter64.cli.greylist_file import Refused, opened
 from milter64.cli.greylist_rows import Row, is_of_pair
 from milter64.cli.greylist_rows import told as row_told
@@ -68,7 +68,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Tell what became of a mail; fail if nothing is known of it."""
-    give_way()
+    read_at_length()
     settings = load(arguments.config)
     complaints, troubles = Screen(sys.stderr), list[str]()
     if "-" in arguments.log:

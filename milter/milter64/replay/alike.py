@@ -62,7 +62,7 @@ class Alike:
     def judge(self, attempt: Attempt) -> None:
         """Judge an attempt, and tell what would have become of it."""
         at, _, name, address, helo, said_from, said_to, login = attempt
-        from_, to = sender(said_from), mailbox(said_to[0])
+        from_, to, self._judge.rows.now = sender(said_from), mailbox(said_to[0]), at
         usual = len(said_to) == 1 and len(helo or b"") <= _LONGEST_HELO
         if not from_ or not to or not usual or exemptions.recipient(to) or not self._lists.empty:
             self._judge.judge(attempt)  # there may be no other like it

@@ -109,7 +109,8 @@ class Judge:
 
     def judge(self, attempt: Attempt) -> None:
         """Judge an attempt, and tell what would have become of it."""
-        self._now, self._name, self._tell.at = attempt.at, attempt.name, attempt.at
+        self._now = self._tell.at = self.rows.now = attempt.at
+        self._name = attempt.name
         self._tell.told.clear()
         if not self._asks:
             self._resolver.forget()  # what Postfix found of a client before says nothing

@@ -1,6 +1,7 @@
 """The greylist of a replay: a store that holds much in little room, as nearly all rows are of who came once.
 
-Where there are too many keys, those that have changed longest ago go. A service would have room for more.
+What has run out isn't read any more, but stays where it is until there is no room. Where there are too many keys, those
+that have changed longest ago go. A service would have room for more.
 """
 
 from collections import OrderedDict
@@ -20,6 +21,8 @@ class PastRows(Unfailing):
     """Rows of a log's time; for one thread."""
 
     def __init__(self, kind: RecordKind, most: int = MOST) -> None:
+        self.now = 0.0
+        """The log's time, in seconds since 1970."""
         self._kind = kind
         self._most = most
         # A plain dict's beginning costs the more to find the more of it has gone.
@@ -32,11 +35,14 @@ class PastRows(Unfailing):
         self._dropped = 0
 
     def read(self, key: str) -> Mapping[str, Record]:
-        """Return the rows of a key by group."""
+        """Return the rows of a key by group that haven't run out."""
         if waiting := self._waiting.get(key):
             groups, since = waiting
-            return {group: Record(generation=0, first_seen=since) for group in groups}
-        return self._others.get(key, {})
+            row = Record(generation=0, first_seen=since)
+            return dict.fromkeys(groups, row) if self._kind.expires(row) >= self.now else {}
+        if rows := self._others.get(key):
+            return {group: row for group, row in rows.items() if self._kind.expires(row) >= self.now}
+        return {}
 
     def merge(self, key: str, rows: Mapping[str, Record]) -> None:
         """Merge rows into those of a key."""
@@ -46,8 +52,7 @@ class PastRows(Unfailing):
             if first.passed_at is None and not first.generation and all(row == first for row in further):
                 self.begin(key, first.first_seen, *rows)
                 return
-        self._waiting.pop(key, None)
-        self._count -= len(self._others.pop(key, ()))
+        self._remove(key)
         self._others[key] = merged = united(self._kind, old, rows)
         self._count += len(merged)
         while self._count > self._most // _OTHERS:
@@ -56,10 +61,15 @@ class PastRows(Unfailing):
 
     def begin(self, key: str, since: float, *groups: str) -> None:
         """Have the first rows of a key wait."""
+        self._remove(key)
         self._waiting[key] = groups, since
         if len(self._waiting) > self._most:
             _, (gone, _) = self._waiting.popitem(last=False)
             self._dropped += len(gone)
+
+    def _remove(self, key: str) -> None:
+        self._waiting.pop(key, None)
+        self._count -= len(self._others.pop(key, ()))
 
     def everything(self) -> Iterator[tuple[str, str, Record]]:
         """Yield key, group and row of each."""
@@ -68,7 +78,7 @@ class PastRows(Unfailing):
                 yield key, group, row
 
     def expire(self, now: float) -> None:
-        """Do nothing: those that have run out are the first to go where there are too many."""
+        """Do nothing: see above."""
 
     def latest(self) -> float | None:
         """Return that it can't be known: the log's time goes on whatever is in the rows."""

@@ -116,8 +116,7 @@ class Traffic:
         while held:
             first = held[0]
             if isinstance(first, _Message):
-                room = len(held) <= _MOST_HELD and self._tried <= _MOST_TRIED
-                if first.lacks and room and now - first.came.at <= _LONGEST_WAIT:
+                if first.lacks and self._has_room and now - first.came.at <= _LONGEST_WAIT:
                     return
                 held.popleft()
                 self._tried -= len(first.recipients)
@@ -131,15 +130,20 @@ class Traffic:
                 held.popleft()
                 yield first
 
+    @property
+    def _has_room(self) -> bool:
+        """Whether messages may wait for what they lack."""
+        return len(self._held) <= _MOST_HELD and self._tried <= _MOST_TRIED
+
     def _refused(self, line: Refused) -> Attempt | None:
         """Return an attempt that a milter or a greylister refused, and count any other."""
-        if line.by == b"cleanup":  # the message was begun, and is no more
-            self._messages.pop(line.queue, None)
-        if line.recipient is None or not (line.milter or _GREYLISTED.match(line.reply)):
-            by = "milter" if line.milter else "postscreen" if line.by == b"postscreen" else "postfix"
-            self.refused[by] += 1
+        at, queue, by, milter, _, name, address, reply, sender, recipient, helo = line
+        if by == b"cleanup":  # the message was begun, and is no more
+            self._messages.pop(queue, None)
+        if recipient is None or not (milter or _GREYLISTED.match(reply)):
+            self.refused["milter" if milter else "postscreen" if by == b"postscreen" else "postfix"] += 1
             return None
-        return Attempt(line.at, b"", line.name, line.address, line.helo, line.sender, (line.recipient,))
+        return Attempt(at, b"", name, address, helo, sender, (recipient,))
 
 
 def _began(held: _Message | Attempt) -> float:
@@ -148,5 +152,5 @@ def _began(held: _Message | Attempt) -> float:
 
 def _accepted(message: _Message, sender: bytes) -> Attempt:
     at, queue, name, address, login = message.came
-    recipients = tuple(dict.fromkeys([recipient for _, recipient in message.recipients]))
+    recipients = tuple({recipient: None for _, recipient in message.recipients})
     return Attempt(at, queue, name, address, None, sender, recipients, login)

@@ -22,19 +22,18 @@ _ODD_CLIENTS = 100
 _AT_ONCE = 4096
 SECONDS = {f"{minute:02}:{second:02}": 60 * minute + second for minute in range(60) for second in range(61)}
 """What is behind the hour, in seconds; a leap second is one."""
-_BEHIND = [f"{second // 60:02}:{second % 60:02}" for second in range(3600)]
 _TROUBLES = 100
 
 
-Look = Callable[["Kind", int, str, str, str], None]
+Look = Callable[["Kind", float, str, str], None]
 
 
 class Kind:
     """A shape, how many lines of it there were in this hour, and what each of them is looked at for.
 
-    `look`, if there is any, is to be called with the kind, the hour in seconds since 1970, what is behind it, such as
-    "59:59", and with who it is about, as the log writes it: "CLIENT wire=WIRE port=PORT origin=ORIGIN helo=HELO", and
-    "SENDER> to=<RECIPIENT". For those that pass `passes` is set: who has been put off is looked for.
+    `look`, if there is any, is to be called with the kind, the time in seconds since 1970, and with who it is about, as
+    the log writes it: "CLIENT wire=WIRE port=PORT origin=ORIGIN helo=HELO", and "SENDER> to=<RECIPIENT". For those that
+    pass `passes` is set: who has been put off is looked for.
     """
 
     __slots__ = ("count", "honest", "hopeless", "known", "limited", "look", "observed", "odd", "passes", "shape")
@@ -117,14 +116,13 @@ class Figures:
 
     def outcome(self, at: float, shape: Shape, host: str, mail: str) -> None:
         """Take the figures of a decision: when there was it, its shape, and who it is about (see `outcome.who`)."""
-        hour = int(at // 3600) * 3600
-        if hour != self.hour:
-            self.turn(hour, at)
+        if self.hour is None or not 0 <= at - self.hour < 3600:  # noqa: PLR2004  seconds of an hour
+            self.turn(int(at // 3600) * 3600, at)
         self.stamp(at)
         kind = self.kind(shape)
         kind.count += 1
         if look := kind.look or (self.let_in if kind.passes else None):
-            look(kind, hour, _BEHIND[int(at - hour)], host, mail)
+            look(kind, at, host, mail)
 
     def event(self, at: float, name: str, fields: Mapping[str, str]) -> None:
         """Take the figures of any event of the log."""
@@ -136,17 +134,17 @@ class Figures:
         if fields.get("level") in {"warning", "error"} and (name in self.troubles or len(self.troubles) < _TROUBLES):
             self.troubles.setdefault(name, Trouble()).take(at, fields)
 
-    def let_in(self, _kind: Kind, hour: int, second: str, _host: str, mail: str) -> None:
+    def let_in(self, _kind: Kind, at: float, _host: str, mail: str) -> None:
         """Look whether who is let in has been put off."""
         for pair in (mail,) if ">,<" not in mail else _pairs(mail):
             digest = hash(pair)
-            if (waited := self.waiting.end(digest, hour + SECONDS[second])) is not None:
+            if digest in self.waiting and (waited := self.waiting.end(digest, at)) is not None:
                 self.came_back.add(waited)
                 self._named.pop(digest, None)
 
-    def _put_off(self, kind: Kind, hour: int, second: str, host: str, mail: str) -> None:
+    def _put_off(self, kind: Kind, at: float, host: str, mail: str) -> None:
         self.observes = kind.observed
-        waiting, at = self.waiting, hour + SECONDS[second]
+        waiting = self.waiting
         for pair in (mail,) if ">,<" not in mail else _pairs(mail):
             digest = hash(pair)
             if digest not in waiting:
@@ -155,23 +153,23 @@ class Figures:
                 if kind.honest and len(self._named) < _NAMED:
                     self._named[digest] = _named(kind.known, _who(host, mail))
 
-    def _refuse(self, kind: Kind, hour: int, _second: str, host: str, mail: str) -> None:
+    def _refuse(self, kind: Kind, at: float, host: str, mail: str) -> None:
         self.observes = kind.observed
         self._refused.append((host, mail))
         if len(self._refused) >= _AT_ONCE:
             self._count_refused()
         if not kind.hopeless:
-            self.refused.add(hour, kind.shape, _who(host, mail), kind.known)
+            self.refused.add(at, kind.shape, _who(host, mail), kind.known)
 
-    def _limit(self, kind: Kind, hour: int, _second: str, host: str, mail: str) -> None:
-        self.limited.add(hour, kind.shape, _who(host, mail), kind.known)
+    def _limit(self, kind: Kind, at: float, host: str, mail: str) -> None:
+        self.limited.add(at, kind.shape, _who(host, mail), kind.known)
 
-    def _odd(self, kind: Kind, hour: int, second: str, host: str, mail: str) -> None:
+    def _odd(self, kind: Kind, at: float, host: str, mail: str) -> None:
         """Note whose address isn't his own, and look at him as at others."""
         origin = kind.shape.origin
         self.odd_clients.setdefault(origin, Top(_ODD_CLIENTS)).add([host.partition(" ")[0]])
         if look := self._look(kind.shape._replace(origin="")) or (self.let_in if kind.passes else None):
-            look(kind, hour, second, host, mail)
+            look(kind, at, host, mail)
 
     def _count_refused(self) -> None:
         refused, self._refused = self._refused, []

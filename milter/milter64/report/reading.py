@@ -78,9 +78,9 @@ def _others(blocks: Iterable[bytes], figures: Figures, span: _Span) -> Iterator[
             kind = kinds.get(key) or _kind(figures, kinds, key)
             kind.count += 1
             if kind.look:
-                kind.look(kind, begins, second, host, mail)
+                kind.look(kind, begins + SECONDS[second], host, mail)
             elif kind.passes and (hash(mail) in waiting or ">,<" in mail):
-                figures.let_in(kind, begins, second, host, mail)
+                figures.let_in(kind, begins + SECONDS[second], host, mail)
         if lines and hour == this_hour:
             figures.stamp(begins + SECONDS[second])
 

@@ -26,13 +26,13 @@ class Sender:
     recipients: set[str] = field(default_factory=set)
     domains: set[str] = field(default_factory=set)
 
-    def add(self, hour: int, shape: Shape, mail: Mail, known: Sign) -> None:
-        """Count a line."""
+    def add(self, at: float, shape: Shape, mail: Mail, known: Sign) -> None:
+        """Count a line, of a time in seconds since 1970."""
         self.count += 1
         # What speaks for him must be so each time, or anybody could borrow it; what he looks like, or speaks against
         # him, may be so once.
         self.signs = known if self.count == 1 else (self.signs & known) | ((self.signs | known) & _ONCE)
-        _note(self.days, hour // 86400)
+        _note(self.days, int(at // 86400))
         _note(self.recipients, mail.recipients)
         _note(self.domains, mail.sender.rpartition("@")[2])
         if shape.why in self.whys or len(self.whys) < _MANY:
@@ -72,8 +72,8 @@ class Senders:
         self._known: dict[str, Sender] = {}
         self.dropped = 0
 
-    def add(self, hour: int, shape: Shape, mail: Mail, known: Sign) -> None:
-        """Count a refusal of a sender, of whom his findings are `known`."""
+    def add(self, at: float, shape: Shape, mail: Mail, known: Sign) -> None:
+        """Count a refusal of a sender at a time, in seconds since 1970; his findings say what is `known` of him."""
         domain = mail.sender.rpartition("@")[2]
         who = f"@{domain}" if Sign.SPF in known and domain else mail.client
         sender = self._known.get(who)
@@ -83,7 +83,7 @@ class Senders:
                 before = self._known.values()
                 self._known = {each.who: each for each in (*self.most(_ROOM // 2), sender)}
                 self.dropped += sum(each.count for each in before if each.who not in self._known)
-        sender.add(hour, shape, mail, signs(known, mail))
+        sender.add(at, shape, mail, signs(known, mail))
 
     def most(self, number: int) -> list[Sender]:
         """Return those with the most."""
