@@ -171,7 +171,7 @@ def test_what_another_process_has_found_ends_what_was_recalled() -> None:
 
 def test_findings_begin_anew_for_the_next_workers_beside_those_of_before() -> None:
     before = SharedFindings()
-    old, new = RememberedFindings(Answers(), before), RememberedFindings(Answers(), SharedFindings(before=before))
+    old, new = RememberedFindings(Answers(), before), RememberedFindings(Answers(), before.anew())
     old.remember(envelope(), SPF, 300)
     assert old.recall(envelope(), [SPF.key])[0] == {SPF.key: SPF}
     assert new.recall(envelope(), [SPF.key])[0] == {}

@@ -26,6 +26,6 @@ class SharedCaches:
         sizes = memory.answers, memory.findings
         if sizes in self._made:
             answers, findings = self._made[sizes]
-            return answers.anew(), SharedFindings(before=findings)
+            return answers.anew(), findings.anew()
         made = self._made[sizes] = answer_cache(memory.answers), SharedFindings(memory.findings)
         return made

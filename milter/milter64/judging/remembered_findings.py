@@ -11,9 +11,10 @@ All workers remember together: what one of them has found out the others know.
 
 import mmap
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from math import inf
 from time import monotonic, monotonic_ns
-from typing import Protocol
+from typing import Protocol, Self
 
 from milter64.address.frozen_dataclass import frozen
 from milter64.checks.dns_list_settings import ACCEPTING, BLOCKING, LISTED
@@ -53,16 +54,21 @@ class Validity:
 class SharedFindings:
     """Room for findings, made before the workers are forked that share it."""
 
-    def __init__(self, capacity: int = USUAL.findings, before: "SharedFindings | None" = None) -> None:
-        """Have room for so many octets of findings, or that of others before, which nobody then finds there.
+    def __init__(self, capacity: int = USUAL.findings) -> None:
+        """Have room for so many octets of findings.
 
         Raises:
             OSError: the system has none.
         """
-        self.kept: SharedCache[tuple[int | str, ...], _Kept]
-        self.kept = before.kept.anew() if before else SharedCache(capacity, _LARGEST)
-        self.editions: memoryview = before.editions if before else memoryview(mmap.mmap(-1, 8 * _EDITIONS)).cast("Q")
+        self.kept: SharedCache[tuple[int | str, ...], _Kept] = SharedCache(capacity, _LARGEST)
+        self.editions: memoryview = memoryview(mmap.mmap(-1, 8 * _EDITIONS)).cast("Q")
         """When, in nanoseconds, something was found last about the addresses of a number."""
+
+    def anew(self) -> Self:
+        """Return room in the same memory, in which nobody finds what was kept before; see `SharedCache.anew`."""
+        other = copy(self)
+        other.kept = self.kept.anew()
+        return other
 
 
 class RememberedFindings:
