@@ -166,7 +166,7 @@ def test_a_list_is_moved_to_milter64_unless_it_asks_it_already() -> None:
     (before,) = told(**{CLIENT: "reject_rbl_client bl.example.net"})
     assert before.remedy.startswith(
         "have milter64 ask it: printf '\\n[[dnslist]]\\nzone = \"bl.example.net\"\\n' >> /etc/milter64/milter64.toml "
-        f"&& systemctl reload milter64; take it out of {CLIENT}: "
+        f"&& milter64 check-config && systemctl reload milter64; take it out of {CLIENT}: "
     )
     (after,) = told(settings='[[dnslist]]\nzone = "bl.example.net"\n', **{CLIENT: "reject_rbl_client bl.example.net"})
     assert after.remedy.startswith(f"take it out of {CLIENT}: ")
@@ -223,11 +223,11 @@ def test_postscreens_lists_are_moved_with_their_weight() -> None:
     (trouble,) = told(SCREEN, PASS, postscreen_dnsbl_sites=sites, postscreen_dnsbl_threshold="3")
     assert (trouble.where, trouble.breaks) == ("postscreen_dnsbl_sites", False)
     tables = (
-        '\\n[[dnslist]]\\nzone = "zen.example.net"\\n'
+        '\\n[[dnslist]]\\nzone = "zen.example.net"\\nanswers = ["127.0.0.2-11"]\\n'
         '\\n[[dnslist]]\\nzone = "bl.example.net"\\naction = "greylist"\\n'
-        '\\n[[dnslist]]\\nzone = "wl.example.net"\\naction = "accept"\\n'
     )
     assert f"printf '{tables}' >> " in trouble.remedy
+    assert "; have milter64 ask wl.example.net in a [[dnslist]], with answers as here; " in trouble.remedy
     assert trouble.remedy.endswith("take them out: postconf -e 'postscreen_dnsbl_sites = ' && postfix reload")
     assert told(smtpd(), postscreen_dnsbl_sites=sites) == []
 
