@@ -148,7 +148,7 @@ def test_who_is_let_in_and_blocked_all_the_same_is_told_so(run: Run) -> None:
     code, out, _ = run("allow", "203.0.113.0/24")
     assert code == os.EX_OK
     assert out.splitlines()[-3:] == [
-        "It is in the block list too, which goes first",
+        "The block list has it too, and goes first",
         HEAD,
         "block 203.0.113.0/24 - - - block.entries",
     ]

@@ -46,9 +46,9 @@ def test_who_is_of_a_kind_and_the_same_however_it_is_written(text: str, kind: st
     who = parse(text, MISTAKES)
     assert who.kind == kind
     assert who == parse(same, MISTAKES)
-    assert may_be(who)(same.encode())
-    assert may_be(who)(text.encode())
-    assert not may_be(who)(b"mail.elsewhere.test # ticket")
+    assert may_be(who.kind, [who.key])(same.encode())
+    assert may_be(who.kind, [who.key])(text.encode())
+    assert not may_be(who.kind, [who.key])(b"mail.elsewhere.test # ticket")
 
 
 def written(address: IPv6Address) -> list[str]:
@@ -71,7 +71,7 @@ def test_however_a_network_is_written_it_may_be_that_one(packed: bytes, zero: se
     ways = written(address)
     who = parse(ways[0], NoMistakes())
     assert all(parse(way, NoMistakes()) == who for way in ways)
-    assert all(may_be(who)(f"{way}/128 # why".encode()) for way in ways)
+    assert all(may_be(who.kind, [who.key])(f"{way}/128 # why".encode()) for way in ways)
 
 
 def test_a_domain_alone_and_with_those_below_are_two_and_so_are_a_sender_and_a_recipient() -> None:

@@ -49,7 +49,27 @@ class Row:
 
 def naming(settings: Settings, who: Who) -> list[Row]:
     """Return the entries in force that name somebody."""
-    return [row for row in rows(settings, wanted=may_be(who)) if row.entry.who.key == who.key]
+    return [row for row in rows(settings, wanted=may_be(who.kind, [who.key])) if row.entry.who.key == who.key]
+
+
+def blocking(settings: Settings, who: Who) -> list[Row]:
+    """Return the entries in force of the block list that name all whom an entry names, a client by any translator."""
+    meant = {key for spelling in _spellings(settings, who) for key in keys.above(who.kind, spelling)}
+    found = rows(settings, wanted=may_be(who.kind, meant))
+    return [row for row in found if row.check == BLOCK and row.entry.who.key in meant]
+
+
+def _spellings(settings: Settings, who: Who) -> Iterator[bytes]:
+    """Yield the key of an entry, and those that the same clients have on the other side of a translator."""
+    yield who.key
+    if who.kind == "network" and not keys.on_the_wire_alone(who.key):
+        network, translator = (who.key[2:], who.key[1]), settings.translator()
+        if who.shape[0] == 4:  # noqa: PLR2004  an IPv4 address
+            forms = [form for form, _ in translator.encode_network(network)]
+        else:
+            forms = [form for form, _ in translator.decode_network(network)[1] if form]
+        for first, length in forms:
+            yield keys.network_key(first, length)
 
 
 def rows(
@@ -179,8 +199,8 @@ def put(check: str, arguments: argparse.Namespace, spares: str | None = None) ->
         screen.line(f"{entry.written} is looked for on the wire alone: behind a translator it may be anybody's")
     if check == BLOCK and settings.mode == "observe":
         screen.line('mode is "observe": nobody is refused, and the log says who would have been')
-    if check == ALLOW and (blocked := [row for row in naming(settings, entry.who) if row.check == BLOCK]):
-        screen.title("It is in the block list too, which goes first")
+    if check == ALLOW and (blocked := blocking(settings, entry.who)):
+        screen.title("The block list has it too, and goes first")
         show(screen, blocked)
     return os.EX_OK
 

@@ -36,7 +36,7 @@ def change(path: Path, who: Who, added: Entry | None, now: float) -> list[Entry]
         OSError: it can't be read or written, or is full.
     """
     with alone(path.parent, _PATIENCE) as folder:
-        kept, taken, may_name = list[bytes](), list[Entry](), may_be(who)
+        kept, taken, may_name = list[bytes](), list[Entry](), may_be(who.kind, [who.key])
         for _, raw in lines(read_list(path, ours=True)):
             entry = _entry(raw) if b"until=" in raw or may_name(raw) else None
             if entry and entry.counts(now) and entry.who.key == who.key:

@@ -81,6 +81,23 @@ def of_recipient(recipient: str) -> Keys:
         yield "recipient", b"to:" + key
 
 
+def above(kind: str, key: bytes) -> Iterator[bytes]:
+    """Yield the keys of the entries of a kind that name all whom this key names, which is the first of them."""
+    if kind == "network":
+        number, bits = int.from_bytes(key[2:]), len(key[2:]) * 8
+        for length in range(key[1], -1, -1):
+            rest = bits - length
+            yield network_key((number >> rest << rest).to_bytes(bits // 8), length)
+        return
+    to = b"to:" if kind == "recipient" else b""
+    local, at, domain = key.removeprefix(to).decode(errors="surrogatepass").rpartition("@")
+    yield key
+    if local:
+        yield to + f"@{domain}".encode()
+    for each in _upwards(domain.removeprefix(".")):
+        yield to + f"{at}.{each}".encode()
+
+
 def _address(local: str, domain: str) -> bytes:
     return f"{local.lower()}@{domain}".encode(errors="surrogatepass")
 

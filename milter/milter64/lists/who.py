@@ -8,7 +8,7 @@
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from milter64.address.networks import pack, unpack
@@ -53,19 +53,22 @@ def parse(text: str, mistakes: Mistakes) -> Who:
     return Who("name", f".{name}".encode())
 
 
-def may_be(who: Who) -> Callable[[bytes], bool]:
-    """Return what tells of most lines, in no time, that they don't name somebody; of others it says that they may.
+def may_be(kind: str, keys: Iterable[bytes]) -> Callable[[bytes], bool]:
+    """Return what tells of most lines, in no time, that they have none of these keys; of others it says that they may.
 
     In ASCII a domain, an IPv4 address, and the first number of an IPv6 address unless it is 0 are written in one way.
     """
-    packed = who.key[2:]
-    if who.kind != "network":
-        part = who.key.rpartition(b"@")[2].lstrip(b".")
-    elif len(packed) == 4:  # noqa: PLR2004  an IPv4 address
-        part = unpack(packed).encode()
-    else:
-        part = b"%x" % int.from_bytes(packed[:2]) if any(packed[:2]) else b":"
-    return lambda raw: part in raw.lower() or not raw.isascii()
+    found = re.compile(b"|".join({re.escape(_part(kind, key)) for key in keys})).search
+    return lambda raw: bool(found(raw.lower())) or not raw.isascii()
+
+
+def _part(kind: str, key: bytes) -> bytes:
+    packed = key[2:]
+    if kind != "network":
+        return key.rpartition(b"@")[2].lstrip(b".")
+    if len(packed) == 4:  # noqa: PLR2004  an IPv4 address
+        return unpack(packed).encode()
+    return b"%x" % int.from_bytes(packed[:2]) if any(packed[:2]) else b":"
 
 
 def _mail(text: str, mistakes: Mistakes) -> Who:
