@@ -29,6 +29,7 @@ WRONG = {
         "unknown key",
         "possible are authentication_results, received_spf",
     ),
+    "a key of no table in one": ('[spf]\nmode = "x"', "spf.mode", 2, "unknown key", "belongs above the first [table]"),
     "unknown table": ("\n[milters]", "milters", 2, "unknown key", 'did you mean "milter"?'),
     "unknown table in a table": ("\n[zzz.listen]", "zzz", 2, "unknown key", "possible are mode, milter,"),
     "a table of tables": ("[[spf]]\n[[spf]]", "spf", 1, "[{}, {}] is of the wrong kind", "write a table"),

@@ -30,6 +30,8 @@ def test_what_lacks_its_quotes_is_named_and_written_with_them(text: str, found: 
 
 
 WRONG = {
+    "[spf]\n[spf]\n": (2, "Cannot declare spf twice", "write each key and each table once"),
+    "[a]\nb.c = 1\n[a.b]": (3, "Cannot declare a.b twice", "write each key and each table once"),
     "[spf]\nenabled = yes": (2, "yes is no value without quotes", "write true or false, in small letters"),
     "[spf]\nenabled = False": (2, "False is no value without quotes", "write true or false, in small letters"),
     "mode = \u201cobserve\u201d": (1, "?observe? is no value without quotes", 'write it in straight quotes: "observe"'),

@@ -19,6 +19,8 @@ _LONGEST = 2000
 
 _ENDLESS = 'Expected "\'"'
 """What tomllib says at the end of a file that has a text without an end in it."""
+_NAMES, _PARTS = re.compile(r"\('.*'[^)]*\)"), re.compile(r"'([^']*)'")
+"""How tomllib writes a key or a table: ('greylist', 'delay')."""
 _OF_VALUES = ("Invalid value", "Expected newline", "Unclosed array", "Unclosed inline table")
 _REMEDIES = {
     "Expected '=' after a key": 'write a key, = and a value, such as mode = "observe"',
@@ -49,7 +51,8 @@ def mistake(message: str, text: str) -> tuple[int, str, str]:
         number, column = int(match[2]), f", in column {match[3]}"
     else:
         number, column = (_open_text(text) if said == _ENDLESS else text.rstrip().count("\n") + 1), ""
-    what, remedy = f"not valid TOML: {said}{column}", "see https://toml.io"
+    shown = _NAMES.sub(lambda names: ".".join(_PARTS.findall(names[0])), said)
+    what, remedy = f"not valid TOML: {shown}{column}", "see https://toml.io"
     line = text.split("\n")[number - 1][:_LONGEST]
     if said.startswith(_OF_VALUES) and (value := _unquoted(line)):
         if "://" in line:  # and a password maybe, of which this may be a part

@@ -118,6 +118,8 @@ class _Builder:
         homes = [known for known in self._known if known.rpartition(".")[2] == name]
         suggestion = _near(name, siblings, _PLURAL) or (homes[0] if len(homes) == 1 else _near(name, siblings))
         remedy = f'did you mean "{suggestion}"?' if suggestion else f"possible are {', '.join(siblings)}"
+        if suggestion == name:
+            remedy = "it belongs above the first [table]"
         self.problems.append(Problem(key=key, what="unknown key", remedy=remedy))
 
     def _read(self, hint: Any, value: object, key: str) -> object:  # noqa: ANN401  annotations are of no one type
