@@ -32,7 +32,7 @@ def test_all_of_a_pair_is_shown_and_what_becomes_of_the_next_try(greylist: Run) 
                 "until": None,
                 "passed": "2026-11-28T21:01:40Z",
                 "expires": "2027-01-03T21:01:40Z",
-                "says": "that",
+                "says": "yes",
             }
             for group in (NET, SPF)
         ],
@@ -90,10 +90,10 @@ def test_a_pair_is_laid_out_for_people(greylist: Run) -> None:
         "  from  <gone@x.example>",
         "  to    <you@lab.example>",
         "What is remembered",
-        "  group                state      since                 passed last  runs out              says",
+        "  group                state      since                 passed last  runs out              counts",
         (
             "  net:192.31.196.0/24  forgotten  2026-11-28T21:05:00Z  -            2027-01-03T21:05:00Z"
-            "  that it begins anew"
+            "  no, it begins anew"
         ),
         "The next try, if the sender is suspect (`milter64 explain` tells whether it is)",
         "  from 192.31.196.0/24  begins anew, and waits 60 s",

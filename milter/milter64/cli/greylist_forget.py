@@ -51,8 +51,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         would = "would be forgotten" if arguments.dry_run else "forgotten"
         screen.line(f"{counts['rows']} {would}")
         if counts["groups"]:
-            lose = "would have" if arguments.dry_run else "have"
-            screen.line(f"{counts['groups']} that earned by passing often not to wait {lose} to earn it anew")
+            begin = "would begin" if arguments.dry_run else "begin"
+            screen.line(f"{counts['groups']} that were earning, or had earned, not to wait {begin} anew")
     return os.EX_OK
 
 

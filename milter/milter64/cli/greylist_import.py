@@ -165,7 +165,7 @@ def _tell(counts: Counter[str], settings: Settings, *, imported: bool) -> None:
     would = "imported" if imported else "would be imported"
     taken = sum(counts[name] for name in _TAKEN)
     what = f"{counts['passed']} that have passed, {counts['waiting']} that wait"
-    screen.line(f"{taken} rows {would}: {what}, {counts['earned']} of who has passed often")
+    screen.line(f"{taken} rows {would}: {what}, {counts['earned']} by which networks and domains earn not to wait")
     if counts["unnamed"]:
         only = "" if settings.greylist.shared else ", and count here only once this host shares as well"
         screen.line(f"{counts['unnamed']} of them are kept under a digest, as other hosts have told of them{only}")

@@ -68,10 +68,10 @@ def _without_names(row: Told) -> Told:
 
 
 def _says(record: Record, greylist: Opened, now: float) -> str:
-    """Return whether a row counts."""
+    """Return whether a row counts, in words."""
     if record.forgotten:
-        return "that it begins anew"
-    return "nothing, as it has run out" if greylist.kind.expires(record) < now else "that"
+        return "no, it begins anew"
+    return "no, it has run out" if greylist.kind.expires(record) < now else "yes"
 
 
 def _tries(
@@ -105,7 +105,7 @@ def _show(report: Told, screen: Screen) -> None:
             (clean(row["group"], 400), row["state"], row["since"], row["passed"] or "-", row["expires"], row["says"])
             for row in report["rows"]
         ]
-        screen.table(table, ("group", "state", "since", "passed last", "runs out", "says"), indent=2)
+        screen.table(table, ("group", "state", "since", "passed last", "runs out", "counts"), indent=2)
     else:
         screen.line("  nothing")
     screen.title("The next try, if the sender is suspect (`milter64 explain` tells whether it is)")
