@@ -82,16 +82,16 @@ def close_listening_sockets() -> None:
 
 
 @contextmanager
-def work(greeting: str, fault: str, gate: str, _slot: int, _on_wait: Callable[[], None]) -> Iterator[Callbacks]:
+def work(greeting: str, fault: str, gate: str, slot: int, _on_wait: Callable[[], None]) -> Iterator[Callbacks]:
     if gate:
         Path(gate).read_text()  # a fifo: wait for a writer
-    if fault == "hangs":
+    if fault == "hangs" or (fault == "one hangs" and slot % 2):
         Event().wait()
     if fault == "deaf":
         close_listening_sockets()
     elif fault == "no fd":
         worker._SOCKET = "file:{}"  # noqa: SLF001  as libmilter's authors left it: no such thing
-    elif fault not in ("", "lingers", "log"):
+    elif fault not in ("", "one hangs", "lingers", "log"):
         raise RuntimeError(fault)
     Milter.factory = partial(Telltale, greeting)
     yield {

@@ -53,7 +53,7 @@ def test_a_worker_gives_back_every_so_often(monkeypatch: pytest.MonkeyPatch, sec
     given_back: list[bool] = []
     monkeypatch.setattr(worker, "give_back", lambda: given_back.append(True))
     monkeypatch.setattr(worker, "_GIVE_BACK", seconds)
-    door = SimpleNamespace(visitors=[], wait=None, has_sessions=True, answered=bool, ask=int, shut=int)
+    door = SimpleNamespace(visitors=[], wait=None, has_sessions=True, is_open=True, answered=bool, ask=int, shut=int)
     ours, channel = socketpair()
     bell, ringer = socketpair()
     with ours, channel, bell, ringer:

@@ -113,6 +113,18 @@ def test_a_reload_after_one_that_was_no_good_works(tmp_path: Path) -> None:
             assert session.ask()[1] == "third"
 
 
+def test_of_a_crew_that_does_not_rise_nobody_lets_anybody_in(tmp_path: Path) -> None:
+    with Supervised(tmp_path, workers=2, allowed=5, rise=1) as service:
+        service.line("ready")
+        service.configure(greeting="second", fault="one hangs")
+        service.send(signal.SIGHUP)
+        greetings = set[str]()
+        while "reload refused, nothing has changed" not in {line["event"] for line in service.lines}:
+            with service.session() as session:
+                greetings.add(session.ask()[1])
+        assert greetings == {"first"}
+
+
 def test_a_second_reload_during_the_first_is_not_forgotten(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     os.mkfifo(gate)

@@ -26,7 +26,10 @@ class Log(Protocol):
 
 
 READY = b"+"
-"""What a child says when it serves, and when it is asked and has seen that it does."""
+"""What a child says when it can serve, and when it is asked and has seen that it does."""
+
+OPEN = b"o"
+"""What a worker is told when all of its crew can serve: let sessions in."""
 
 ASK = b"?"
 """What a child is asked, to see that it serves."""

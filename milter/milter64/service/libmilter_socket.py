@@ -35,6 +35,8 @@ class Door:
 
     def __init__(self, listener: socket.socket) -> None:
         """Let in nobody but who connects to `address`, until it is opened: libmilter is to start meanwhile."""
+        self.is_open = False
+        """Whether others may come in than our own visitors."""
         self._listener = listener
         self._name = _name(listener)
         self._service: socket.socket | None = listener.dup()
@@ -45,17 +47,22 @@ class Door:
         self._sent = 0.0
         self._expected = False
 
-    def open(self, libmilter: Thread) -> None:
-        """Let everybody in; `libmilter` is the thread that accepts them."""
+    def belong(self, libmilter: Thread) -> None:
+        """Take note of the thread that accepts who comes in."""
         self._libmilter = libmilter
+
+    def open(self) -> None:
+        """Let everybody in."""
+        self.is_open = True
         self._let_others_in()
 
     def shut(self) -> None:
         """Let no new session in, for ever."""
+        self.is_open = False
+        service, self._service = self._service, None
         self._dismiss()
-        if self._service:
-            self._service.close()
-            self._service = None
+        if service:
+            service.close()
         with _unknown() as unknown:
             self._replace(unknown)
 

@@ -1,11 +1,11 @@
 """The process that starts first and ends last: it owns the listening socket, the signals and the workers.
 
-It starts no thread and opens no store, so that it can always fork. Everything that it waits for, a signal, a worker's
-word, a worker's end, arrives on a socket, or is a timer; all of them are handled one after another by one loop. What
-goes wrong with one of them, for whatever reason, costs a reload at most: mail goes on.
+It starts no thread and opens no store, so that it can always fork. All that it waits for, signals, workers' words and
+ends, arrives on a socket, or is a timer, and is handled in turn by one loop. What goes wrong costs a reload at most.
 
-Workers come in crews, one for each configuration. A crew rises until all its workers are ready, then it serves, and a
-reload is over when the one before has shut its doors. A crew that doesn't rise is dismissed, and nothing has changed.
+Workers come in crews, one for each configuration. A crew rises until all its workers are ready. Then they open their
+doors, and a reload is over when those before have shut theirs. A crew that doesn't rise has let nobody in: it is
+dismissed, and nothing has changed.
 """
 
 import os
@@ -29,18 +29,16 @@ from milter64.telemetry.metrics import Process
 
 _STEADY = 60.0
 """Seconds of life after which a worker's death is the first one again."""
-_LEAVE = 5.0
-"""Seconds that a crew that retires has to shut its doors in, until others may know of the one that serves."""
+_LEAVE = 20.0
+"""Seconds that a crew that retires has to shut its doors in; a worker that doesn't answer is killed before."""
 _LOOK = 2.0
 """Seconds between two looks whether all is well, if systemd doesn't want to hear of it more often."""
-_TIMES = 3
-"""How many times within the watchdog's time systemd is told that all is well."""
 
 
 def run(plan: Plan, reload: Callable[[], Plan]) -> int:
     """Serve until TERM or INT, and return the exit code. HUP puts what `reload` returns in the place of `plan`.
 
-    `reload` raises ValueError or OSError for a configuration that is no good; the message is for the log.
+    It raises ValueError or OSError, with a message for the log, for a configuration that is no good.
     """
     one_arena()  # and that of all who are forked
     return _Supervisor(reload).run(plan)
@@ -59,7 +57,7 @@ class _Supervisor:
         self._gone = ""
         self._exit_code: int | None = None
         self._notify = Notifier(os.environ)
-        self._pause = min(self._notify.watchdog / _TIMES or _LOOK, _LOOK)
+        self._pause = min(self._notify.watchdog / 3 or _LOOK, _LOOK)  # three times within the watchdog's time
 
     def run(self, plan: Plan) -> int:
         self._bell = SignalBell()
@@ -150,6 +148,7 @@ class _Supervisor:
             return
         self._risen()
         self._serving, self._taking_over, self._log = crew, True, crew.plan.log
+        self._children.order(crew, channel.OPEN)
         if before:
             self._children.order(before, channel.RETIRE)
             if before.listener is not crew.listener:
@@ -176,7 +175,7 @@ class _Supervisor:
         self._settle()
 
     def _dismiss(self, reason: str, exit_code: int = os.EX_SOFTWARE) -> None:
-        """Give up the crew that rises; those of it who are ready may have sessions already."""
+        """Give up the crew that rises."""
         crew = self._risen()
         for member in self._children.of(crew):
             if not member.ready:
@@ -249,8 +248,7 @@ class _Supervisor:
 
     def _hire(self, crew: Crew, duty: Duty, process: Process = "worker", deaths: int = 0) -> None:
         listeners = {risen.listener.socket for risen in (self._rising, self._serving) if risen}
-        not_his = [*self._bell.ends, *(listeners - {crew.listener.socket})]
-        self._children.hire(crew, duty, process, deaths, not_his)
+        self._children.hire(crew, duty, process, deaths, [*self._bell.ends, *(listeners - {crew.listener.socket})])
 
     def _hear(self, member: Worker) -> None:
         try:
@@ -263,7 +261,9 @@ class _Supervisor:
         was_ready = member.ready
         member.hear(word)
         if not was_ready:
-            if member.crew is self._rising and all(other.ready for other in self._children.of(member.crew)):
+            if member.crew is self._serving and member.process == "worker":
+                member.order(channel.OPEN)
+            elif member.crew is self._rising and all(other.ready for other in self._children.of(member.crew)):
                 self._take_over()
             self._children.report(self._serving)
         else:

@@ -18,7 +18,7 @@ from threading import Thread
 
 import Milter
 
-from milter64.service.channel import ASK, GRACE, READY, SHUT, Log
+from milter64.service.channel import ASK, GRACE, OPEN, READY, SHUT, Log
 from milter64.service.libmilter_socket import Door
 from milter64.service.libmilter_threads import HOLD_ON, LibmilterThreads
 from milter64.service.malloc_arenas import give_back
@@ -41,6 +41,9 @@ _ENDED = b"\0"
 _NUDGE = bytes([signal.SIGUSR2])
 """What a thread of libmilter is interrupted with; it means nothing else."""
 
+_GOES_ON = frozenset({_NUDGE, OPEN, ASK})
+"""Words that don't end a worker."""
+
 _TICK = 0.02
 """Seconds between two looks at the sessions of a worker that ends."""
 
@@ -59,7 +62,7 @@ _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 def run(  # noqa: PLR0913, PLR0917  all that the supervisor hands to a worker
     listener: socket.socket, channel: socket.socket, slot: int, work: Work, log: Log, cpu: int | None
 ) -> int:
-    """Serve the sessions that come in over `listener` until told to end, and return the process's exit code.
+    """Serve the sessions that come in over `listener` from when told to until told to end; return the exit code.
 
     To be called on the main thread of a process of its own, with TERM, INT and HUP blocked. `channel` leads to the
     supervisor, `slot` is for `work`, `cpu` is the one to stay on.
@@ -77,7 +80,7 @@ def run(  # noqa: PLR0913, PLR0917  all that the supervisor hands to a worker
             door = Door(listener)  # a session of ours over the shared listener might end up in another worker
             libmilter = _start_libmilter(listener, callbacks, ringer)
             threads.open(door.address)
-            door.open(libmilter)
+            door.belong(libmilter)
             channel.send(READY)
             return _serve(channel, bell, threads, door)
     except Milter.error as error:
@@ -173,10 +176,8 @@ def _serve(channel: socket.socket, bell: socket.socket, threads: LibmilterThread
             word = _word(source)
             if word == _ENDED:
                 return os.EX_SOFTWARE
-            if word == _NUDGE:
-                continue
-            if word == ASK:
-                door.ask() if deadline is None else _answer(channel)
+            if word in _GOES_ON:
+                _heed(word, channel, door)
                 continue
             if not word:
                 sources.remove(source)
@@ -187,6 +188,14 @@ def _serve(channel: socket.socket, bell: socket.socket, threads: LibmilterThread
         # One look could miss a connection that libmilter was accepting while the listener was shut.
         quiet = 0 if readable or door.has_sessions else quiet + 1
     return os.EX_OK
+
+
+def _heed(word: bytes, channel: socket.socket, door: Door) -> None:
+    """Do what was said to a worker that goes on."""
+    if word == OPEN:
+        door.open()
+    elif word == ASK:
+        door.ask() if door.is_open else _answer(channel)
 
 
 def _every(seconds: float, do: Callable[[], None]) -> Callable[[], None]:
