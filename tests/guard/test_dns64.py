@@ -46,6 +46,27 @@ def test_a_silent_nameserver_is_asked_again_soon_and_what_was_found_stays(
     assert watched.log.events == ["dns64"]
 
 
+@pytest.mark.parametrize("reloaded", [False, True])
+def test_who_comes_after_knows_from_the_start_what_is_invented(server: DnsServer, *, reloaded: bool) -> None:
+    shared = SharedNotes()
+    Watched(server, shared=shared).ask()
+    server.faults[NAME] = Fault.SILENT
+    after = Watched(server, shared=SharedNotes(shared) if reloaded else shared)
+    after.guard.start()
+    after.guard.close()
+    assert after.translator.synthesised("2001:db8:64::1")
+
+
+def test_who_asks_others_does_not_believe_it_of_them(server: DnsServer) -> None:
+    shared = SharedNotes()
+    Watched(server, shared=shared).ask()
+    with DnsServer(REAL) as other:
+        after = Watched(other, shared=SharedNotes(shared))
+        after.guard.start()
+        after.guard.close()
+    assert not after.translator.synthesised("2001:db8:64::1")
+
+
 @pytest.mark.parametrize(
     ("records", "fault", "why"),
     [

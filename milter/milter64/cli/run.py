@@ -119,7 +119,7 @@ def _plan(path: Path | None, stack: ExitStack, caches: SharedCaches) -> Plan:
         settings=settings,
         telemetry=telemetry,
         lists=admin_lists(settings, lambda trouble: telemetry.warning("lists", trouble=trouble)),
-        notes=SharedNotes(),
+        notes=caches.notes(),
         counters=_counters(telemetry) if settings.rate else None,
         memory=memory,
         answers=answers,

@@ -5,6 +5,7 @@ would never be given back.
 """
 
 from milter64.dns.resolver import AnswerCache, answer_cache
+from milter64.guard.shared_by_workers import SharedNotes
 from milter64.judging.remembered_findings import SharedFindings
 from milter64.limits.memory import Shares
 
@@ -14,6 +15,7 @@ class SharedCaches:
 
     def __init__(self) -> None:
         """Have no memory yet."""
+        self._notes: SharedNotes | None = None
         self._made: dict[tuple[int, int], tuple[AnswerCache, SharedFindings]] = {}
         """By size: who goes back to one has its memory again."""
 
@@ -29,3 +31,8 @@ class SharedCaches:
             return answers.anew(), findings.anew()
         made = self._made[sizes] = answer_cache(memory.answers), SharedFindings(memory.findings)
         return made
+
+    def notes(self) -> SharedNotes:
+        """Return notes for guards, who know from the start what the crew before has caught nameservers inventing."""
+        self._notes = SharedNotes(self._notes)
+        return self._notes

@@ -12,7 +12,7 @@ A reload begins anew; what `milter64 discover` wants stays in a file.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from math import inf
@@ -77,7 +77,9 @@ class Guard:
             self._recent.put(envelope)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Begin to watch, with what those who served before know of the nameservers."""
+        names = {server.text for server in nameservers(self._settings.dns.nameservers)}
+        self._distrust([each for each in self._shared.dns64() if each.nameserver in names])
         self._thread.start()
 
     def close(self) -> None:
@@ -124,14 +126,18 @@ class Guard:
             self._ask_soon = min(2 * self._ask_soon, _ASK_LATER)
         else:
             self._ask_at, self._ask_soon = time.monotonic() + HOUR, _ASK_SOON
-        inventing = [synthesis for synthesis in known.values() if synthesis.patterns]
+        self._distrust(known.values())
+        for synthesis in known.values():
+            self._tell_of_dns64(synthesis)
+
+    def _distrust(self, known: Iterable[Synthesis]) -> None:
+        """Have nothing count that nameservers invent."""
+        inventing = [synthesis for synthesis in known if synthesis.patterns]
         dns64 = {synthesis.nameserver: tuple(sorted(synthesis.addresses)) for synthesis in inventing}
         if dns64 != self._learned.dns64:
             self._translator.distrust({pattern for synthesis in inventing for pattern in synthesis.patterns})
             self._forget_at = 0.0  # clients that have been looked at may be undecoded from now on
             self._learn(replace(self._learned, dns64=dns64))
-        for synthesis in known.values():
-            self._tell_of_dns64(synthesis)
 
     def _tell_of_dns64(self, synthesis: Synthesis) -> None:
         """Say what a nameserver invents, unless that is expected; or that this isn't known."""

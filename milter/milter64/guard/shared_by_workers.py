@@ -8,7 +8,7 @@ import os
 import pickle
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
@@ -49,8 +49,8 @@ class Notes:
 class SharedNotes:
     """The notes in memory that forked processes share."""
 
-    def __init__(self) -> None:
-        """Begin with empty notes.
+    def __init__(self, before: "SharedNotes | None" = None) -> None:
+        """Begin with nothing but what those who served `before` know of nameservers.
 
         Raises:
             OSError: the system has no room for them.
@@ -59,6 +59,12 @@ class SharedNotes:
         self._threads = Lock()  # for those of one process: the file's lock is between processes
         self._file = os.memfd_create("guard")
         weakref.finalize(self, os.close, self._file)
+        if before:
+            self._write(Notes(dns64={each.nameserver: each for each in before.dns64()}))
+
+    def dns64(self) -> Collection[Synthesis]:
+        """Return what is known of nameservers, without waiting for anybody: maybe nothing, while it is written."""
+        return self._read().dns64.values()
 
     @contextmanager
     def notes(self) -> Iterator[Notes]:
