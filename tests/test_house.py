@@ -1,6 +1,7 @@
 """The house rules that a file can break without any other test noticing: imports, lengths, versions."""
 
 import ast
+import re
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -121,6 +122,12 @@ def test_milter_is_a_source_root_and_never_a_package_since_pymilters_extension_h
 def test_no_file_is_longer_than_300_lines(folder: str) -> None:
     lengths = {path: path.read_text().count("\n") for path in (ROOT / folder).rglob("*.py")}
     assert {str(path): length for path, length in lengths.items() if length > LONGEST} == {}
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_no_quantifier_behind_a_group_is_possessive(module: str) -> None:
+    """Debian 12's Python 3.11.2 gets those wrong (gh-106052): (?>...) does the same."""
+    assert not re.search(r"\)[*+?]\+", FILES[module].read_text())
 
 
 def test_the_lowest_versions_that_are_asked_for_are_those_of_make_test_oldest() -> None:

@@ -1,5 +1,8 @@
 """What lines add up to."""
 
+import gc
+import weakref
+
 import pytest
 
 from milter64.report.figures import network
@@ -35,6 +38,17 @@ def test_each_decision_is_counted_by_reason_origin_and_hour() -> None:
         (1795226400, "abandoned"),
     }
     assert (taken["first_at"], taken["last_at"]) == (1795222387, 1795226400)
+
+
+def test_whole_figures_go_with_who_had_them() -> None:
+    gc.disable()  # it comes by seldom where much is read
+    try:
+        taken = figures(line(), line("rejected", more=REFUSED), line("greylisted", more=GREYLISTED))
+        left = weakref.ref(taken)
+        del taken
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 def test_what_observing_would_have_done_is_counted_as_that() -> None:

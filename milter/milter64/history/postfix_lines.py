@@ -69,7 +69,7 @@ class Silent(NamedTuple):
 Said: TypeAlias = Came | Queued | Delivered | Refused | Silent
 
 _STAMP = rb"([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d))"
-_MAILBOX = rb'<([^">\n]*+(?:"(?:[^"\\\n]|\\.)*+"[^">\n]*+)*+)>'
+_MAILBOX = rb'<((?>[^">\n]*(?:"(?>(?:[^"\\\n]|\\.)*)"[^">\n]*)*))>'
 _PEER = rb"([^\s\[\]]*+)\[([^\s\[\]]++)\](?::\d+)?"
 _CAME = rb"client=%s(?:.*?,? sasl_username=([^\s,]++))?(?P<came>)" % _PEER
 _QUEUED = rb"from=%s, size=\d++, nrcpt=(\d++) (?P<queued>)" % _MAILBOX
@@ -82,8 +82,9 @@ _LINES = re.compile(
 )
 """The line's end before it, which is found fastest, the stamp, the host, Postfix's name, and what its programs say.
 
-At the end of each kind is a group without a letter, named as the kind. What has a "+" behind its quantifier gives back
-nothing: half the time went into looking whether lines that don't count might be read in another way.
+At the end of each kind is a group without a letter, named as the kind. What is in (?>...), or has a "+" behind its
+quantifier, gives nothing back: half the time went into looking whether lines that don't count might be read in another
+way. Behind a group such a "+" doesn't work before Python 3.11.5.
 """
 
 
@@ -93,8 +94,10 @@ def _words(kind: str, count: int) -> Sequence[int]:
     return _LINES.groupindex["queue"], *range(end - count, end)
 
 
-_OF_CAME, _OF_QUEUED, _OF_DELIVERED = _words("came", 3), _words("queued", 2), _words("delivered", 2)
-_OF_REFUSED = (_LINES.groupindex["by"], *_words("refused", 5))
+_OF_QUEUED, _OF_DELIVERED = _words("queued", 2), _words("delivered", 2)
+_BY = _LINES.groupindex["by"]
+_OF_CAME, _OF_REFUSED = (_BY, *_words("came", 3)), (_BY, *_words("refused", 5))
+_SMTPD = b"smtpd"
 _MARK = b"; from=<"
 _ENVELOPE = re.compile(rb"; from=%s(?:,? to=%s)?,? proto=\w++(?:,? helo=<([^>\n]*+)>)?" % (_MAILBOX, _MAILBOX))
 
@@ -134,8 +137,9 @@ class PostfixLines:
                 queue, sender, count = line.group(*_OF_QUEUED)
                 add(new(Queued, (at, queue, sender, int(count))))
             elif kind == "came":
-                queue, name, address, login = line.group(*_OF_CAME)
-                add(new(Came, (at, queue, name, address, login or b"")))
+                by, queue, name, address, login = line.group(*_OF_CAME)
+                if by == _SMTPD:  # and no qmqpd, before which there is no milter
+                    add(new(Came, (at, queue, name, address, login or b"")))
             elif kind == "silent":
                 add(Silent(at))
             elif refused := _refused(at, line.group(*_OF_REFUSED)):

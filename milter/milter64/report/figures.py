@@ -187,6 +187,7 @@ class Figures:
         self._fold()
         self._count_refused()
         self._expire()
+        self._kinds = {}  # what looks at them looks at these figures, which would keep themselves
 
     def _fold(self) -> None:
         if self.hour is None:

@@ -16,15 +16,18 @@ from milter64.report.figures import SECONDS, Figures, Kind
 from milter64.report.outcome import OUTCOMES, Shape, reasons
 
 _LINE = re.compile(
-    r'^(?:(?!time=)[^=<"{\n]*[ :](?=time=))?+time=(.{13}):([0-5][0-9]:[0-5][0-9])[^ ]*+ level=info event=([^ ]*+)'
-    r" (?:(?:ban|queue)=[^ ]*+ )?+session=[^ ]*+ client=([^ ]*+ wire=[^ ]*+ port=[^ ]*+ origin=([^ ]*+)"
-    r' helo=[^ "]*+) from=<([^ "]*+ to=[^ "]*)> ((?:[^ "g\n][^ "\n]*+ )*+)(?:because="([^"\\\n]*+)" )?+'
-    r'((?:greylist=[a-z]*+ )?+)(?:group=[^ "\n]*+ )?+(?:wait=[0-9]*+ )?+(?:reply="[^"\n]*+" )?+'
-    r"((?:observe=[a-z]*+ )?+)ms=[^ \n]*+$"
+    r'^(?>(?:(?!time=)[^=<"{\n]*[ :](?=time=))?)time=(.{13}):([0-5][0-9]:[0-5][0-9])[^ ]*+ level=info event=([^ ]*+)'
+    r" (?>(?:(?:ban|queue)=[^ ]*+ )?)session=[^ ]*+ client=([^ ]*+ wire=[^ ]*+ port=[^ ]*+ origin=([^ ]*+)"
+    r' helo=[^ "]*+) from=<([^ "]*+ to=[^ "]*)> ((?>(?:[^ "g\n][^ "\n]*+ )*))(?:because="([^"\\\n]*+)" )?'
+    r'((?:greylist=[a-z]*+ )?)(?:group=[^ "\n]*+ )?(?:wait=[0-9]*+ )?(?:reply="[^"\n]*+" )?'
+    r"((?:observe=[a-z]*+ )?)ms=[^ \n]*+$"
     r"|^(.+)$",
     re.MULTILINE,
 )
-"""The findings begin with any letter but the g of what comes behind them."""
+"""The findings begin with any letter but the g of what comes behind them.
+
+(?>...) gives nothing back, as the "+" behind a quantifier; that doesn't work behind a group before Python 3.11.5.
+"""
 _Parts = tuple[str, str, str, str, str, str, str, str, str, str, str]
 _REMEMBERED = 4096
 
@@ -66,7 +69,7 @@ def _others(blocks: Iterable[bytes], figures: Figures, span: _Span) -> Iterator[
         lines: list[_Parts] = span.of(_LINE.findall(block.decode("latin-1")))
         for hour, second, event, host, origin, mail, found, because, standing, observed, other in lines:
             if hour != this_hour:
-                if other or not (began := _hour(hour)):
+                if other or (began := _hour(hour)) is None:
                     yield f"{other or hour}\n".encode("latin-1")
                     if figures.hour != begins:  # it was of another hour
                         this_hour = "none yet"
@@ -107,9 +110,9 @@ def _shape(key: tuple[str, str, str, str, str, str]) -> Shape:
 
 
 @lru_cache(maxsize=64)
-def _hour(text: str) -> int:
-    """Return when an hour began, in seconds since 1970; 0 if there is none of that name."""
+def _hour(text: str) -> int | None:
+    """Return when an hour began, in seconds since 1970; None if there is none of that name."""
     try:
         return timegm(time.strptime(text, "%Y-%m-%dT%H"))
     except ValueError:
-        return 0
+        return None
