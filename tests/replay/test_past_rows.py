@@ -95,3 +95,11 @@ def test_who_begins_to_wait_again_goes_by_that() -> None:
     for key in ("again", "new", "newer"):
         rows.begin(key, rows.now, "net:")
     assert [bool(rows.read(key)) for key in ("again", "new", "newer")] == [True, True, True]
+
+
+def test_what_had_run_out_when_it_went_was_not_forgotten_for_want_of_room() -> None:
+    rows = PastRows(KIND, most=3)
+    for number in range(100):
+        rows.now = number * Settings().retry_window
+        rows.begin(f"waits {number}", rows.now, "net:")
+    assert rows.sizes()["dropped"] == 0

@@ -56,16 +56,18 @@ class PastRows(Unfailing):
         self._others[key] = merged = united(self._kind, old, rows)
         self._count += len(merged)
         while self._count > self._most // _OTHERS:
-            gone = len(self._others.popitem(last=False)[1])
-            self._count, self._dropped = self._count - gone, self._dropped + gone
+            gone = self._others.popitem(last=False)[1].values()
+            self._count -= len(gone)
+            self._dropped += sum(self._kind.expires(row) >= self.now for row in gone)
 
     def begin(self, key: str, since: float, *groups: str) -> None:
         """Have the first rows of a key wait."""
         self._remove(key)
         self._waiting[key] = groups, since
         if len(self._waiting) > self._most:
-            _, (gone, _) = self._waiting.popitem(last=False)
-            self._dropped += len(gone)
+            _, (gone, since) = self._waiting.popitem(last=False)
+            if self._kind.expires(Record(generation=0, first_seen=since)) >= self.now:
+                self._dropped += len(gone)
 
     def _remove(self, key: str) -> None:
         self._waiting.pop(key, None)
