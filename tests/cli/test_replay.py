@@ -74,6 +74,13 @@ def test_a_log_of_another_program_gets_a_clear_word(configuration: Path, tmp_pat
     assert output == f"milter64 replay: there is no line of Postfix's in {log}\n"
 
 
+def test_a_replay_observes_whatever_it_comes_to(configuration: Path, tmp_path: Path) -> None:
+    log = tmp_path / "mail.log"
+    log.write_text(mail(1).replace("unknown", "mail.honest.example"))
+    found = told(replay(configuration, "--json", log))
+    assert (found["mode"], found["decisions"]["accepted"]) == ("observe", 1)
+
+
 def test_a_file_that_is_not_there_is_named_and_the_others_are_read(configuration: Path, tmp_path: Path) -> None:
     log = tmp_path / "mail.log"
     log.write_text(MAILS)

@@ -64,6 +64,16 @@ def test_programs_get_the_same(configuration: Path, log: Path, capsys: pytest.Ca
     assert (honest["who"], honest["lines"], honest["why"]) == ("192.31.196.40", 6, "spf fail")
 
 
+@pytest.mark.parametrize("mode", ["observe", "enforce"])
+def test_a_log_that_does_not_tell_the_mode_is_taken_for_one_of_the_configured(
+    configuration: Path, tmp_path: Path, mode: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configuration.write_text(f'mode = "{mode}"\n{configuration.read_text()}')
+    (tmp_path / "accepted.log").write_text(f"{line()}\n")
+    assert report(configuration, "--log", str(tmp_path / "accepted.log"), "--json") == os.EX_OK
+    assert json.loads(capsys.readouterr().out)["mode"] == mode
+
+
 def test_a_page_is_written(configuration: Path, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert report(configuration, "--log", str(log), "--html", str(tmp_path / "report.html")) == os.EX_OK
     page = (tmp_path / "report.html").read_text()

@@ -2,7 +2,8 @@
 
 import pytest
 
-from milter64.report.figures import network
+from milter64.report.figures import Figures, network
+from milter64.report.reading import read
 from rig.reported import figures, line, shown
 
 GREYLISTED = 'iprev=fail because="iprev fail: no" greylist=new group=net:192.31.196.0/24 wait=60 reply="450 4.7.1"'
@@ -49,6 +50,26 @@ def test_the_last_word_says_which_mode_it_is_in() -> None:
     observed, enforced = line("accepted", more=f"{REFUSED} observe=rejected"), line("rejected", more=REFUSED)
     assert shown(figures(enforced, observed))["mode"] == "observe"
     assert shown(figures(observed, enforced))["mode"] == "enforce"
+
+
+def _serves(event: str, mode: str) -> str:
+    return f"time=2026-11-21T00:53:07.644Z level=info event={event} socket=inet:8864@localhost workers=2{mode}"
+
+
+@pytest.mark.parametrize("observes", [False, True])
+def test_the_service_says_its_mode_itself_and_the_last_word_counts(*, observes: bool) -> None:
+    other, mode = (" mode=enforce", " mode=observe") if observes else (" mode=observe", " mode=enforce")
+    denied = line("rejected", more=REFUSED) if observes else line("accepted", more=f"{REFUSED} observe=rejected")
+    assert figures(_serves("ready", other), line(), _serves("reloaded", mode), denied).observes is observes
+    assert figures(_serves("ready", mode), _serves("worker", other), line()).observes is observes
+    assert figures(denied, _serves("ready", "")).observes is not observes  # as older versions say it
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_where_no_line_tells_the_mode_it_is_as_configured(*, configured: bool) -> None:
+    taken = Figures(1.0, observes=configured)
+    read([f"{line()}\n".encode()], taken)
+    assert taken.observes is configured
 
 
 @pytest.mark.parametrize("later", ["accepted", "abandoned"])

@@ -108,7 +108,7 @@ class _Replay:
     def __init__(
         self, settings: Settings, arguments: argparse.Namespace, kept: Answers | None, warn: Callable[[str], None]
     ) -> None:
-        self.figures = Figures(settings.greylist.retry_window)
+        self.figures = Figures(settings.greylist.retry_window, observes=True)
         self.traffic = Traffic()
         self.lines = PostfixLines(LineTimes(_written(arguments.log)))
         self.judged = 0

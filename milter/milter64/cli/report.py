@@ -85,7 +85,7 @@ def found(config: Path | None) -> Document:
 
 
 def _figures(arguments: argparse.Namespace, settings: Settings, warn: Callable[[str], None]) -> Figures:
-    figures = Figures(settings.greylist.retry_window)
+    figures = Figures(settings.greylist.retry_window, observes=settings.mode == "observe")
     until = inf if arguments.until is None else arguments.until
     read(blocks(arguments, warn), figures, arguments.since or 0.0, until)
     figures.finish()

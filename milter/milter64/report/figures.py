@@ -23,6 +23,8 @@ _AT_ONCE = 4096
 SECONDS = {f"{minute:02}:{second:02}": 60 * minute + second for minute in range(60) for second in range(61)}
 """What is behind the hour, in seconds; a leap second is one."""
 _TROUBLES = 100
+_SERVES = frozenset({"ready", "reloaded"})
+"""Events that say by which configuration the service goes from now on."""
 
 
 Look = Callable[["Kind", float, str, str], None]
@@ -52,8 +54,11 @@ class Kind:
 class Figures:
     """What a log adds up to."""
 
-    def __init__(self, retry_window: float) -> None:
-        """Take figures; who is put off has `retry_window` seconds to come back."""
+    def __init__(self, retry_window: float, *, observes: bool = False) -> None:
+        """Take figures; who is put off has `retry_window` seconds to come back.
+
+        `observes` says whether observe mode is on where the lines don't tell.
+        """
         self.first_at: float | None = None
         self.last_at = 0.0
         self.others = 0
@@ -68,8 +73,10 @@ class Figures:
         self.refused, self.limited = Senders(), Senders()
         self.odd_clients: dict[str, Top[str]] = {}
         """Clients whose address isn't their own, by origin."""
-        self.observes = False
-        """Whether the last that was decided was in observe mode."""
+        self._serves_observing: bool | None = None
+        """Whether observe mode is on, as the service has said last."""
+        self._observed = observes
+        """The same, as the last decision has shown that isn't yes."""
         self._refused: list[tuple[str, str]] = []
         """Clients and senders that are still to be counted."""
         self.waiting = Waiting[int](_PAIRS, retry_window)
@@ -130,6 +137,8 @@ class Figures:
             self.outcome(at, shape_of(name, fields), *written(fields))
             return
         self.stamp(at)
+        if name in _SERVES and "mode" in fields:
+            self._serves_observing = fields["mode"] == "observe"
         name = f"{name} {fields['list']}" if "list" in fields else name
         if fields.get("level") in {"warning", "error"} and (name in self.troubles or len(self.troubles) < _TROUBLES):
             self.troubles.setdefault(name, Trouble()).take(at, fields)
@@ -143,7 +152,7 @@ class Figures:
                 self._named.pop(digest, None)
 
     def _put_off(self, kind: Kind, at: float, host: str, mail: str) -> None:
-        self.observes = kind.observed
+        self._observed = kind.observed
         waiting = self.waiting
         for pair in (mail,) if ">,<" not in mail else _pairs(mail):
             digest = hash(pair)
@@ -154,7 +163,7 @@ class Figures:
                     self._named[digest] = _named(kind.known, _who(host, mail))
 
     def _refuse(self, kind: Kind, at: float, host: str, mail: str) -> None:
-        self.observes = kind.observed
+        self._observed = kind.observed
         self._refused.append((host, mail))
         if len(self._refused) >= _AT_ONCE:
             self._count_refused()
@@ -215,6 +224,11 @@ class Figures:
             for shape, count in self.shapes.items()
             if shape.judged in events and (observed is None or bool(shape.observed) is observed)
         )
+
+    @property
+    def observes(self) -> bool:
+        """Whether observe mode was on last."""
+        return self._observed if self._serves_observing is None else self._serves_observing
 
     @property
     def total(self) -> int:
