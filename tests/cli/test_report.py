@@ -64,6 +64,36 @@ def test_programs_get_the_same(configuration: Path, log: Path, capsys: pytest.Ca
     assert (honest["who"], honest["lines"], honest["why"]) == ("192.31.196.40", 6, "spf fail")
 
 
+def test_after_a_switch_nobody_who_was_let_in_is_said_to_have_been_refused(
+    configuration: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits = 'iprev=fail because="iprev fail: no" greylist=new wait=60 observe=greylisted'
+    enforcing = [line("rejected", more=REFUSED, at="2026-11-29T09:00:00.000Z")] * 3
+    (tmp_path / "both.log").write_text("\n".join([*OBSERVED, line(more=waits), *enforcing, ""]))
+    words = ("--log", str(tmp_path / "both.log"))
+    assert report(configuration, *words) == os.EX_OK
+    lines = [" ".join(text.split()) for text in capsys.readouterr().out.splitlines()]
+    at = lines.index("What became of it")
+    assert lines[at + 1 : at + 5] == [
+        "Of those whom observe mode let in, 6 would have been refused, 1 put off.",
+        "let in 121, 92.4%",
+        "refused 3, 2.3%",
+        "let in by observe mode 7, 5.3%",
+    ]
+    assert "from let in refused let in by observe mode" in lines
+    assert {"2026-11-25 00:00Z 0 0 6", "2026-11-29 06:00Z 0 3 0"} <= set(lines)
+    assert "spf fail - - - 3 6" in lines
+    assert "translated 121 - - - 3 - 7" in lines
+    assert "Refused, or let in by observe mode, and looks honest" in lines
+    assert "of them let in by observe mode 1" in lines
+    assert report(configuration, *words, "--json") == os.EX_OK
+    told = json.loads(capsys.readouterr().out)
+    assert (told["mode"], told["decisions"]["rejected"], told["observed"]["rejected"]) == ("enforce", 9, 6)
+    (honest,) = told["refused"]["looks_honest"]
+    assert (honest["lines"], honest["observed"]) == (9, 6)
+    assert told["greylist"]["put_off_observed"] == 1
+
+
 @pytest.mark.parametrize("mode", ["observe", "enforce"])
 def test_a_log_that_does_not_tell_the_mode_is_taken_for_one_of_the_configured(
     configuration: Path, tmp_path: Path, mode: str, capsys: pytest.CaptureFixture[str]

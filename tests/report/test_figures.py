@@ -117,6 +117,15 @@ def test_who_looks_honest_and_never_came_back_is_named() -> None:
     assert (taken.honest_lost, taken.lost.most(5)) == (1, [("@honest.example", 1)])
 
 
+def test_whom_observe_mode_let_in_nobody_told_to_come_back() -> None:
+    put_off = "spf_helo=pass spf=pass iprev=permerror greylist=new group=net:192.31.196.0/24 wait=60"
+    late = line("accepted", at="2026-11-21T09:00:00.000Z", to="<c@x.example>")
+    observed = figures(line("accepted", more=f"{put_off} observe=greylisted"), late, window=3600.0)
+    told = figures(line("greylisted", more=put_off), late, window=3600.0)
+    assert (observed.put_off_observed, observed.honest_lost, observed.lost.most(5)) == (1, 1, [])
+    assert (told.put_off_observed, told.honest_lost, told.lost.most(5)) == (0, 1, [("@honest.example", 1)])
+
+
 def test_who_is_refused_and_looks_honest_is_named_by_what_proves_him() -> None:
     by_domain = 'spf_helo=pass spf=pass iprev=fail because="iprev fail: no" reply="550 5.7.25"'
     taken = figures(
