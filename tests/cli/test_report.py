@@ -149,13 +149,18 @@ def test_a_log_that_cannot_be_read_is_named(
     assert capsys.readouterr().err == f"milter64 report: {tmp_path}/none.log: No such file or directory\n"
 
 
-@pytest.mark.parametrize("text", ["connect from unknown[192.0.2.1]", "\x00\x1b[31m{}", '{"event": 1}'])
+@pytest.mark.parametrize("text", ["", "connect from unknown[192.0.2.1]", "\x00\x1b[31m{}", '{"event": 1}'])
 def test_a_log_of_somebody_else_has_nothing_in_it(
     configuration: Path, tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "other.log").write_text(f"{text}\n")
-    assert report(configuration, "--log", str(tmp_path / "other.log")) == os.EX_OK
+    assert report(configuration, "--log", str(tmp_path / "other.log")) == os.EX_UNAVAILABLE
     assert "there is nothing in it that milter64 has decided" in capsys.readouterr().out
+
+
+def test_a_log_in_which_nothing_was_decided_is_ours_all_the_same(configuration: Path, tmp_path: Path) -> None:
+    (tmp_path / "quiet.log").write_text("time=2026-11-21T00:53:07.644Z level=info event=ready mode=observe\n")
+    assert report(configuration, "--log", str(tmp_path / "quiet.log")) == os.EX_OK
 
 
 def test_a_line_of_a_megabyte_is_left_out_and_told(

@@ -36,7 +36,9 @@ def _verdict(facts: Facts, found: list[Finding]) -> Finding:
     troubled = any(finding.level in {Level.WARNING, Level.PROBLEM} for finding in found)
     if not facts.total:
         text = "there is nothing in it that milter64 has decided"
-        return Finding(level=Level.PROBLEM, text=text, remedy="name its log by --log, or another time by --since")
+        return Finding(
+            level=Level.PROBLEM, text=text, remedy="name another log; report takes another time too, by --since"
+        )
     if facts.mode == "enforce":
         text = "something below needs looking after" if troubled else "nothing needs to be changed"
         return Finding(level=Level.WARNING if troubled else Level.GOOD, text=f"it enforces, and {text}")
