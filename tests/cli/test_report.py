@@ -94,6 +94,16 @@ def test_after_a_switch_nobody_who_was_let_in_is_said_to_have_been_refused(
     assert told["greylist"]["put_off_observed"] == 1
 
 
+def test_there_is_no_why_where_all_came_in(
+    configuration: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "accepted.log").write_text(f"{line()}\n")
+    report(configuration, "--log", str(tmp_path / "accepted.log"))
+    lines = capsys.readouterr().out.splitlines()
+    assert "By time" in lines
+    assert "Why" not in lines
+
+
 @pytest.mark.parametrize("mode", ["observe", "enforce"])
 def test_a_log_that_does_not_tell_the_mode_is_taken_for_one_of_the_configured(
     configuration: Path, tmp_path: Path, mode: str, capsys: pytest.CaptureFixture[str]
