@@ -107,7 +107,10 @@ def test_on_a_terminal_the_longest_cells_are_cut_until_a_row_fits(
     assert ("..." in hostile) == (columns < 85)
 
 
-def test_times_and_the_labels_of_a_plot_are_whole_on_a_narrow_terminal(terminal: Terminal) -> None:
+def test_times_and_the_labels_of_a_plot_are_whole_on_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, terminal: Terminal
+) -> None:
+    monkeypatch.setenv("COLUMNS", "46")
     series = tuple(Series(name=f"put off for the {nth} reason", values=(1,)) for nth in ("first", "second", "third"))
     hours = Bars(by="from", labels=("2026-11-30 05:00Z",), series=series)
     show(_document(hours, replace(TABLE, rows=TABLE.rows[:1])), Screen(terminal))

@@ -84,14 +84,35 @@ def test_after_a_switch_nobody_who_was_let_in_is_said_to_have_been_refused(
     assert {"2026-11-25 00:00Z 0 0 6", "2026-11-29 06:00Z 0 3 0"} <= set(lines)
     assert "spf fail - - - 3 6" in lines
     assert "translated 121 - - - 3 - 7" in lines
+    assert "What refused, or put off, or would have." in lines
     assert "Refused, or let in by observe mode, and looks honest" in lines
+    assert "who times in observe mode days recipients why what speaks for them" in lines
+    assert any(text.startswith("192.31.196.40 9 6 2 1 spf fail") for text in lines)
+    assert "network times" in lines
     assert "of them let in by observe mode 1" in lines
     assert report(configuration, *words, "--json") == os.EX_OK
     told = json.loads(capsys.readouterr().out)
     assert (told["mode"], told["decisions"]["rejected"], told["observed"]["rejected"]) == ("enforce", 9, 6)
+    assert [finding["text"] for finding in told["judgement"][1:]] == [
+        "3 were refused and looked honest, beside 128 that came in (2.3%)",
+        "6 of 128 that came in would be refused and look honest (4.7%)",
+        "9 times, 6 of them in observe mode, mostly for spf fail",
+    ]
     (honest,) = told["refused"]["looks_honest"]
     assert (honest["lines"], honest["observed"]) == (9, 6)
     assert told["greylist"]["put_off_observed"] == 1
+
+
+def test_until_somebody_is_refused_all_of_before_the_switch_came_in(
+    configuration: Path, log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with log.open("a") as file:
+        file.write("time=2026-11-30T00:53:07.644Z level=info event=reloaded mode=enforce\n")
+    assert report(configuration, "--log", str(log)) == os.EX_OK
+    lines = [" ".join(text.split()) for text in capsys.readouterr().out.splitlines()]
+    assert "warning it enforces, and something below needs looking after" in lines
+    assert "As it would be but for observe mode: all but the abandoned came in." in lines
+    assert "problem honest mail: 6 of 127 that came in would be refused and look honest (4.7%)" in lines
 
 
 def test_there_is_no_why_where_all_came_in(
@@ -166,6 +187,9 @@ def test_a_log_of_somebody_else_has_nothing_in_it(
     (tmp_path / "other.log").write_text(f"{text}\n")
     assert report(configuration, "--log", str(tmp_path / "other.log")) == os.EX_UNAVAILABLE
     assert "there is nothing in it that milter64 has decided" in capsys.readouterr().out
+    page = tmp_path / "page.html"
+    assert report(configuration, "--log", str(tmp_path / "other.log"), "--html", str(page)) == os.EX_UNAVAILABLE
+    assert "there is nothing in it" in page.read_text()
 
 
 def test_a_log_in_which_nothing_was_decided_is_ours_all_the_same(configuration: Path, tmp_path: Path) -> None:

@@ -46,6 +46,16 @@ def test_what_observing_would_have_done_is_counted_as_that() -> None:
     assert observed.by("event")["accepted"] == 2
 
 
+def test_of_one_hour_both_modes_count_together_and_are_known_apart() -> None:
+    observed = f"{REFUSED} observe=rejected"
+    taken = figures(
+        *[line("accepted", more=observed)] * 2, line("abandoned", more=observed), line("rejected", more=REFUSED), line()
+    )
+    assert {each["decision"]: each["lines"] for each in shown(taken)["by_hour"]} == {"accepted": 1, "rejected": 4}
+    assert taken.by("became") == {"accepted": 1, "spared": 2, "abandoned": 1, "rejected": 1}
+    assert taken.mixed
+
+
 def test_the_last_word_says_which_mode_it_is_in() -> None:
     observed, enforced = line("accepted", more=f"{REFUSED} observe=rejected"), line("rejected", more=REFUSED)
     assert shown(figures(enforced, observed))["mode"] == "observe"
