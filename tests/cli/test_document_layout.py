@@ -1,12 +1,13 @@
 """A document as text: whole where it is piped, fitting and with bars on a terminal, and harmless everywhere."""
 
 import io
+from dataclasses import replace
 
 import pytest
 
 from milter64.cli.document_layout import show
 from milter64.cli.terminal_layout import Screen
-from milter64.pages.document import Column, Document, Finding, Findings, Level, Section, Table
+from milter64.pages.document import Bars, Column, Document, Finding, Findings, Level, Section, Series, Table
 from rig.documents import BARS, DISTRIBUTION, DOCUMENT, FINDINGS, HOSTILE, SHARES, TABLE
 
 PIPED = """\
@@ -104,6 +105,17 @@ def test_on_a_terminal_the_longest_cells_are_cut_until_a_row_fits(
     head, joe, hostile, _ = terminal.lines[4:]
     assert {len(line) for line in (head, joe, hostile)} == {min(columns, 85)}
     assert ("..." in hostile) == (columns < 85)
+
+
+def test_times_and_the_labels_of_a_plot_are_whole_on_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, terminal: Terminal
+) -> None:
+    monkeypatch.setenv("COLUMNS", "46")
+    series = tuple(Series(name=f"put off for the {nth} reason", values=(1,)) for nth in ("first", "second", "third"))
+    hours = Bars(by="from", labels=("2026-11-30 05:00Z",), series=series)
+    show(_document(hours, replace(TABLE, rows=TABLE.rows[:1])), Screen(terminal))
+    assert "2026-11-30 05:00Z" in terminal.lines[5]
+    assert "2026-05-28 20:26:40Z" in terminal.lines[9]
 
 
 def test_prose_is_wrapped_and_what_is_to_be_pasted_is_not(terminal: Terminal) -> None:

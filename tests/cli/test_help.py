@@ -155,9 +155,9 @@ SHOWN = {
     "milter64 neighbours spamassassin --config new.toml": (0, "  '64:ff9b::/96',\n);"),
     "milter64 cluster": (69, "no shared store is configured"),
     "milter64 cluster --json": (69, "no shared store is configured"),
-    "milter64 report --since 7d": (0, "there is nothing in it that milter64 has decided"),
+    "milter64 report --since 7d": (69, "there is nothing in it that milter64 has decided"),
     "milter64 report --log /var/log/milter64.log": (69, ""),
-    "milter64 report --html report.html": (0, ""),
+    "milter64 report --html report.html": (69, ""),
     "milter64 replay /var/log/mail.log": (69, "/var/log/mail.log"),
     "milter64 replay /var/log/mail.log --ask --answers answers.jsonl": (69, "/var/log/mail.log"),
     "milter64 replay /var/log/mail.log --answers answers.jsonl": (69, ""),
@@ -205,7 +205,11 @@ def host() -> Iterator[Host]:
 EXAMPLES = {" ".join(text.replace("\\\n", "").split()): text for verb in VERBS for text in examples(shown(verb))}
 """As they stand there, by what they are on one line."""
 SERVICE = "milter64 run --config new.toml"
-SERVED = {"milter64 page": r"^http://127\.0\.0\.1:\d+/", "milter64 page --port 8064": r"^http://127\.0\.0\.1:8064/"}
+SERVED = {
+    "milter64 page": r"^http://127\.0\.0\.1:\d+/",
+    "milter64 page --log /var/log/milter64.log": r"^http://127\.0\.0\.1:\d+/",
+    "milter64 page --port 8064": r"^http://127\.0\.0\.1:8064/",
+}
 """What is printed of pages that are served until Ctrl-C is pressed."""
 
 

@@ -65,8 +65,9 @@ def test_what_can_not_be_written_is_said_before_anything_is_done(
     os.mkfifo(tmp_path / "fifo")
     parser = argparse.ArgumentParser()
     html_argument(parser)
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as end:
         parser.parse_args(["--html", str(tmp_path / name)])
+    assert end.value.code == os.EX_UNAVAILABLE
     assert why in capsys.readouterr().err
 
 

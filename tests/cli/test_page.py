@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from milter64.cli.main import main
 from milter64.cli.page import PAGES
 from rig.greylists import Run
 from rig.process import Process
+from rig.reported import line
 from rig.scene import Scene
 
 ADDRESS = r"^http://127\.0\.0\.1:([0-9]+)(/[-_A-Za-z0-9]{43}/)$"
@@ -40,6 +42,25 @@ def test_there_are_pages_at_the_address_that_is_printed_until_ctrl_c() -> None:
         process.send(signal.SIGINT)
         assert process.wait() == 0
         assert "Traceback" not in process.output
+
+
+def test_the_report_may_be_of_files(tmp_path: Path) -> None:
+    log = tmp_path / "milter64.log"
+    log.write_text(f"{line(at=f'{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}.000Z')}\n")
+    with _page("--log", str(log)) as process:
+        port, path = process.expect(ADDRESS).groups()
+        with closing(http.client.HTTPConnection("127.0.0.1", int(port), timeout=90)) as connection:
+            connection.request("GET", f"{path}report")
+            page = connection.getresponse().read().decode()
+    assert str(log) in page
+    assert "1, 100.0%" in page
+
+
+def test_standard_input_makes_no_page(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["page", "--log", "-"])
+    assert end.value.code == os.EX_USAGE
+    assert "standard input can't be read anew" in capsys.readouterr().err
 
 
 def test_the_port_may_be_chosen_and_one_in_use_is_said() -> None:
@@ -83,8 +104,8 @@ def test_an_audit_is_written_as_a_page_with_the_same_exit_code(
     assert [page.count(f'<li class="{level}">') for level in ("good", "warning", "problem")] == list(
         told["counts"].values()
     )
-    for line in told["lines"]:
-        assert line["subject"].replace("'", "&#x27;").replace("<", "&lt;").replace(">", "&gt;") in page
+    for each in told["lines"]:
+        assert each["subject"].replace("'", "&#x27;").replace("<", "&lt;").replace(">", "&gt;") in page
 
 
 @pytest.mark.usefixtures("greylist_file")

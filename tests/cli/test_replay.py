@@ -74,6 +74,26 @@ def test_a_log_of_another_program_gets_a_clear_word(configuration: Path, tmp_pat
     assert output == f"milter64 replay: there is no line of Postfix's in {log}\n"
 
 
+def test_a_replay_observes_whatever_it_comes_to(configuration: Path, tmp_path: Path) -> None:
+    log = tmp_path / "mail.log"
+    log.write_text(mail(1).replace("unknown", "mail.honest.example"))
+    found = told(replay(configuration, "--json", log))
+    assert (found["mode"], found["decisions"]["accepted"]) == ("observe", 1)
+
+
+def test_submission_is_counted_and_not_judged_unless_the_configuration_has_it_judged(
+    configuration: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "mail.log"
+    log.write_text(mail(1) + mail(2).replace(".20]", ".20], sasl_method=PLAIN, sasl_username=joe"))
+    source = told(replay(configuration, "--json", log))["source"]
+    assert (source["attempts"], source["authenticated"]) == (1, 1)
+    assert re.search("messages of who has authenticated, and not judged +1\n", replay(configuration, log))
+    configuration.write_text(f"{SETTINGS}[trust]\nauthenticated = false\n")
+    source = told(replay(configuration, "--json", log))["source"]
+    assert (source["attempts"], source["authenticated"]) == (2, 0)
+
+
 def test_a_file_that_is_not_there_is_named_and_the_others_are_read(configuration: Path, tmp_path: Path) -> None:
     log = tmp_path / "mail.log"
     log.write_text(MAILS)

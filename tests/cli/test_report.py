@@ -64,6 +64,77 @@ def test_programs_get_the_same(configuration: Path, log: Path, capsys: pytest.Ca
     assert (honest["who"], honest["lines"], honest["why"]) == ("192.31.196.40", 6, "spf fail")
 
 
+def test_after_a_switch_nobody_who_was_let_in_is_said_to_have_been_refused(
+    configuration: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits = 'iprev=fail because="iprev fail: no" greylist=new wait=60 observe=greylisted'
+    enforcing = [line("rejected", more=REFUSED, at="2026-11-29T09:00:00.000Z")] * 3
+    (tmp_path / "both.log").write_text("\n".join([*OBSERVED, line(more=waits), *enforcing, ""]))
+    words = ("--log", str(tmp_path / "both.log"))
+    assert report(configuration, *words) == os.EX_OK
+    lines = [" ".join(text.split()) for text in capsys.readouterr().out.splitlines()]
+    at = lines.index("What became of it")
+    assert lines[at + 1 : at + 5] == [
+        "Of those whom observe mode let in, 6 would have been refused, 1 put off.",
+        "let in 121, 92.4%",
+        "refused 3, 2.3%",
+        "let in by observe mode 7, 5.3%",
+    ]
+    assert "from let in refused let in by observe mode" in lines
+    assert {"2026-11-25 00:00Z 0 0 6", "2026-11-29 06:00Z 0 3 0"} <= set(lines)
+    assert "spf fail - - - 3 6" in lines
+    assert "translated 121 - - - 3 - 7" in lines
+    assert "What refused, or put off, or would have." in lines
+    assert "Refused, or let in by observe mode, and looks honest" in lines
+    assert "who times in observe mode days recipients why what speaks for them" in lines
+    assert any(text.startswith("192.31.196.40 9 6 2 1 spf fail") for text in lines)
+    assert "network times" in lines
+    assert "of them let in by observe mode 1" in lines
+    assert report(configuration, *words, "--json") == os.EX_OK
+    told = json.loads(capsys.readouterr().out)
+    assert (told["mode"], told["decisions"]["rejected"], told["observed"]["rejected"]) == ("enforce", 9, 6)
+    assert [finding["text"] for finding in told["judgement"][1:]] == [
+        "3 were refused and looked honest, beside 128 that came in (2.3%)",
+        "6 of 128 that came in would be refused and look honest (4.7%)",
+        "9 times, 6 of them in observe mode, mostly for spf fail",
+    ]
+    (honest,) = told["refused"]["looks_honest"]
+    assert (honest["lines"], honest["observed"]) == (9, 6)
+    assert told["greylist"]["put_off_observed"] == 1
+
+
+def test_until_somebody_is_refused_all_of_before_the_switch_came_in(
+    configuration: Path, log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with log.open("a") as file:
+        file.write("time=2026-11-30T00:53:07.644Z level=info event=reloaded mode=enforce\n")
+    assert report(configuration, "--log", str(log)) == os.EX_OK
+    lines = [" ".join(text.split()) for text in capsys.readouterr().out.splitlines()]
+    assert "warning it enforces, and something below needs looking after" in lines
+    assert "As it would be but for observe mode: all but the abandoned came in." in lines
+    assert "problem honest mail: 6 of 127 that came in would be refused and look honest (4.7%)" in lines
+
+
+def test_there_is_no_why_where_all_came_in(
+    configuration: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "accepted.log").write_text(f"{line()}\n")
+    report(configuration, "--log", str(tmp_path / "accepted.log"))
+    lines = capsys.readouterr().out.splitlines()
+    assert "By time" in lines
+    assert "Why" not in lines
+
+
+@pytest.mark.parametrize("mode", ["observe", "enforce"])
+def test_a_log_that_does_not_tell_the_mode_is_taken_for_one_of_the_configured(
+    configuration: Path, tmp_path: Path, mode: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configuration.write_text(f'mode = "{mode}"\n{configuration.read_text()}')
+    (tmp_path / "accepted.log").write_text(f"{line()}\n")
+    assert report(configuration, "--log", str(tmp_path / "accepted.log"), "--json") == os.EX_OK
+    assert json.loads(capsys.readouterr().out)["mode"] == mode
+
+
 def test_a_page_is_written(configuration: Path, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert report(configuration, "--log", str(log), "--html", str(tmp_path / "report.html")) == os.EX_OK
     page = (tmp_path / "report.html").read_text()
@@ -109,13 +180,21 @@ def test_a_log_that_cannot_be_read_is_named(
     assert capsys.readouterr().err == f"milter64 report: {tmp_path}/none.log: No such file or directory\n"
 
 
-@pytest.mark.parametrize("text", ["connect from unknown[192.0.2.1]", "\x00\x1b[31m{}", '{"event": 1}'])
+@pytest.mark.parametrize("text", ["", "connect from unknown[192.0.2.1]", "\x00\x1b[31m{}", '{"event": 1}'])
 def test_a_log_of_somebody_else_has_nothing_in_it(
     configuration: Path, tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "other.log").write_text(f"{text}\n")
-    assert report(configuration, "--log", str(tmp_path / "other.log")) == os.EX_OK
+    assert report(configuration, "--log", str(tmp_path / "other.log")) == os.EX_UNAVAILABLE
     assert "there is nothing in it that milter64 has decided" in capsys.readouterr().out
+    page = tmp_path / "page.html"
+    assert report(configuration, "--log", str(tmp_path / "other.log"), "--html", str(page)) == os.EX_UNAVAILABLE
+    assert "there is nothing in it" in page.read_text()
+
+
+def test_a_log_in_which_nothing_was_decided_is_ours_all_the_same(configuration: Path, tmp_path: Path) -> None:
+    (tmp_path / "quiet.log").write_text("time=2026-11-21T00:53:07.644Z level=info event=ready mode=observe\n")
+    assert report(configuration, "--log", str(tmp_path / "quiet.log")) == os.EX_OK
 
 
 def test_a_line_of_a_megabyte_is_left_out_and_told(

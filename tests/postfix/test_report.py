@@ -44,6 +44,7 @@ def test_of_those_who_would_have_been_put_off_it_says_who_wrote_again(stage: Sta
     )
     assert outcomes
     taken = of_blocks([stage.milter.output.encode()])
+    assert [line["mode"] for line in stage.milter.log if line["event"] == "ready"] == ["observe"]
     assert taken.observes
     assert (taken.put_off, taken.came_back.count, len(taken.waiting)) == (3, 1, 2)
     assert taken.by("event")["accepted"] == 4

@@ -128,5 +128,24 @@ def test_a_message_that_is_refused_at_its_end_is_an_attempt_of_its_own() -> None
     assert traffic.unfinished == 1
 
 
+@pytest.mark.parametrize(("trusts", "judged"), [(True, [b"B"]), (False, [b"A", b"B"])])
+def test_messages_of_who_has_authenticated_are_counted_unless_that_is_no_reason_to_trust(
+    *, trusts: bool, judged: list[bytes]
+) -> None:
+    traffic = Traffic(trusts_logins=trusts)
+    lines: list[Said] = [came("A", login=b"joe"), queued("A"), delivered("A", "you@example.org")]
+    found = traffic.attempts([*lines, came("B"), queued("B"), delivered("B", "you@example.org")])
+    assert [attempt.queue for attempt in found] == judged
+    assert traffic.authenticated == trusts
+
+
+@pytest.mark.parametrize("trusts", [True, False])
+def test_a_message_of_his_that_is_refused_at_its_end_is_no_attempt_either(*, trusts: bool) -> None:
+    traffic = Traffic(trusts_logins=trusts)
+    end = refused(b"5.7.1 no", milter=True, by=b"cleanup", queue=b"A")
+    assert len(list(traffic.attempts([came("A", login=b"joe"), end]))) == (not trusts)
+    assert traffic.unfinished == 1
+
+
 def test_clients_that_name_no_sender_are_counted() -> None:
     assert attempts([Silent(1.0), Silent(2.0)])[1].silent == 2

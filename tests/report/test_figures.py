@@ -5,7 +5,8 @@ import weakref
 
 import pytest
 
-from milter64.report.figures import network
+from milter64.report.figures import Figures, network
+from milter64.report.reading import read
 from rig.reported import figures, line, shown
 
 GREYLISTED = 'iprev=fail because="iprev fail: no" greylist=new group=net:192.31.196.0/24 wait=60 reply="450 4.7.1"'
@@ -59,10 +60,40 @@ def test_what_observing_would_have_done_is_counted_as_that() -> None:
     assert observed.by("event")["accepted"] == 2
 
 
+def test_of_one_hour_both_modes_count_together_and_are_known_apart() -> None:
+    observed = f"{REFUSED} observe=rejected"
+    taken = figures(
+        *[line("accepted", more=observed)] * 2, line("abandoned", more=observed), line("rejected", more=REFUSED), line()
+    )
+    assert {each["decision"]: each["lines"] for each in shown(taken)["by_hour"]} == {"accepted": 1, "rejected": 4}
+    assert taken.by("became") == {"accepted": 1, "spared": 2, "abandoned": 1, "rejected": 1}
+    assert taken.mixed
+
+
 def test_the_last_word_says_which_mode_it_is_in() -> None:
     observed, enforced = line("accepted", more=f"{REFUSED} observe=rejected"), line("rejected", more=REFUSED)
     assert shown(figures(enforced, observed))["mode"] == "observe"
     assert shown(figures(observed, enforced))["mode"] == "enforce"
+
+
+def _serves(event: str, mode: str) -> str:
+    return f"time=2026-11-21T00:53:07.644Z level=info event={event} socket=inet:8864@localhost workers=2{mode}"
+
+
+@pytest.mark.parametrize("observes", [False, True])
+def test_the_service_says_its_mode_itself_and_the_last_word_counts(*, observes: bool) -> None:
+    other, mode = (" mode=enforce", " mode=observe") if observes else (" mode=observe", " mode=enforce")
+    denied = line("rejected", more=REFUSED) if observes else line("accepted", more=f"{REFUSED} observe=rejected")
+    assert figures(_serves("ready", other), line(), _serves("reloaded", mode), denied).observes is observes
+    assert figures(_serves("ready", mode), _serves("worker", other), line()).observes is observes
+    assert figures(denied, _serves("ready", "")).observes is not observes  # as older versions say it
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_where_no_line_tells_the_mode_it_is_as_configured(*, configured: bool) -> None:
+    taken = Figures(1.0, observes=configured)
+    read([f"{line()}\n".encode()], taken)
+    assert taken.observes is configured
 
 
 @pytest.mark.parametrize("later", ["accepted", "abandoned"])
@@ -108,6 +139,15 @@ def test_who_looks_honest_and_never_came_back_is_named() -> None:
         window=3600.0,
     )
     assert (taken.honest_lost, taken.lost.most(5)) == (1, [("@honest.example", 1)])
+
+
+def test_whom_observe_mode_let_in_nobody_told_to_come_back() -> None:
+    put_off = "spf_helo=pass spf=pass iprev=permerror greylist=new group=net:192.31.196.0/24 wait=60"
+    late = line("accepted", at="2026-11-21T09:00:00.000Z", to="<c@x.example>")
+    observed = figures(line("accepted", more=f"{put_off} observe=greylisted"), late, window=3600.0)
+    told = figures(line("greylisted", more=put_off), late, window=3600.0)
+    assert (observed.put_off_observed, observed.honest_lost, observed.lost.most(5)) == (1, 1, [])
+    assert (told.put_off_observed, told.honest_lost, told.lost.most(5)) == (0, 1, [("@honest.example", 1)])
 
 
 def test_who_is_refused_and_looks_honest_is_named_by_what_proves_him() -> None:

@@ -20,8 +20,8 @@ SUSPECT = Suspect(who="192.0.2.1", count=12, why="spf fail", speaks=("reverse DN
         (replace(GOOD, days=6.5), Level.NOTICE, "observe 1 day more: the log has only 6 d 12 h"),
         (replace(GOOD, days=0.01), Level.NOTICE, "observe 7 days more: the log has only 14 min"),
         (replace(GOOD, total=99), Level.NOTICE, "observe longer: in 8 days there were only 99 decisions"),
-        (replace(GOOD, suspects=(SUSPECT,), honest_refused=12), Level.WARNING, "don't enforce yet"),
-        (replace(GOOD, days=1.0, suspects=(SUSPECT,), honest_refused=12), Level.WARNING, "don't enforce yet"),
+        (replace(GOOD, suspects=(SUSPECT,), honest_observed=12), Level.WARNING, "don't enforce yet"),
+        (replace(GOOD, days=1.0, suspects=(SUSPECT,), honest_observed=12), Level.WARNING, "don't enforce yet"),
         (replace(GOOD, mode="enforce"), Level.GOOD, "it enforces, and nothing needs to be changed"),
         (replace(GOOD, mode="enforce", days=0.1), Level.GOOD, "it enforces, and nothing"),
         (
@@ -40,8 +40,8 @@ def test_the_verdict_comes_first(facts: Facts, level: Level, words: str) -> None
 @pytest.mark.parametrize(
     ("facts", "level", "about", "words"),
     [
-        (replace(GOOD, honest_refused=10), Level.WARNING, "honest mail", "10 of 9,800 that came in would be refused"),
-        (replace(GOOD, honest_refused=50), Level.PROBLEM, "honest mail", "50 of 9,800"),
+        (replace(GOOD, honest_observed=10), Level.WARNING, "honest mail", "10 of 9,800 that came in would be refused"),
+        (replace(GOOD, honest_observed=50), Level.PROBLEM, "honest mail", "50 of 9,800"),
         (replace(GOOD, mode="enforce", honest_refused=10), Level.WARNING, "honest mail", "10 were refused and looked"),
         (replace(GOOD, suspects=(SUSPECT,)), Level.WARNING, "192.0.2.1", "12 times, mostly for spf fail"),
         (replace(GOOD, limited=(SUSPECT,)), Level.WARNING, "192.0.2.1", "12 times, mostly for spf fail"),
@@ -64,7 +64,7 @@ def test_the_verdict_comes_first(facts: Facts, level: Level, words: str) -> None
             *(replace(GOOD, answered={"spf": 100}, unanswered={"spf": 3}), Level.WARNING, "spf"),
             "DNS gave no answer to 3% of 100 questions",
         ),
-        (replace(GOOD, busy=11), Level.WARNING, "busy", "11 were put off because too many questions"),
+        (replace(GOOD, busy=11), Level.WARNING, "busy", "11 times too many questions"),
         (
             replace(GOOD, troubles={"fault": (1, "where: rcpt")}),
             Level.WARNING,
@@ -86,7 +86,6 @@ def test_a_rule_says_what_is_wrong(facts: Facts, level: Level, about: str, words
     "facts",
     [
         GOOD,
-        replace(GOOD, lost=(SUSPECT,)),  # in observe mode nobody has been told to come back
         replace(GOOD, time_to_pass=18_000.0),
         replace(GOOD, busy=10),
         replace(GOOD, answered={"spf": 100}, unanswered={"spf": 2}),
@@ -95,6 +94,16 @@ def test_a_rule_says_what_is_wrong(facts: Facts, level: Level, about: str, words
 )
 def test_what_is_usual_is_not_told(facts: Facts) -> None:
     assert len(judgement(facts)) == 1
+
+
+def test_who_was_let_in_before_it_enforced_is_told_apart_from_who_was_refused() -> None:
+    suspect = replace(SUSPECT, observed=4)
+    facts = replace(GOOD, mode="enforce", mixed=True, honest_refused=8, honest_observed=4, suspects=(suspect,))
+    assert [finding.text for finding in judgement(facts)[1:]] == [
+        "8 were refused and looked honest, beside 9,800 that came in (0.1%)",
+        "4 of 9,800 that came in would be refused and look honest (0.0%)",
+        "12 times, 4 of them in observe mode, mostly for spf fail",
+    ]
 
 
 def test_the_worst_comes_first() -> None:

@@ -132,6 +132,7 @@ def load(file: Path) -> Plan:
             workers=keys.get("workers", 1),
         ),
         work=open_work,
+        mode=keys.get("policy", "enforce"),
         log=Log() if keys.get("fault") != "log" else FailingLog(),
     )
 

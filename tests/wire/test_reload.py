@@ -23,9 +23,10 @@ def test_a_reload_gives_new_sessions_new_workers_and_leaves_the_old_ones_theirs(
     with Supervised(tmp_path, workers=2) as service, service.session() as old:
         worker, _ = old.ask()
         before = service.workers
-        service.configure(greeting="second", workers=1)
+        service.configure(greeting="second", workers=1, policy="observe")
         service.send(signal.SIGHUP)
         assert service.line("reloaded")["workers"] == 1
+        assert [line["mode"] for line in service.lines if "mode" in line] == ["enforce", "observe"]
         with service.session() as new:
             assert new.ask()[1] == "second"
         until(lambda: not any(map(alive, before - {worker})), "the end of the idle old worker")

@@ -56,7 +56,8 @@ def _show(section: Section, screen: Screen) -> None:
             for finding in findings:
                 _finding(finding, screen)
         case Bars() | Distribution() | Shares() as plot:
-            _table(numbers(plot), screen, _sizes(plot) if screen.draws else ())
+            sizes = _sizes(plot) if screen.draws else ()
+            _table(numbers(plot), screen, sizes, labelled=not isinstance(plot, Shares))
 
 
 def _prose(text: str, screen: Screen, *, indent: int = _INDENT) -> None:
@@ -70,15 +71,19 @@ def _wrapped(text: str, screen: Screen, indent: int) -> list[str]:
     return wrap(text, width, initial_indent=blank, subsequent_indent=blank, break_on_hyphens=False)
 
 
-def _table(table: Table, screen: Screen, sizes: Sequence[float] = ()) -> None:
-    """Write a table, and a bar for the size of each row; where it is too wide its longest cells are cut."""
+def _table(table: Table, screen: Screen, sizes: Sequence[float] = (), *, labelled: bool = False) -> None:
+    """Write a table, and a bar for the size of each row; where it is too wide its longest cells are cut.
+
+    But times are not, nor labels in the first column, which would say something else without their end.
+    """
     kinds = [column.kind for column in table.columns]
     cells = [[said(value, kind) for value, kind in zip(row, kinds, strict=True)] for row in table.rows]
     columns = [list(column) for column in zip([said(column.name) for column in table.columns], *cells, strict=True)]
     widths = [max(map(len, column)) for column in columns]
     room = screen.width - _INDENT - _BETWEEN * (len(columns) - 1) - (_BETWEEN + _SHORTEST_BAR if sizes else 0)
-    while sum(widths) > room and max(widths) > _NARROWEST_CELL:
-        widths[widths.index(max(widths))] -= 1
+    shrink = [at for at, kind in enumerate(kinds) if kind != "time" and (at or not labelled)]
+    while sum(widths) > room and max((widths[at] for at in shrink), default=0) > _NARROWEST_CELL:
+        widths[max(shrink, key=widths.__getitem__)] -= 1
     for column, width, kind in zip(columns, widths, kinds, strict=True):
         aligned = str.rjust if kind in ("number", "duration") else str.ljust
         column[:] = [aligned(clean(cell, width), width) for cell in column]

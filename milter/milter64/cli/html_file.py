@@ -14,14 +14,26 @@ from milter64.pages.html import page
 
 def html_argument(parser: argparse._ActionsContainer) -> None:
     """Add the option."""
-    parser.add_argument("--html", type=_file, metavar="FILE", help="write a page for a browser into a file")
+    parser.add_argument(
+        "--html", type=Path, action=_Place, metavar="FILE", help="write a page for a browser into a file"
+    )
 
 
-def _file(text: str) -> Path:
-    """Read where a page is to go; better now than when all has been found out."""
-    if why := refusal(path := Path(text)):
-        raise argparse.ArgumentTypeError(clean(why))
-    return path
+class _Place(argparse.Action):
+    """Takes where a page is to go, and ends where that can't be; better now than when all has been found out."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """Take a path."""
+        assert isinstance(values, Path)
+        if why := refusal(values):
+            parser.exit(os.EX_UNAVAILABLE, f"{parser.prog}: {option_string}: {clean(why)}\n")
+        setattr(namespace, self.dest, values)
 
 
 def write(document: Document, path: Path, verb: str) -> int:

@@ -18,12 +18,16 @@ def log_arguments(parser: argparse.ArgumentParser) -> None:
     times = "2026-11-21, 2026-11-21T12:00Z, or so long ago as 7d"
     parser.add_argument("--since", type=_moment, metavar="TIME", help=f"from when on: {times}")
     parser.add_argument("--until", type=_moment, metavar="TIME", help="until when, in the same way")
+    log_argument(parser, "; - is standard input")
+
+
+def log_argument(parser: argparse.ArgumentParser, more: str = "") -> None:
+    """Add which log is read; `more` says what else may be one."""
     parser.add_argument(
         "--log",
         action="append",
         metavar="FILE",
-        help="a log in a file, with its rotated ones, packed or not; - is standard input; may be repeated; "
-        "default: the journal",
+        help=f"a log in a file, with its rotated ones, packed or not{more}; may be repeated; default: the journal",
     )
 
 

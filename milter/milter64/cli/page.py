@@ -10,6 +10,7 @@ from pathlib import Path
 
 from milter64.cli import audit, greylist_stats, report
 from milter64.cli.background import read_at_length
+from milter64.cli.log_source import log_argument
 from milter64.cli.terminal_layout import Screen
 from milter64.config.load_file import load
 from milter64.pages.document import Document
@@ -26,6 +27,8 @@ _LARGEST_PORT = 65535
 EXAMPLES = """\
   See it in a browser on this host, until Ctrl-C is pressed:
     milter64 page
+  The same where the service logs to a file:
+    milter64 page --log /var/log/milter64.log
   From elsewhere, through `ssh -L 8064:127.0.0.1:8064 HOST`:
     milter64 page --port 8064
 """
@@ -33,6 +36,7 @@ EXAMPLES = """\
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
+    log_argument(parser)
     parser.add_argument("--port", type=_port, default=0, help="the port to be served at; default: one that is free")
 
 
@@ -46,8 +50,14 @@ def main(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C is pressed."""
     read_at_length()
     load(arguments.config)  # what is wrong with it is said here, rather than on each page
+    if "-" in (arguments.log or ()):
+        arguments.error("argument --log: standard input can't be read anew for each page")
+    pages: Mapping[str, Callable[[Path | None], Document]] = {
+        **PAGES,
+        "report": partial(report.found, log=arguments.log),
+    }
     try:
-        live = Live({name: partial(make, arguments.config) for name, make in PAGES.items()}, arguments.port)
+        live = Live({name: partial(make, arguments.config) for name, make in pages.items()}, arguments.port)
     except OSError as error:
         at = f"at port {arguments.port}" if arguments.port else "on the loopback interface"
         Screen(sys.stderr).line(f"milter64 page: nothing can be served {at}: {error.strerror}")

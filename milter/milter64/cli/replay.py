@@ -108,8 +108,8 @@ class _Replay:
     def __init__(
         self, settings: Settings, arguments: argparse.Namespace, kept: Answers | None, warn: Callable[[str], None]
     ) -> None:
-        self.figures = Figures(settings.greylist.retry_window)
-        self.traffic = Traffic()
+        self.figures = Figures(settings.greylist.retry_window, observes=True)
+        self.traffic = Traffic(trusts_logins=settings.trust.authenticated)
         self.lines = PostfixLines(LineTimes(_written(arguments.log)))
         self.judged = 0
         self.forgotten = 0
@@ -191,6 +191,7 @@ def _report(replayed: _Replay, arguments: argparse.Namespace) -> int:
         "unreadable": unreadable,
         "attempts": replayed.judged,
         "refused_by_others": dict(traffic.refused),
+        "authenticated": traffic.authenticated,
         "without_sender": traffic.silent,
         "unfinished": traffic.unfinished,
         "stopped": replayed.stopped,

@@ -47,7 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Read the log, add it up, and say what to do; fail if nothing of it can be read."""
+    """Read the log, add it up, and say what to do; fail if no line of ours can be read."""
     read_at_length()
     settings, complaints = load(arguments.config), Screen(sys.stderr)
     unread = list[str]()
@@ -59,24 +59,25 @@ def main(arguments: argparse.Namespace) -> int:
     figures = _figures(arguments, settings, warn)
     if unread and not figures.total:
         return os.EX_UNAVAILABLE
+    code = os.EX_UNAVAILABLE if figures.first_at is None else os.EX_OK
     if arguments.json:
         judged = judgement(facts(figures))
         Screen().line(json.dumps(told("report", figures, judged, source={"log": shown(arguments)})))
-        return os.EX_OK
+        return code
     document = _document(arguments, figures)
     if arguments.html:
-        return write(document, arguments.html, "report")
+        return write(document, arguments.html, "report") or code
     show(document, Screen())
-    return os.EX_OK
+    return code
 
 
-def found(config: Path | None) -> Document:
-    """Return the page of the journal's last week; what can't be read of it is the first thing there.
+def found(config: Path | None, log: Sequence[str] | None = None) -> Document:
+    """Return the page of the last week of the journal, or of files; what can't be read is the first thing there.
 
     Raises:
         OSError: nothing of it can be read.
     """
-    week = argparse.Namespace(log=None, since=time.time() - _WEEK, until=None)
+    week = argparse.Namespace(log=log, since=time.time() - _WEEK, until=None)
     unread = list[str]()
     figures = _figures(week, load(config), unread.append)
     if unread and not figures.total:
@@ -85,7 +86,7 @@ def found(config: Path | None) -> Document:
 
 
 def _figures(arguments: argparse.Namespace, settings: Settings, warn: Callable[[str], None]) -> Figures:
-    figures = Figures(settings.greylist.retry_window)
+    figures = Figures(settings.greylist.retry_window, observes=settings.mode == "observe")
     until = inf if arguments.until is None else arguments.until
     read(blocks(arguments, warn), figures, arguments.since or 0.0, until)
     figures.finish()

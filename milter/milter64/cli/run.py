@@ -127,7 +127,7 @@ def _plan(path: Path | None, stack: ExitStack, caches: SharedCaches) -> Plan:
         translator=settings.translator(),
         judging=settings.judging(),
     )
-    plan = Plan(settings=milter, work=partial(_work, shared), log=telemetry)
+    plan = Plan(settings=milter, work=partial(_work, shared), log=telemetry, mode=settings.mode)
     if not settings.metrics.listen or tally is None:
         return plan
     from milter64.numbers import metrics_files  # noqa: PLC0415  who wants no numbers doesn't pay for prometheus-client

@@ -33,6 +33,7 @@ def about(traffic: Traffic, *, unreadable: int, unanswered: int, forgotten: int,
     """Return what there was in the log that isn't judged, and what the reader has to know."""
     counts = {
         **{f"refused by {by}, and not judged": count for by, count in traffic.refused.most_common()},
+        "messages of who has authenticated, and not judged": traffic.authenticated,
         "clients that named no sender": traffic.silent,
         "messages without an end in the log": traffic.unfinished,
         "lines that can't be read for sure": unreadable,

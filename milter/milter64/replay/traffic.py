@@ -62,7 +62,11 @@ class _Message:
 class Traffic:
     """Gives out attempts, and counts what else there was."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, trusts_logins: bool = False) -> None:
+        """Give out messages of clients that have authenticated too, unless that is what they are trusted for."""
+        self._trusts_logins = trusts_logins
+        self.authenticated = 0
+        """Messages of clients that are trusted as they have authenticated, at submission nearly all."""
         self.refused = Counter[str]()
         """Refusals by who did it and at which stage that are no attempts to judge: Postfix would do the same again."""
         self.silent = 0
@@ -124,6 +128,8 @@ class Traffic:
                     del self._messages[first.came.queue]
                 if first.sender is None or not first.recipients:
                     self.unfinished += 1
+                elif self._trusted(first):
+                    self.authenticated += 1
                 else:
                     yield _accepted(first, first.sender)
             else:
@@ -135,11 +141,14 @@ class Traffic:
         """Whether messages may wait for what they lack."""
         return len(self._held) <= _MOST_HELD and self._tried <= _MOST_TRIED
 
+    def _trusted(self, message: _Message | None) -> bool:
+        return self._trusts_logins and message is not None and message.came.login != b""
+
     def _refused(self, line: Refused) -> Attempt | None:
         """Return an attempt that a milter or a greylister refused, and count any other."""
         at, queue, by, milter, _, name, address, reply, sender, recipient, helo = line
-        if by == b"cleanup":  # the message was begun, and is no more
-            self._messages.pop(queue, None)
+        if by == b"cleanup" and self._trusted(self._messages.pop(queue, None)):  # it was begun, and is no more
+            return None
         if recipient is None or not (milter or _GREYLISTED.match(reply)):
             self.refused["milter" if milter else "postscreen" if by == b"postscreen" else "postfix"] += 1
             return None

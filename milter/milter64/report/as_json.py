@@ -1,5 +1,6 @@
 """A report for programs; docs/json.md says what each field is."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,7 +40,7 @@ def told(verb: str, figures: Figures, judged: Sequence[Finding], *, source: Mapp
         "by_hour": [
             {"at": hour, "origin": origin, "decision": event, "lines": count}
             for hour, counts in sorted(figures.hours.items())
-            for (event, origin), count in sorted(counts.items())
+            for (event, origin), count in sorted(_by_decision(counts).items())
         ],
         "results": [
             {"check": check, "result": result, "lines": count}
@@ -47,6 +48,7 @@ def told(verb: str, figures: Figures, judged: Sequence[Finding], *, source: Mapp
         ],
         "greylist": {
             "put_off": figures.put_off,
+            "put_off_observed": figures.put_off_observed,
             "came_back": figures.came_back.count,
             "never": figures.waiting.late,
             "open": len(figures.waiting),
@@ -63,6 +65,7 @@ def told(verb: str, figures: Figures, judged: Sequence[Finding], *, source: Mapp
                 {
                     "who": each.who,
                     "lines": each.count,
+                    "observed": each.observed,
                     "days": len(each.days),
                     "recipients": len(each.recipients),
                     "why": each.why,
@@ -76,6 +79,13 @@ def told(verb: str, figures: Figures, judged: Sequence[Finding], *, source: Mapp
             for name, each in figures.troubles.items()
         ],
     }
+
+
+def _by_decision(counts: Mapping[tuple[str, str, str], int]) -> Counter[tuple[str, str]]:
+    added = Counter[tuple[str, str]]()
+    for (event, origin, _), count in counts.items():
+        added[event, origin] += count
+    return added
 
 
 def _top(top: Top[str]) -> list[dict[str, Any]]:

@@ -28,10 +28,14 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspect:
-    """Somebody who is kept out and looks honest: how often, mostly for what, and what speaks for him."""
+    """Somebody who is kept out and looks honest: how often, mostly for what, and what speaks for him.
+
+    Of `count` times it was `observed` times in observe mode, which let him in.
+    """
 
     who: str
     count: int
+    observed: int = 0
     why: str
     speaks: tuple[str, ...] = ()
 
@@ -40,8 +44,8 @@ class Suspect:
 class Facts:
     """The numbers; counts are of lines, each of which is one recipient or several with whom the same became of a mail.
 
-    `let_in` came in, also those that observe mode let in. `refused` would be but for observe mode, where that is the
-    mode. `days` is how much time the log tells of.
+    `let_in` came in, also those that observe mode let in, of whom `honest_observed` would have been refused. `mixed` is
+    whether others were kept out in fact. `days` is how much time the log tells of.
     """
 
     mode: Literal["observe", "enforce"] = "enforce"
@@ -51,6 +55,8 @@ class Facts:
     refused: int = 0
     suspects: tuple[Suspect, ...] = ()
     honest_refused: int = 0
+    honest_observed: int = 0
+    mixed: bool = False
     limited: tuple[Suspect, ...] = ()
     put_off: int = 0
     lost: tuple[Suspect, ...] = ()
@@ -81,9 +87,11 @@ def facts(figures: Figures) -> Facts:
         days=(figures.last_at - figures.first_at) / _DAY if figures.first_at is not None else 0.0,
         total=figures.total,
         let_in=figures.by("event")["accepted"],
-        refused=figures.count(REFUSED),
+        refused=figures.count(REFUSED, observed=False),
         suspects=tuple(map(suspect, honest[:_SHOWN])),
-        honest_refused=sum(sender.count for sender in honest),
+        honest_refused=sum(sender.count - sender.observed for sender in honest),
+        honest_observed=sum(sender.observed for sender in honest),
+        mixed=figures.mixed,
         limited=tuple(map(suspect, figures.limited.honest()[:_SHOWN])),
         put_off=figures.count(*PUT_OFF),
         lost=tuple(Suspect(who=who, count=count, why="greylist") for who, count in figures.lost.most(_SHOWN)),
@@ -108,7 +116,7 @@ def suspect(sender: Sender) -> Suspect:
         days, recipients = len(sender.days), len(sender.recipients)
         when = f"on {days} days, " if days > 1 else ""
         speaks.append(f"it came {when}to {recipients} recipient{'s' * (recipients > 1)}")
-    return Suspect(who=sender.who, count=sender.count, why=sender.why, speaks=tuple(speaks))
+    return Suspect(who=sender.who, count=sender.count, observed=sender.observed, why=sender.why, speaks=tuple(speaks))
 
 
 def _is_pseudonym(sender: str) -> bool:

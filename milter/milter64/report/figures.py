@@ -7,7 +7,7 @@ from functools import lru_cache
 from milter64.address.networks import pack, unpack
 from milter64.limits.settings import RATE
 from milter64.report.bounded import Times, Top, Waiting
-from milter64.report.outcome import OUTCOMES, REFUSED, Mail, Shape, bounded, shape_of, written
+from milter64.report.outcome import KEPT_OUT, OUTCOMES, REFUSED, Mail, Shape, bounded, shape_of, written
 from milter64.report.own_trouble import Trouble
 from milter64.report.senders import Senders
 from milter64.report.signs import PROVEN, Sign, found_signs, honest
@@ -23,6 +23,8 @@ _AT_ONCE = 4096
 SECONDS = {f"{minute:02}:{second:02}": 60 * minute + second for minute in range(60) for second in range(61)}
 """What is behind the hour, in seconds; a leap second is one."""
 _TROUBLES = 100
+_SERVES = frozenset({"ready", "reloaded"})
+"""Events that say by which configuration the service goes from now on."""
 
 
 Look = Callable[["Kind", float, str, str], None]
@@ -52,15 +54,18 @@ class Kind:
 class Figures:
     """What a log adds up to."""
 
-    def __init__(self, retry_window: float) -> None:
-        """Take figures; who is put off has `retry_window` seconds to come back."""
+    def __init__(self, retry_window: float, *, observes: bool = False) -> None:
+        """Take figures; who is put off has `retry_window` seconds to come back.
+
+        `observes` says whether observe mode is on where the lines don't tell.
+        """
         self.first_at: float | None = None
         self.last_at = 0.0
         self.others = 0
         """Lines that aren't ours, or can't be read."""
         self.shapes: Counter[Shape] = Counter()
-        self.hours: dict[int, Counter[tuple[str, str]]] = {}
-        """How often there was each decision, of each origin, by hour, in seconds since 1970."""
+        self.hours: dict[int, Counter[tuple[str, str, str]]] = {}
+        """How often there was each decision, of each origin, and became each, by hour, in seconds since 1970."""
         self.troubles: dict[str, Trouble] = {}
         self.started: list[float] = []
         self.networks, self.domains, self.senders = Top[str](_TOP), Top[str](_TOP), Top[str](_TOP)
@@ -68,18 +73,22 @@ class Figures:
         self.refused, self.limited = Senders(), Senders()
         self.odd_clients: dict[str, Top[str]] = {}
         """Clients whose address isn't their own, by origin."""
-        self.observes = False
-        """Whether the last that was decided was in observe mode."""
+        self._serves_observing: bool | None = None
+        """Whether observe mode is on, as the service has said last."""
+        self._observed = observes
+        """The same, as the last decision has shown that isn't yes."""
         self._refused: list[tuple[str, str]] = []
         """Clients and senders that are still to be counted."""
         self.waiting = Waiting[int](_PAIRS, retry_window)
         """Who is put off, by digests of sender and recipient."""
-        self.put_off = 0
+        self.put_off = self.put_off_observed = 0
+        """Pairs, and those of them whom observe mode has let in."""
         self.came_back = Times()
         self.lost = Top[str](_TOP)
-        """Those who look honest, and never came back."""
+        """Those who look honest, were told to come back, and never did."""
         self.honest_lost = 0
         self._named: dict[int, str] = {}
+        """Those who wait and look honest; whom observe mode has let in has no name here."""
         self.hour: int | None = None
         """What lines are counted in, in seconds since 1970."""
         self._kinds: dict[Shape, Kind] = {}
@@ -130,6 +139,8 @@ class Figures:
             self.outcome(at, shape_of(name, fields), *written(fields))
             return
         self.stamp(at)
+        if name in _SERVES and "mode" in fields:
+            self._serves_observing = fields["mode"] == "observe"
         name = f"{name} {fields['list']}" if "list" in fields else name
         if fields.get("level") in {"warning", "error"} and (name in self.troubles or len(self.troubles) < _TROUBLES):
             self.troubles.setdefault(name, Trouble()).take(at, fields)
@@ -143,18 +154,19 @@ class Figures:
                 self._named.pop(digest, None)
 
     def _put_off(self, kind: Kind, at: float, host: str, mail: str) -> None:
-        self.observes = kind.observed
+        self._observed = kind.observed
         waiting = self.waiting
         for pair in (mail,) if ">,<" not in mail else _pairs(mail):
             digest = hash(pair)
             if digest not in waiting:
                 waiting.begin(digest, at)
                 self.put_off += 1
+                self.put_off_observed += kind.observed
                 if kind.honest and len(self._named) < _NAMED:
-                    self._named[digest] = _named(kind.known, _who(host, mail))
+                    self._named[digest] = "" if kind.observed else _named(kind.known, _who(host, mail))
 
     def _refuse(self, kind: Kind, at: float, host: str, mail: str) -> None:
-        self.observes = kind.observed
+        self._observed = kind.observed
         self._refused.append((host, mail))
         if len(self._refused) >= _AT_ONCE:
             self._count_refused()
@@ -196,7 +208,7 @@ class Figures:
         for shape, kind in self._kinds.items():
             if kind.count:
                 self.shapes[bounded(shape, self.shapes, _SHAPES)] += kind.count
-                hour[shape.judged, shape.origin] += kind.count
+                hour[shape.judged, shape.origin, shape.became] += kind.count
                 kind.count = 0
         if len(self._kinds) > _SHAPES:
             self._kinds = {}
@@ -205,8 +217,8 @@ class Figures:
 
     def _expire(self) -> None:
         for pair in self.waiting.expire(self.last_at):
-            if who := self._named.pop(pair, ""):
-                self.lost.add([who])
+            if (who := self._named.pop(pair, None)) is not None:
+                self.lost.add([who] if who else [])
                 self.honest_lost += 1
 
     def count(self, *events: str, observed: bool | None = None) -> int:
@@ -218,15 +230,25 @@ class Figures:
         )
 
     @property
+    def observes(self) -> bool:
+        """Whether observe mode was on last."""
+        return self._observed if self._serves_observing is None else self._serves_observing
+
+    @property
     def total(self) -> int:
         """How many lines there are about transactions."""
         return self.shapes.total()
 
-    def by(self, what: str, *events: str) -> Counter[str]:
-        """Return how often there was each reason ("why"), origin and so on, of what was decided so."""
+    @property
+    def mixed(self) -> bool:
+        """Whether some were kept out in fact, and others would have been but for observe mode."""
+        return all(self.count(*KEPT_OUT, observed=observed) for observed in (False, True))
+
+    def by(self, what: str, *events: str, decided: str = "judged") -> Counter[str]:
+        """Return how often there was each reason ("why"), origin and so on, of what was `decided` so, or "became"."""
         counts: Counter[str] = Counter()
         for shape, count in self.shapes.items():
-            if not events or shape.judged in events:
+            if not events or getattr(shape, decided) in events:
                 counts[getattr(shape, what)] += count
         return counts
 

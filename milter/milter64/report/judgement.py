@@ -36,7 +36,9 @@ def _verdict(facts: Facts, found: list[Finding]) -> Finding:
     troubled = any(finding.level in {Level.WARNING, Level.PROBLEM} for finding in found)
     if not facts.total:
         text = "there is nothing in it that milter64 has decided"
-        return Finding(level=Level.PROBLEM, text=text, remedy="name its log by --log, or another time by --since")
+        return Finding(
+            level=Level.PROBLEM, text=text, remedy="name another log; report takes another time too, by --since"
+        )
     if facts.mode == "enforce":
         text = "something below needs looking after" if troubled else "nothing needs to be changed"
         return Finding(level=Level.WARNING if troubled else Level.GOOD, text=f"it enforces, and {text}")
@@ -64,47 +66,55 @@ def _enough(facts: Facts) -> Finding:
 
 
 def _kept_out(facts: Facts) -> Iterator[Finding]:
-    """Say who is refused and looks honest."""
-    share = facts.honest_refused / max(facts.let_in + (facts.refused if facts.mode == "enforce" else 0), 1)
-    if facts.honest_refused:
-        would = "would be refused and look" if facts.mode == "observe" else "were refused and looked"
-        yield Finding(
-            level=Level.PROBLEM if share > _FEW else Level.WARNING,
-            about="honest mail",
-            text=f"{facts.honest_refused:,} of {facts.let_in:,} that came in {would} honest ({share:.1%})"
-            if facts.mode == "observe"
-            else f"{facts.honest_refused:,} {would} honest, beside {facts.let_in:,} that came in ({share:.1%})",
-            remedy="look at those below, and allow whom you know",
-        )
+    """Say who is refused and looks honest, and who would have been but for observe mode."""
+    for count, of, text in (
+        (
+            facts.honest_refused,
+            facts.let_in + facts.refused,
+            f"{facts.honest_refused:,} were refused and looked honest, beside {facts.let_in:,} that came in",
+        ),
+        (
+            facts.honest_observed,
+            facts.let_in,
+            f"{facts.honest_observed:,} of {facts.let_in:,} that came in would be refused and look honest",
+        ),
+    ):
+        if count:
+            share = count / max(of, 1)
+            yield Finding(
+                level=Level.PROBLEM if share > _FEW else Level.WARNING,
+                about="honest mail",
+                text=f"{text} ({share:.1%})",
+                remedy="look at those below, and allow whom you know",
+            )
     for suspect in facts.suspects:
-        yield _allowing(suspect, Level.WARNING, _spares(suspect))
+        yield _allowing(suspect, _spares(suspect), mixed=facts.mixed)
 
 
 def _limits(facts: Facts) -> Iterator[Finding]:
     for suspect in facts.limited:
-        finding = _allowing(suspect, Level.WARNING, "greylist")
-        yield finding
+        yield _allowing(suspect, "greylist", mixed=facts.mixed)
 
 
 def _never_back(facts: Facts) -> Iterator[Finding]:
-    """Say who was put off, looks honest, and has not come back; in observe mode nobody had a reason to."""
-    if facts.mode == "enforce":
-        for suspect in facts.lost:
-            text = f"put off {_times(suspect.count)}, never came back, and looks honest"
-            yield Finding(
-                level=Level.WARNING,
-                about=suspect.who,
-                text=text,
-                remedy="if you know them",
-                lines=allow(suspect.who, "greylist", "never comes back"),
-            )
+    """Say who was put off, looks honest, and has not come back; whom observe mode let in had no reason to."""
+    for suspect in facts.lost:
+        text = f"put off {_times(suspect.count)}, never came back, and looks honest"
+        yield Finding(
+            level=Level.WARNING,
+            about=suspect.who,
+            text=text,
+            remedy="if you know them",
+            lines=allow(suspect.who, "greylist", "never comes back"),
+        )
 
 
-def _allowing(suspect: Suspect, level: Level, spares: str) -> Finding:
+def _allowing(suspect: Suspect, spares: str, *, mixed: bool) -> Finding:
+    in_part = f", {suspect.observed:,} of them in observe mode" if mixed and suspect.observed else ""
     return Finding(
-        level=level,
+        level=Level.WARNING,
         about=suspect.who,
-        text=f"{_times(suspect.count)}, mostly for {suspect.why or 'no reason that is told'}",
+        text=f"{_times(suspect.count)}{in_part}, mostly for {suspect.why or 'no reason that is told'}",
         evidence=suspect.speaks,
         remedy="if you know them",
         lines=allow(suspect.who, spares, f"report: {suspect.why}"),
@@ -194,7 +204,7 @@ def _dns(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             level=Level.WARNING,
             about="busy",
-            text=f"{facts.busy:,} were put off because too many questions to DNS waited for an answer",
+            text=f"{_times(facts.busy)} too many questions to DNS waited for an answer",
             remedy="use a resolver of your own, near by; see docs/troubles.md",
             see="milter64 audit",
         )

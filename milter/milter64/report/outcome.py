@@ -9,6 +9,9 @@ OUTCOMES = ("accepted", "greylisted", "deferred", "busy", "rejected", "abandoned
 """The events that tell of a transaction."""
 PUT_OFF = frozenset({"greylisted", "deferred", "busy"})
 REFUSED = "rejected"
+KEPT_OUT = (*sorted(PUT_OFF), REFUSED)
+SPARED = "spared"
+"""What became of those whom nothing but observe mode has let in."""
 _NO_FINDINGS = frozenset(
     {"time", "level", "event", "ban", "queue", "session", "client", "wire", "port", "origin", "helo", "from", "to"}
     | {"because", "greylist", "group", "wait", "reply", "observe", "ms"}
@@ -34,6 +37,11 @@ class Shape(NamedTuple):
     def judged(self) -> str:
         """What was decided, in force or not."""
         return self.observed or self.event
+
+    @property
+    def became(self) -> str:
+        """What became of it in fact."""
+        return SPARED if self.observed and self.event == "accepted" else self.event
 
 
 def bounded(shape: Shape, known: Mapping[Shape, object], room: int) -> Shape:

@@ -20,6 +20,8 @@ class Sender:
 
     who: str
     count: int = 0
+    observed: int = 0
+    """How often of that it was in observe mode."""
     signs: Sign = Sign.NONE
     whys: dict[str, int] = field(default_factory=dict)
     days: set[int] = field(default_factory=set)
@@ -29,6 +31,7 @@ class Sender:
     def add(self, at: float, shape: Shape, mail: Mail, known: Sign) -> None:
         """Count a line, of a time in seconds since 1970."""
         self.count += 1
+        self.observed += bool(shape.observed)
         # What speaks for him must be so each time, or anybody could borrow it; what he looks like, or speaks against
         # him, may be so once.
         self.signs = known if self.count == 1 else (self.signs & known) | ((self.signs | known) & _ONCE)

@@ -166,7 +166,7 @@ class _Supervisor:
         self._wait_no_more()
         self._taking_over = False
         bound, workers = str(crew.listener.bound), len(self._children.of(crew))
-        self._log.info(crew.event, socket=bound, workers=workers)
+        self._log.info(crew.event, socket=bound, workers=workers, mode=crew.plan.mode)
         if crew.event == "reloaded":
             crew.plan.counts.reloaded("done")
         self._notify.ready(f"{crew.event}: {bound}, workers: {workers}")

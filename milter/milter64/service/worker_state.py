@@ -48,6 +48,8 @@ class Plan:
     settings: Settings
     work: worker.Work
     log: Log
+    mode: str = "enforce"
+    """As the log is to say it once this serves."""
     counts: Counts = field(default_factory=Uncounted)
     metrics: Callable[[Endpoint, socket.socket, int], int] | None = None
     """What one more process does, beside the workers: it serves the numbers. It is told where the milter listens."""
