@@ -1,0 +1,70 @@
+"""What `milter64 why` shows people: the story, what sender and admin can do, or where nothing was found."""
+
+from milter64.cli.terminal_layout import Screen
+from milter64.cli.why_told import Told
+
+_COLOURS = {"accepted": "green", "rejected": "red", "greylisted": "yellow", "deferred": "yellow", "busy": "yellow"}
+Fact = tuple[str, str]
+_ENVELOPE = ("client", "wire", "helo", "from", "to", "queue", "session")
+
+
+def show(report: Told, screen: Screen, complaints: Screen) -> None:
+    """Write a report for people."""
+    asked, events = report["asked"], report["events"]
+    assert isinstance(asked, dict)
+    assert isinstance(events, list)
+    for trouble in report["trouble"] if isinstance(report["trouble"], list) else ():
+        complaints.line(f"milter64 why: {trouble}")
+    if not events:
+        _nothing(report, complaints)
+        return
+    screen.title(f"What happened, by the {asked['kind']} {asked['value']}")
+    if report["left_out"]:
+        screen.line(f"  {report['left_out']} earlier lines are left out")
+    before: set[Fact] = set()
+    for event in events:
+        before = _event(event, before, screen)
+    if isinstance(rows := report["rows"], list) and rows:
+        screen.title("What the greylist remembers")
+        for row in rows:
+            until = f"may pass from {row['until']} on, if it comes before {row['expires']}"
+            says = (
+                until if row["state"] == "waiting" else f"passed last at {row['passed']}, known until {row['expires']}"
+            )
+            screen.line(f"  <{row['from']}> to <{row['to']}>, {row['group']}: {says}")
+    if report["sender"]:
+        screen.title("What the sender should do")
+        screen.line(f"  {report['sender']}")
+    if isinstance(admin := report["admin"], list) and admin:
+        screen.title("What the admin can do")
+        for remedy in admin:
+            screen.line(f"  {remedy['line']}")
+            screen.line(f"      {remedy['does']}")
+
+
+def _event(event: Told, before: set[Fact], screen: Screen) -> set[Fact]:
+    """Write an event, but for what the one `before` it has too, and return all of it."""
+    colour = _COLOURS.get(str(event.get("observe") or event["event"]))
+    says = str(event["says"])
+    screen.line(f"  {event['at']}  {screen.paint(says, colour) if colour else says}")
+    if event["by"] != "milter64":
+        return before
+    facts: list[Fact] = [(name, str(event[name])) for name in _ENVELOPE if event.get(name)]
+    if isinstance(found := event["findings"], dict) and found:
+        facts.append(("findings", ", ".join(f"{name} {result}" for name, result in found.items())))
+    if isinstance(rules := event["rules"], list) and rules:
+        facts.append(("decided by", "; ".join(rules)))
+    facts += [(name, str(event[name])) for name in ("because", "group", "reply") if event.get(name)]
+    screen.table([fact for fact in facts if fact not in before], indent=6)
+    return set(facts)
+
+
+def _nothing(report: Told, screen: Screen) -> None:
+    asked, looked = report["asked"], report["looked"]
+    assert isinstance(asked, dict)
+    assert isinstance(looked, list)
+    screen.line(f"milter64 why: nothing is known of the {asked['kind']} {asked['value']}")
+    ours = f"{report['lines']} lines, of which {report['ours']} look like ours"
+    screen.line(f"  looked in: {', '.join(looked)}: {ours}")
+    screen.line("  also try: --since an earlier date, --log with the log's files, and each of the hosts that take mail")
+    screen.line("  as root, or a member of the group systemd-journal, more of the journal can be read")
