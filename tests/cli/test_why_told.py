@@ -1,0 +1,56 @@
+"""What `milter64 why` tells of a mail: which setting decided, and which of several mails it was."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from milter64.cli.main import main
+
+CLIENT = "192.31.196.40"
+
+
+def ours(
+    more: str, *, event: str = "deferred", session: str = "d26eb094", client: str = CLIENT, second: int = 0
+) -> str:
+    """Return a line of ours, of Joe's mail to you."""
+    return (
+        f"time=2026-11-28T10:00:{second:02}.500Z level=info event={event} session={session} client={client} "
+        f"wire={client} port=40000 origin=ipv4 helo=x from=<joe@honest.example> to=<you@example.org> {more} ms=1"
+    )
+
+
+def why(folder: Path, capsys: pytest.CaptureFixture[str], words: str, *lines: str) -> str:
+    """Return what it writes that is asked in these words about a log."""
+    (folder / "m.toml").write_text(f'greylist.store = "sqlite:{folder}/rows"\n')
+    (folder / "log").write_text("".join(f"{line}\n" for line in lines))
+    assert main(["why", *words.split(), "--config", f"{folder}/m.toml", "--log", f"{folder}/log"]) == os.EX_OK
+    return capsys.readouterr().out
+
+
+REFUSED = "rate=refused_recipients:ipv4/32"
+TOO_MANY = "rate ipv4/32: too many refused recipients from 192.31.196.40/32"
+
+
+@pytest.mark.parametrize(
+    ("more", "rules", "line"),
+    [
+        (f'{REFUSED} because="{TOO_MANY}"', "rate.refused_recipients", f"allow {CLIENT}"),
+        ('rate=sessions:ipv4/24 because="rate ipv4/24: too many"', "rate.sessions", f"allow {CLIENT}"),
+        (f'spf=pass {REFUSED},recipients:ipv6/64 because="rate ipv6/64"', "rate.recipients", f"allow {CLIENT}"),
+        (
+            f'spf=fail {REFUSED} because="spf fail: no; {TOO_MANY}"',
+            "spf.actions.fail; rate.refused_recipients",
+            f"allow {CLIENT} --spares spf",
+        ),
+        (f'spf=fail because="spf fail: he says; {TOO_MANY}"', "spf.actions.fail", f"allow {CLIENT} --spares spf"),
+    ],
+)
+def test_a_limit_is_named_by_its_setting_and_lifted_by_an_entry_that_spares_no_check_besides(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: str, rules: str, line: str
+) -> None:
+    report = json.loads(why(tmp_path, capsys, "d26eb094 --json", ours(more)))
+    assert "; ".join(report["events"][0]["rules"]) == rules
+    assert report["admin"][0]["line"] == f"milter64 {line}"
+    assert f"decided by  {rules}\n" in why(tmp_path, capsys, "d26eb094", ours(more))
