@@ -37,7 +37,7 @@ complete -c milter64 -n '__milter64_verb translate' -l json -d 'print JSON, for 
 complete -c milter64 -n '__milter64_verb why' -s h -l help -d 'show this help message and exit'
 complete -c milter64 -n '__milter64_verb why' -l config -r -F -d 'the configuration; default: /etc/milter64/milter64.toml, if it is there'
 complete -c milter64 -n '__milter64_verb why' -l log -x -d 'a log in a file, ours or Postfix'"'"'s, with its rotated ones, packed or not; may be repeated; default: the journal'
-complete -c milter64 -n '__milter64_verb why' -l since -x -d 'from when on the journal is read, such as 2026-11-23; default: 7 days ago'
+complete -c milter64 -n '__milter64_verb why' -l since -x -d 'from when on: 2026-11-21, 2026-11-21T12:00Z, or so long ago as 7d; default: 7 days ago in the journal, and all of a file'
 complete -c milter64 -n '__milter64_verb why' -l json -d 'print JSON, for programs'
 complete -c milter64 -n '__milter64_verb explain' -s h -l help -d 'show this help message and exit'
 complete -c milter64 -n '__milter64_verb explain' -l config -r -F -d 'the configuration; default: /etc/milter64/milter64.toml, if it is there'

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from milter64.cli.main import main
+from milter64.cli.why_wanted import wanted
+from milter64.config.settings import Settings
 
 CLIENT = "192.31.196.40"
 
@@ -54,3 +56,30 @@ def test_a_limit_is_named_by_its_setting_and_lifted_by_an_entry_that_spares_no_c
     assert "; ".join(report["events"][0]["rules"]) == rules
     assert report["admin"][0]["line"] == f"milter64 {line}"
     assert f"decided by  {rules}\n" in why(tmp_path, capsys, "d26eb094", ours(more))
+
+
+@pytest.mark.parametrize("what", ["d26eb094", "D26eb094", "milter64 d26eb094", "(milter64 D26EB094)"])
+def test_a_token_is_taken_as_it_stands_in_a_bounce_and_as_it_is_told_by_telephone(what: str) -> None:
+    asked = wanted(what, Settings().translator(), None)
+    assert (asked.kind, asked.value) == ("token", "d26eb094")
+
+
+@pytest.mark.parametrize(
+    ("what", "kind", "told"),
+    [
+        ("C4217397", "token or queue id", ["c4217397", "22222222", None]),
+        ("milter64 C4217397", "token", ["c4217397"]),
+        ("Nov 28 10:00:00 mx postfix/qmgr[1]: C4217397: removed", "queue id", ["22222222", None]),
+    ],
+)
+def test_eight_digits_that_may_be_a_token_or_a_queue_id_are_looked_for_as_both(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str, kind: str, told: list[str | None]
+) -> None:
+    log = [
+        ours("spf=none", session="c4217397"),
+        ours("spf=none", session="22222222").replace("session", "queue=C4217397 session").replace("joe@", "ann@"),
+        "2026-11-28T10:00:09+00:00 mx postfix/smtp[1]: C4217397: to=<you@example.org>, status=sent (by Postfix)",
+    ]
+    report = json.loads(why(tmp_path, capsys, f"{what} --json", *log))
+    assert report["asked"]["kind"] == kind
+    assert [event.get("session") for event in report["events"]] == told

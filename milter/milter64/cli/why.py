@@ -15,6 +15,7 @@ from milter64.cli.background import read_at_length
 from milter64.cli.greylist_file import Refused, opened
 from milter64.cli.greylist_rows import Row, is_of_pair
 from milter64.cli.greylist_rows import told as row_told
+from milter64.cli.log_source import TIMES, past
 from milter64.cli.terminal_layout import Screen
 from milter64.cli.why_found import Found, find, pairs_of
 from milter64.cli.why_layout import show
@@ -25,7 +26,7 @@ from milter64.config.settings import Settings
 from milter64.greylist.pair import pair_key, recipient_of, sender_of
 from milter64.history.own_lines import Event
 from milter64.history.sources import files, journal, with_rotated
-from milter64.lists.entry import moment, shown_time
+from milter64.lists.entry import shown_second
 from milter64.mail import sender_and_recipient
 from milter64.mail.clean_text import clean
 from milter64.sharing.shared_store import known_here
@@ -62,8 +63,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--since",
-        metavar="DATE",
-        help=f"from when on the journal is read, such as 2026-11-23; default: {_DAYS} days ago",
+        type=past,
+        metavar="TIME",
+        help=f"from when on: {TIMES}; default: {_DAYS} days ago in the journal, and all of a file",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
@@ -80,18 +82,17 @@ def main(arguments: argparse.Namespace) -> int:
         complaints.line(f"milter64 why: {clean(stray)} is a file: each --log names one, so write --log before it too")
         return os.EX_USAGE
     try:
-        since = moment(arguments.since) if arguments.since else time.time() - _DAYS * 86400
         text = " ".join(arguments.what) or _pasted()
         pseudonym = maker_of_pseudonyms(settings, troubles.append)
         asked = wanted(text, settings.translator(), pseudonym)
     except ValueError as error:
         complaints.line(f"milter64 why: {clean(str(error), 1000)}")
         return os.EX_USAGE
-    report = _report(asked, settings, pseudonym, arguments.log, since=since, troubles=troubles)
+    report = _report(asked, settings, pseudonym, arguments, troubles)
     if arguments.json:
         Screen().line(json.dumps(report, indent=2))
     else:
-        show(report, Screen(), complaints)
+        show(report, Screen(), complaints, in_journal=not arguments.log)
     return os.EX_OK if report["events"] else os.EX_UNAVAILABLE
 
 
@@ -111,29 +112,29 @@ def _pasted() -> str:
     return sys.stdin.buffer.read(1 << 16).decode(errors="surrogateescape").strip()
 
 
-def _report(  # noqa: PLR0913  all that the command line and the configuration say
+def _report(
     asked: Wanted,
     settings: Settings,
     pseudonym: Callable[[str], str] | None,
-    log: list[str],
-    *,
-    since: float,
+    arguments: argparse.Namespace,
     troubles: list[str],
 ) -> Told:
-    paths = list(dict.fromkeys(path for each in log for path in with_rotated(each)))
+    paths = list(dict.fromkeys(path for each in arguments.log for path in with_rotated(each)))
+    since = time.time() - _DAYS * 86400 if arguments.since is None and not paths else arguments.since
 
     def read(warn: Callable[[str], None]) -> Iterator[bytes]:
         return files(paths, warn) if paths else journal(_UNITS, warn, since=since)
 
     told_once: list[str] = []
     warn = lambda text: None if text in told_once else told_once.append(text)  # noqa: E731  as short as it is
-    found = find(asked, partial(read, warn), _written(paths), settings.greylist.retry_window)
+    found = find(asked, partial(read, warn), _written(paths), settings.greylist.retry_window, since or 0.0)
     troubles += told_once
     return {
         "milter64": "why",
         "schema": 1,
         "asked": {"kind": asked.kind, "value": clean(asked.value, 400)},
-        "looked": [clean(path) for path in paths] or [f"the journal since {shown_time(since)}"],
+        "looked": [clean(path) for path in paths] or ["the journal"],
+        "since": None if since is None else shown_second(since),
         "lines": found.lines,
         "ours": found.ours,
         "events": [told(one) for one in found.story],

@@ -1,5 +1,7 @@
 """What `milter64 why` shows people: the story, what sender and admin can do, or where nothing was found."""
 
+import os
+
 from milter64.cli.terminal_layout import Screen
 from milter64.cli.why_told import Told
 
@@ -8,15 +10,15 @@ Fact = tuple[str, str]
 _ENVELOPE = ("client", "wire", "helo", "from", "to", "queue", "session")
 
 
-def show(report: Told, screen: Screen, complaints: Screen) -> None:
-    """Write a report for people."""
+def show(report: Told, screen: Screen, complaints: Screen, *, in_journal: bool) -> None:
+    """Write a report for people; `in_journal` says that this was read, and no files."""
     asked, events = report["asked"], report["events"]
     assert isinstance(asked, dict)
     assert isinstance(events, list)
     for trouble in report["trouble"] if isinstance(report["trouble"], list) else ():
         complaints.line(f"milter64 why: {trouble}")
     if not events:
-        _nothing(report, complaints)
+        _nothing(report, complaints, in_journal=in_journal)
         return
     screen.title(f"What happened, by the {asked['kind']} {asked['value']}")
     if report["left_out"]:
@@ -59,12 +61,15 @@ def _event(event: Told, before: set[Fact], screen: Screen) -> set[Fact]:
     return set(facts)
 
 
-def _nothing(report: Told, screen: Screen) -> None:
-    asked, looked = report["asked"], report["looked"]
+def _nothing(report: Told, screen: Screen, *, in_journal: bool) -> None:
+    asked, looked, since = report["asked"], report["looked"], report["since"]
     assert isinstance(asked, dict)
     assert isinstance(looked, list)
     screen.line(f"milter64 why: nothing is known of the {asked['kind']} {asked['value']}")
     ours = f"{report['lines']} lines, of which {report['ours']} look like ours"
-    screen.line(f"  looked in: {', '.join(looked)}: {ours}")
-    screen.line("  also try: --since an earlier date, --log with the log's files, and each of the hosts that take mail")
-    screen.line("  as root, or a member of the group systemd-journal, more of the journal can be read")
+    screen.line(f"  looked in: {', '.join(looked)}{f' since {since}' if since else ''}: {ours}")
+    earlier = "--since an earlier time, " if since else ""
+    files = "the log's files" if in_journal else "other files"
+    screen.line(f"  also try: {earlier}--log with {files}, and each of the hosts that take mail")
+    if in_journal and os.geteuid():
+        screen.line("  as root, or a member of the group systemd-journal, more of the journal can be read")
