@@ -83,3 +83,48 @@ def test_eight_digits_that_may_be_a_token_or_a_queue_id_are_looked_for_as_both(
     report = json.loads(why(tmp_path, capsys, f"{what} --json", *log))
     assert report["asked"]["kind"] == kind
     assert [event.get("session") for event in report["events"]] == told
+
+
+MAILS = [
+    ours("queue=4C2B9A1F1 spf=none", event="accepted", client="192.0.2.1", session="11111111", second=1),
+    "2026-11-28T10:00:01.9+00:00 mx postfix/smtp[1]: 4C2B9A1F1: to=<you@example.org>, status=sent (the other's)",
+    ours("queue=4C2B9A1F2 spf=none", event="accepted", second=2),
+    "2026-11-28T10:00:02.9Z mx postfix/smtp[1]: 4C2B9A1F2: to=<you@example.org>, status=sent (queued as 4C2B9A1F3)",
+    "2026-11-28T10:00:03+00:00 mx postfix/smtp[1]: 4C2B9A1F3: to=<you@example.org>, status=sent (behind a filter)",
+]
+
+
+@pytest.mark.parametrize("what", ["d26eb094", "4C2B9A1F2"])
+def test_of_several_mails_the_one_that_was_asked_about_is_marked_and_postfixs_lines_say_of_which_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    out = why(tmp_path, capsys, what, *MAILS)
+    assert out.splitlines()[1].startswith("  > is of the mail that was asked about")
+    assert [(line[:2], line[24:]) for line in out.splitlines() if line[2:6] == "2026"] == [
+        ("  ", "let in"),
+        ("  ", "4C2B9A1F1: Postfix delivered it to you@example.org: the other's"),
+        ("> ", "let in"),
+        ("> ", "4C2B9A1F2: Postfix delivered it to you@example.org: queued as 4C2B9A1F3"),
+        ("> ", "4C2B9A1F3: Postfix delivered it to you@example.org: behind a filter"),
+    ]
+    events = json.loads(why(tmp_path, capsys, f"{what} --json", *MAILS))["events"]
+    assert [event["asked"] for event in events] == [False, False, True, True, True]
+
+
+@pytest.mark.parametrize(("what", "mails"), [("d26eb094", MAILS[2:]), ("joe@honest.example", MAILS)])
+def test_where_all_is_of_what_was_asked_about_nothing_is_marked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str, mails: list[str]
+) -> None:
+    assert ">" not in why(tmp_path, capsys, what, *mails).replace("example>", "").replace("example.org>", "")
+
+
+def test_a_refusal_that_postfix_alone_has_logged_is_marked_by_its_token(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = (
+        "2026-11-28T10:00:01+00:00 mx postfix/cleanup[1]: NOQUEUE: milter-reject: RCPT from x[192.0.2.1]: 450 4.7.1 "
+        "later (milter64 d26eb094); from=<joe@honest.example> to=<you@example.org> proto=ESMTP helo=<x>"
+    )
+    assert "\n  2026-11-28T10:00:01Z  Postfix: milter-reject: " in why(tmp_path, capsys, "d26eb094", refused)
+    [event] = json.loads(why(tmp_path, capsys, "d26eb094 --json", refused))["events"]
+    assert (event["queue"], event["asked"]) == (None, True)

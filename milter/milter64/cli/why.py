@@ -17,7 +17,7 @@ from milter64.cli.greylist_rows import Row, is_of_pair
 from milter64.cli.greylist_rows import told as row_told
 from milter64.cli.log_source import TIMES, past
 from milter64.cli.terminal_layout import Screen
-from milter64.cli.why_found import Found, find, pairs_of
+from milter64.cli.why_found import Found, find, is_asked, pairs_of
 from milter64.cli.why_layout import show
 from milter64.cli.why_told import DECISIONS, Told, for_admin, for_sender, outcome, told
 from milter64.cli.why_wanted import SENDER, Wanted, maker_of_pseudonyms, wanted
@@ -137,7 +137,7 @@ def _report(
         "since": None if since is None else shown_second(since),
         "lines": found.lines,
         "ours": found.ours,
-        "events": [told(one) for one in found.story],
+        "events": [told(one, asked=is_asked(asked, one)) for one in found.story],
         "left_out": found.left_out,
         **_advice(asked, found),
         "rows": list(_rows(asked, found, settings, pseudonym, troubles.append)),

@@ -37,12 +37,16 @@ One = TypeVar("One")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A line of Postfix's: of which of its programs, about which queue id, and what it says."""
+    """A line of Postfix's: of which of its programs, about which queue id, and what it says.
+
+    `asked` says that it is about the mail that was asked about by its token or queue id.
+    """
 
     at: float
     program: str
     queue: str
     text: str
+    asked: bool
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,6 +82,13 @@ def find(
     found.story = sorted([*story.events, *said], key=_order)
     found.left_out = story.events.left_out + story.said.left_out
     return found
+
+
+def is_asked(wanted: Wanted, one: Event | Said) -> bool:
+    """Whether what belongs to it is of the very mail that was asked about, where that was one."""
+    if wanted.kind not in OF_ONE_MAIL:
+        return True
+    return one.asked if isinstance(one, Said) else wanted.is_of(one.fields)
 
 
 def _with(block: bytes, texts: Collection[bytes], count: Found | None) -> bytes:
@@ -161,8 +172,9 @@ class _Story:
                     continue
                 if at < self._since:
                     continue
-                asked = match[3] in self._asked
-                self.said.append(Said(at=at, program=match[2], queue=match[3], text=match[4]), asked=asked)
+                asked = match[3] in self._asked or self._wanted.token in _IN_REPLY.findall(match[4])[-1:]
+                said = Said(at=at, program=match[2], queue=match[3], text=match[4], asked=asked)
+                self.said.append(said, asked=asked)
 
     def _take(self, event: Event) -> None:
         fields = event.fields

@@ -1,6 +1,7 @@
 """What `milter64 why` shows people: the story, what sender and admin can do, or where nothing was found."""
 
 import os
+from collections.abc import Sequence
 
 from milter64.cli.terminal_layout import Screen
 from milter64.cli.why_told import Told
@@ -23,9 +24,7 @@ def show(report: Told, screen: Screen, complaints: Screen, *, in_journal: bool) 
     screen.title(f"What happened, by the {asked['kind']} {asked['value']}")
     if report["left_out"]:
         screen.line(f"  {report['left_out']} earlier lines are left out")
-    before: set[Fact] = set()
-    for event in events:
-        before = _event(event, before, screen)
+    _story(events, screen)
     if isinstance(rows := report["rows"], list) and rows:
         screen.title("What the greylist remembers")
         for row in rows:
@@ -44,13 +43,24 @@ def show(report: Told, screen: Screen, complaints: Screen, *, in_journal: bool) 
             screen.line(f"      {remedy['does']}")
 
 
-def _event(event: Told, before: set[Fact], screen: Screen) -> set[Fact]:
-    """Write an event, but for what the one `before` it has too, and return all of it."""
+def _story(events: Sequence[Told], screen: Screen) -> None:
+    """Write what happened; of several mails, the one that was asked about is marked."""
+    if others := not all(event["asked"] for event in events):
+        screen.line("  > is of the mail that was asked about; the others are of the same sender and recipient")
+    before: set[Fact] = set()
+    for event in events:
+        before = _event(event, before, screen, "> " if others and event["asked"] else "  ")
+
+
+def _event(event: Told, before: set[Fact], screen: Screen, mark: str) -> set[Fact]:
+    """Write an event behind a mark, but for what the one `before` it has too, and return all of it."""
     colour = _COLOURS.get(str(event.get("observe") or event["event"]))
     says = str(event["says"])
-    screen.line(f"  {event['at']}  {screen.paint(says, colour) if colour else says}")
     if event["by"] != "milter64":
+        queue = f"{event['queue']}: " if event["queue"] else ""
+        screen.line(f"{mark}{event['at']}  {queue}{says}")
         return before
+    screen.line(f"{mark}{event['at']}  {screen.paint(says, colour) if colour else says}")
     facts: list[Fact] = [(name, str(event[name])) for name in _ENVELOPE if event.get(name)]
     if isinstance(found := event["findings"], dict) and found:
         facts.append(("findings", ", ".join(f"{name} {result}" for name, result in found.items())))

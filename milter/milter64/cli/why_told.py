@@ -71,13 +71,14 @@ def outcome(event: Event) -> str:
     return event.fields.get("observe") or event.name
 
 
-def told(one: Event | Said) -> Told:
-    """Return what is told of an event; what programs get."""
+def told(one: Event | Said, *, asked: bool) -> Told:
+    """Return what is told of an event, and whether it was `asked` about; what programs get."""
     if isinstance(one, Said):
         return {
             "at": shown_second(one.at),
             "by": f"postfix/{one.program}",
             "event": None,
+            "asked": asked,
             "queue": None if one.queue == "NOQUEUE" else one.queue,
             "says": _postfix_says(one),
         }
@@ -86,6 +87,7 @@ def told(one: Event | Said) -> Told:
         "at": shown_second(one.at),
         "by": "milter64",
         "event": clean(one.name),
+        "asked": asked,
         **{name: _shown(fields.get(name)) for name in ("queue", "session", "client", "wire", "helo", "from", "to")},
         "findings": {name: clean(fields[name]) for name in _FINDINGS if name in fields},
         "because": _shown(fields.get("because")),
