@@ -107,6 +107,7 @@ def test_of_several_mails_the_one_that_was_asked_about_is_marked_and_postfixs_li
         ("> ", "4C2B9A1F2: Postfix delivered it to you@example.org: queued as 4C2B9A1F3"),
         ("> ", "4C2B9A1F3: Postfix delivered it to you@example.org: behind a filter"),
     ]
+    assert out.count("      from        <joe@honest.example>\n") == 2  # and so each says all of itself
     events = json.loads(why(tmp_path, capsys, f"{what} --json", *MAILS))["events"]
     assert [event["asked"] for event in events] == [False, False, True, True, True]
 

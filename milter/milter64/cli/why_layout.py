@@ -47,8 +47,10 @@ def _story(events: Sequence[Told], screen: Screen) -> None:
     """Write what happened; of several mails, the one that was asked about is marked."""
     if others := not all(event["asked"] for event in events):
         screen.line("  > is of the mail that was asked about; the others are of the same sender and recipient")
-    before: set[Fact] = set()
+    before, of_asked = set[Fact](), None
     for event in events:
+        if event["asked"] != of_asked:  # what is marked says all of itself
+            before, of_asked = set(), event["asked"]
         before = _event(event, before, screen, "> " if others and event["asked"] else "  ")
 
 
