@@ -125,7 +125,7 @@ SHOWN = {
     "milter64 translate 192.31.196.0/24": (0, "ipv4    64:ff9b::c01f:c400/120  encoded by 64:ff9b::/96"),
     "milter64 translate <clients.cidr": (0, "64:ff9b::c01f:c40a OK  # a partner\n"),
     "milter64 why '550 5.7.23 SPF fail: no (milter64 d26eb094)'": (69, "nothing is known of the token d26eb094\n"),
-    "milter64 why 64:ff9b::c01f:c428 --log milter64.log mail.log": (0, "  refused for good\n"),
+    "milter64 why 64:ff9b::c01f:c428 --log milter64.log --log mail.log": (0, "  refused for good\n"),
     "milter64 explain 64:ff9b::c01f:c40a --to you@example.org": (0, "  from  <>\n  to    <you@example.org>\n"),
     "milter64 explain 64:ff9b::c01f:c40a --helo mail.honest.example --from joe@honest.example --to you@example.org": (
         0,

@@ -201,10 +201,10 @@ def test_a_mail_is_followed_into_rotated_logs_and_through_a_filter(
     told = [line[2:].split("  ", 1)[1] for line in out.splitlines() if line.startswith("  2026")]
     assert code == os.EX_OK
     assert told == [
-        "Postfix: client=unknown[64:ff9b::c01f:c428]",
+        "4C2B9A1F0: Postfix: client=unknown[64:ff9b::c01f:c428]",
         "let in",
-        "Postfix delivered it to you@example.org: 250 2.0.0 Ok: queued as 4C2B9A1F9",
-        "Postfix could not deliver it to you@example.org, and sent it back: mailbox full",
+        "4C2B9A1F0: Postfix delivered it to you@example.org: 250 2.0.0 Ok: queued as 4C2B9A1F9",
+        "4C2B9A1F9: Postfix could not deliver it to you@example.org, and sent it back: mailbox full",
     ]
 
 

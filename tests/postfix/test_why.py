@@ -43,8 +43,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def why(story: dict[str, str], capsys: pytest.CaptureFixture[str], what: str, *more: str) -> str:
     folder = Path(story["folder"])
-    logs = [str(folder / name) for name in ("milter64.log", "mail.log")]
-    assert main(["why", what, "--config", str(folder / "milter64.toml"), *more, "--log", *logs]) == os.EX_OK
+    logs = [f"--log={folder / name}" for name in ("milter64.log", "mail.log")]
+    assert main(["why", what, "--config", str(folder / "milter64.toml"), *more, *logs]) == os.EX_OK
     return capsys.readouterr().out
 
 

@@ -11,13 +11,14 @@ from milter64.lists.mistakes import Mistake
 from milter64.pages.wording import said
 
 _UNIT = "milter64.service"
+TIMES = "2026-11-21, 2026-11-21T12:00Z, or so long ago as 7d"
+"""What `past` reads."""
 
 
 def log_arguments(parser: argparse.ArgumentParser) -> None:
     """Add which log is read, and how much of it."""
-    times = "2026-11-21, 2026-11-21T12:00Z, or so long ago as 7d"
-    parser.add_argument("--since", type=_moment, metavar="TIME", help=f"from when on: {times}")
-    parser.add_argument("--until", type=_moment, metavar="TIME", help="until when, in the same way")
+    parser.add_argument("--since", type=past, metavar="TIME", help=f"from when on: {TIMES}")
+    parser.add_argument("--until", type=past, metavar="TIME", help="until when, in the same way")
     log_argument(parser, "; - is standard input")
 
 
@@ -31,7 +32,7 @@ def log_argument(parser: argparse.ArgumentParser, more: str = "") -> None:
     )
 
 
-def _moment(text: str) -> float:
+def past(text: str) -> float:
     """Read a time, in seconds since 1970."""
     try:
         return time.time() - seconds(text)

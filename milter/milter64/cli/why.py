@@ -15,8 +15,10 @@ from milter64.cli.background import read_at_length
 from milter64.cli.greylist_file import Refused, opened
 from milter64.cli.greylist_rows import Row, is_of_pair
 from milter64.cli.greylist_rows import told as row_told
+from milter64.cli.log_source import TIMES, past
 from milter64.cli.terminal_layout import Screen
-from milter64.cli.why_found import Found, find, pairs_of
+from milter64.cli.why_found import Found, find, is_asked, pairs_of
+from milter64.cli.why_layout import show
 from milter64.cli.why_told import DECISIONS, Told, for_admin, for_sender, outcome, told
 from milter64.cli.why_wanted import SENDER, Wanted, maker_of_pseudonyms, wanted
 from milter64.config.load_file import load
@@ -24,7 +26,7 @@ from milter64.config.settings import Settings
 from milter64.greylist.pair import pair_key, recipient_of, sender_of
 from milter64.history.own_lines import Event
 from milter64.history.sources import files, journal, with_rotated
-from milter64.lists.entry import moment, shown_time
+from milter64.lists.entry import shown_second
 from milter64.mail import sender_and_recipient
 from milter64.mail.clean_text import clean
 from milter64.sharing.shared_store import known_here
@@ -38,7 +40,7 @@ EXAMPLES = """\
   A sender rings up, with a bounce that ends in a token:
     milter64 why '550 5.7.23 SPF fail: no (milter64 d26eb094)'
   What became of a client's mails, by log files, rotated ones too?
-    milter64 why 64:ff9b::c01f:c428 --log milter64.log mail.log
+    milter64 why 64:ff9b::c01f:c428 --log milter64.log --log mail.log
 """
 
 
@@ -53,15 +55,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--log",
-        nargs="+",
+        action="append",
         default=[],
         metavar="FILE",
-        help="log files, ours and Postfix's, read with their rotated ones; default: the journal",
+        help="a log in a file, ours or Postfix's, with its rotated ones, packed or not; may be repeated; "
+        "default: the journal",
     )
     parser.add_argument(
         "--since",
-        metavar="DATE",
-        help=f"from when on the journal is read, such as 2026-11-23; default: {_DAYS} days ago",
+        type=past,
+        metavar="TIME",
+        help=f"from when on: {TIMES}; default: {_DAYS} days ago in the journal, and all of a file",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
@@ -74,54 +78,66 @@ def main(arguments: argparse.Namespace) -> int:
     if "-" in arguments.log:
         complaints.line("milter64 why: a log is read more than once, and can't be standard input: name its file")
         return os.EX_USAGE
+    if stray := _file_for_log(arguments):
+        complaints.line(f"milter64 why: {clean(stray)} is a file: each --log names one, so write --log before it too")
+        return os.EX_USAGE
     try:
-        since = moment(arguments.since) if arguments.since else time.time() - _DAYS * 86400
         text = " ".join(arguments.what) or _pasted()
         pseudonym = maker_of_pseudonyms(settings, troubles.append)
         asked = wanted(text, settings.translator(), pseudonym)
     except ValueError as error:
         complaints.line(f"milter64 why: {clean(str(error), 1000)}")
         return os.EX_USAGE
-    report = _report(asked, settings, pseudonym, arguments.log, since=since, troubles=troubles)
+    report = _report(asked, settings, pseudonym, arguments, troubles)
     if arguments.json:
         Screen().line(json.dumps(report, indent=2))
     else:
-        _show(report, Screen(), complaints)
+        show(report, Screen(), complaints, in_journal=not arguments.log)
     return os.EX_OK if report["events"] else os.EX_UNAVAILABLE
+
+
+def _file_for_log(arguments: argparse.Namespace) -> str:
+    """Return what stands behind --log FILE as its second file, and would be left unread; empty if nothing does."""
+    with suppress(OSError):  # what was pasted may be longer than a name
+        if arguments.log and len(arguments.what) > 1 and Path(arguments.what[0]).is_file():
+            return str(arguments.what[0])
+    return ""
 
 
 def _pasted() -> str:
     if sys.stdin.isatty():
-        Screen(sys.stderr).line("Paste a token, or what has it, and end it with Enter and Ctrl-D:")
+        Screen(sys.stderr).line(
+            "Reading standard input: paste a token, or what has it, and end it with Enter and Ctrl-D."
+        )
     return sys.stdin.buffer.read(1 << 16).decode(errors="surrogateescape").strip()
 
 
-def _report(  # noqa: PLR0913  all that the command line and the configuration say
+def _report(
     asked: Wanted,
     settings: Settings,
     pseudonym: Callable[[str], str] | None,
-    log: list[str],
-    *,
-    since: float,
+    arguments: argparse.Namespace,
     troubles: list[str],
 ) -> Told:
-    paths = list(dict.fromkeys(path for each in log for path in with_rotated(each)))
+    paths = list(dict.fromkeys(path for each in arguments.log for path in with_rotated(each)))
+    since = time.time() - _DAYS * 86400 if arguments.since is None and not paths else arguments.since
 
     def read(warn: Callable[[str], None]) -> Iterator[bytes]:
         return files(paths, warn) if paths else journal(_UNITS, warn, since=since)
 
     told_once: list[str] = []
     warn = lambda text: None if text in told_once else told_once.append(text)  # noqa: E731  as short as it is
-    found = find(asked, partial(read, warn), _written(paths), settings.greylist.retry_window)
+    found = find(asked, partial(read, warn), _written(paths), settings.greylist.retry_window, since or 0.0)
     troubles += told_once
     return {
         "milter64": "why",
         "schema": 1,
         "asked": {"kind": asked.kind, "value": clean(asked.value, 400)},
-        "looked": [clean(path) for path in paths] or [f"the journal since {shown_time(since)}"],
+        "looked": [clean(path) for path in paths] or ["the journal"],
+        "since": None if since is None else shown_second(since),
         "lines": found.lines,
         "ours": found.ours,
-        "events": [told(one) for one in found.story],
+        "events": [told(one, asked=is_asked(asked, one)) for one in found.story],
         "left_out": found.left_out,
         **_advice(asked, found),
         "rows": list(_rows(asked, found, settings, pseudonym, troubles.append)),
@@ -217,70 +233,3 @@ def _hidden(
         if sender and is_of_pair(row) and (shown(sender), shown(recipient)) in meant:
             keys[row[0]] = None
     return keys
-
-
-_COLOURS = {"accepted": "green", "rejected": "red", "greylisted": "yellow", "deferred": "yellow", "busy": "yellow"}
-Fact = tuple[str, str]
-_ENVELOPE = ("client", "wire", "helo", "from", "to", "queue", "session")
-
-
-def _show(report: Told, screen: Screen, complaints: Screen) -> None:
-    """Write a report for people."""
-    asked, events = report["asked"], report["events"]
-    assert isinstance(asked, dict)
-    assert isinstance(events, list)
-    for trouble in report["trouble"] if isinstance(report["trouble"], list) else ():
-        complaints.line(f"milter64 why: {trouble}")
-    if not events:
-        _nothing(report, complaints)
-        return
-    screen.title(f"What happened, by the {asked['kind']} {asked['value']}")
-    if report["left_out"]:
-        screen.line(f"  {report['left_out']} earlier lines are left out")
-    before: set[Fact] = set()
-    for event in events:
-        before = _event(event, before, screen)
-    if isinstance(rows := report["rows"], list) and rows:
-        screen.title("What the greylist remembers")
-        for row in rows:
-            until = f"may pass from {row['until']} on, if it comes before {row['expires']}"
-            says = (
-                until if row["state"] == "waiting" else f"passed last at {row['passed']}, known until {row['expires']}"
-            )
-            screen.line(f"  <{row['from']}> to <{row['to']}>, {row['group']}: {says}")
-    if report["sender"]:
-        screen.title("What the sender should do")
-        screen.line(f"  {report['sender']}")
-    if isinstance(admin := report["admin"], list) and admin:
-        screen.title("What the admin can do")
-        for remedy in admin:
-            screen.line(f"  {remedy['line']}")
-            screen.line(f"      {remedy['does']}")
-
-
-def _event(event: Told, before: set[Fact], screen: Screen) -> set[Fact]:
-    """Write an event, but for what the one `before` it has too, and return all of it."""
-    colour = _COLOURS.get(str(event.get("observe") or event["event"]))
-    says = str(event["says"])
-    screen.line(f"  {event['at']}  {screen.paint(says, colour) if colour else says}")
-    if event["by"] != "milter64":
-        return before
-    facts: list[Fact] = [(name, str(event[name])) for name in _ENVELOPE if event.get(name)]
-    if isinstance(found := event["findings"], dict) and found:
-        facts.append(("findings", ", ".join(f"{name} {result}" for name, result in found.items())))
-    if isinstance(rules := event["rules"], list) and rules:
-        facts.append(("decided by", "; ".join(rules)))
-    facts += [(name, str(event[name])) for name in ("because", "group", "reply") if event.get(name)]
-    screen.table([fact for fact in facts if fact not in before], indent=6)
-    return set(facts)
-
-
-def _nothing(report: Told, screen: Screen) -> None:
-    asked, looked = report["asked"], report["looked"]
-    assert isinstance(asked, dict)
-    assert isinstance(looked, list)
-    screen.line(f"milter64 why: nothing is known of the {asked['kind']} {asked['value']}")
-    ours = f"{report['lines']} lines, of which {report['ours']} look like ours"
-    screen.line(f"  looked in: {', '.join(looked)}: {ours}")
-    screen.line("  also try: --since an earlier date, --log with the log's files, and each of the hosts that take mail")
-    screen.line("  as root, or a member of the group systemd-journal, more of the journal can be read")

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Generic, TypeVar
 
 from milter64.cli import log_line
-from milter64.cli.why_wanted import ADDRESS, QUEUE, SENDER, TOKEN, Wanted
+from milter64.cli.why_wanted import ADDRESS, OF_ONE_MAIL, QUEUE, SENDER, Wanted
 from milter64.history.line_times import LineTimes
 from milter64.history.lines_with import lines_with
 from milter64.history.own_lines import Event, events
@@ -37,12 +37,16 @@ One = TypeVar("One")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A line of Postfix's: of which of its programs, about which queue id, and what it says."""
+    """A line of Postfix's: of which of its programs, about which queue id, and what it says.
+
+    `asked` says that it is about the mail that was asked about by its token or queue id.
+    """
 
     at: float
     program: str
     queue: str
     text: str
+    asked: bool
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,12 +59,15 @@ class Found:
     lines: int = 0
 
 
-def find(wanted: Wanted, read: Callable[[], Iterator[bytes]], written: float, window: float) -> Found:
+def find(
+    wanted: Wanted, read: Callable[[], Iterator[bytes]], written: float, window: float, since: float = 0.0
+) -> Found:
     """Return what a log says; `read` reads it from its beginning, and it was `written` to first before that time.
 
-    Mails of the same sender and recipient belong to it that came `window` seconds before or after.
+    Mails of the same sender and recipient belong to it that came `window` seconds before or after. What happened before
+    `since`, in seconds since 1970, doesn't.
     """
-    story = _Story(wanted, written, window)
+    story = _Story(wanted, written, window, since)
     found, first = Found(), story.names()
     for block in read():
         story.seek(_with(block, first, found))
@@ -75,6 +82,13 @@ def find(wanted: Wanted, read: Callable[[], Iterator[bytes]], written: float, wi
     found.story = sorted([*story.events, *said], key=_order)
     found.left_out = story.events.left_out + story.said.left_out
     return found
+
+
+def is_asked(wanted: Wanted, one: Event | Said) -> bool:
+    """Whether what belongs to it is of the very mail that was asked about, where that was one."""
+    if wanted.kind not in OF_ONE_MAIL:
+        return True
+    return one.asked if isinstance(one, Said) else wanted.is_of(one.fields)
 
 
 def _with(block: bytes, texts: Collection[bytes], count: Found | None) -> bytes:
@@ -114,14 +128,15 @@ class _Latest(Generic[One]):
 class _Story:
     """What belongs to what is asked about."""
 
-    def __init__(self, wanted: Wanted, written: float, window: float) -> None:
+    def __init__(self, wanted: Wanted, written: float, window: float, since: float) -> None:
         self.events = _Latest[Event]()
         self.said = _Latest[Said]()
         self._wanted = wanted
         self._times = LineTimes(written)
         self._window = window
-        self._tokens = {wanted.value: None} if wanted.kind == TOKEN else dict[str, None]()
-        self._queues = {wanted.value: None} if wanted.kind == QUEUE else dict[str, None]()
+        self._since = since
+        self._tokens = {wanted.token: None} if wanted.token else dict[str, None]()
+        self._queues = {wanted.queue: None} if wanted.queue else dict[str, None]()
         self._pairs: dict[tuple[str, str], float] = {}
         self._asked: dict[str, None] = dict(self._queues)
         """The queue ids of what is asked about itself, and not of mails of the same sender and recipient."""
@@ -155,8 +170,11 @@ class _Story:
                     at = self._times(match[1].encode())
                 except ValueError:
                     continue
-                asked = match[3] in self._asked
-                self.said.append(Said(at=at, program=match[2], queue=match[3], text=match[4]), asked=asked)
+                if at < self._since:
+                    continue
+                asked = match[3] in self._asked or self._wanted.token in _IN_REPLY.findall(match[4])[-1:]
+                said = Said(at=at, program=match[2], queue=match[3], text=match[4], asked=asked)
+                self.said.append(said, asked=asked)
 
     def _take(self, event: Event) -> None:
         fields = event.fields
@@ -166,11 +184,13 @@ class _Story:
             _keep(self._queues, fields["queue"])
             if self._wanted.is_of(fields):
                 _keep(self._asked, fields["queue"])
-        if self._wanted.kind in {TOKEN, QUEUE} and len(self._pairs) < _MOST_NAMES:
+        if self._wanted.kind in OF_ONE_MAIL and len(self._pairs) < _MOST_NAMES:
             self._pairs = dict.fromkeys(pairs_of(fields), event.at) | self._pairs
 
     def _belongs(self, event: Event) -> bool:
         fields = event.fields
+        if event.at < self._since:
+            return False
         if not (self._wanted.is_of(fields) or fields.get("session") in self._tokens):
             near = [abs(event.at - self._pairs[pair]) for pair in pairs_of(fields) if pair in self._pairs]
             return bool(near) and min(near) <= self._window

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from milter64.cli.why_found import Said
 from milter64.history.own_lines import Event
+from milter64.limits.settings import RATE
 from milter64.lists.entry import shown_second
 from milter64.lists.mistakes import Mistakes
 from milter64.lists.who import parse
@@ -20,8 +21,8 @@ class Remedy(NamedTuple):
     line: str
 
 
-_FINDINGS = ("spf", "spf_helo", "iprev", "helo_check", "dmarc", "dnsbl", "dnswl", "path", "rate", "allow", "block")
-_BECAUSE = re.compile(r"(?:\A|; )([a-z_]+) ([a-z]+)(?=:|;|\Z)")
+_FINDINGS = ("spf", "spf_helo", "iprev", "helo_check", "dmarc", "dnsbl", "dnswl", "path", RATE, "allow", "block")
+_BECAUSE = re.compile(r"(?:\A|; )([a-z_]+) ([a-z0-9/]+)(?=:|;|\Z)")
 _RULES = {
     "spf": "spf.actions.{}",
     "spf_helo": "spf.helo_actions.{}",
@@ -30,7 +31,7 @@ _RULES = {
     "dmarc": 'spf.actions.fail = "dmarc"',
     "dnsbl": "dnslist.action",
     "block": "the block list",
-    "rate": "a limit, [limits]",
+    RATE: "rate.{}",
     "path": "whose mailbox the sender is can't be told",
 }
 """What decided, in the words of the configuration."""
@@ -70,13 +71,14 @@ def outcome(event: Event) -> str:
     return event.fields.get("observe") or event.name
 
 
-def told(one: Event | Said) -> Told:
-    """Return what is told of an event; what programs get."""
+def told(one: Event | Said, *, asked: bool) -> Told:
+    """Return what is told of an event, and whether it was `asked` about; what programs get."""
     if isinstance(one, Said):
         return {
             "at": shown_second(one.at),
             "by": f"postfix/{one.program}",
             "event": None,
+            "asked": asked,
             "queue": None if one.queue == "NOQUEUE" else one.queue,
             "says": _postfix_says(one),
         }
@@ -85,6 +87,7 @@ def told(one: Event | Said) -> Told:
         "at": shown_second(one.at),
         "by": "milter64",
         "event": clean(one.name),
+        "asked": asked,
         **{name: _shown(fields.get(name)) for name in ("queue", "session", "client", "wire", "helo", "from", "to")},
         "findings": {name: clean(fields[name]) for name in _FINDINGS if name in fields},
         "because": _shown(fields.get("because")),
@@ -120,12 +123,16 @@ def _postfix_says(said: Said) -> str:
 
 
 def blamed(event: Event) -> list[tuple[str, str]]:
-    """Return checks and results that led to an outcome.
+    """Return checks and results that led to an outcome; of a limit which it is, such as "recipients", not the network.
 
     A reason may hold words of strangers, so what looks like a result counts only if the finding has it.
     """
     fields, found = event.fields, list[tuple[str, str]]()
     for check, result in _BECAUSE.findall(fields.get("because", "")):
+        if check == RATE:
+            limits = [each.partition(":") for each in fields.get(RATE, "").split(",")]
+            found += [(RATE, kind) for kind, _, level in limits if level == result and (RATE, kind) not in found]
+            continue
         for name in ("spf", "spf_helo") if check == "spf" else (check,):
             has = fields.get("helo_check" if name == "helo" else name, "")
             if (has == result or f":{result}" in has) and (name, result) not in found:
@@ -186,6 +193,7 @@ def for_admin(event: Event, *, came_again: bool) -> list[Remedy]:
         return [hidden] if hidden else []
     if found and all(result == "temperror" for _, result in blamed(event)):
         return [Remedy("see whether DNS answers here; if it does, the trouble is the sender's", "milter64 audit")]
+    besides = found - {RATE}  # as every entry lifts limits
     client, domain = _client(event.fields), _domain(event) if event.fields.get("spf") == "pass" else ""
     if what == "greylisted":
         again = " from now on, as others may" if came_again else ""
@@ -197,10 +205,10 @@ def for_admin(event: Event, *, came_again: bool) -> list[Remedy]:
             (client, "that client doesn't wait"),
         ]
         return _lines([(who, f"{does}{again}", "") for who, does in waiting])[:2]
-    if found and found <= {"spf", "spf_helo"}:
+    if found and not besides:
+        whos = [(client, "if you know it: that client has no limits, and isn't greylisted", "")]
+    elif besides and besides <= {"spf", "spf_helo"}:
         whos = [(client, "if you know it: whatever SPF says isn't held against that client", " --spares spf")]
-    elif found == {"rate"}:
-        whos = [(client, "that client has no limits", "")]
     else:
         whos = [
             (client, "if you know it: nothing that is found is held against that client", " --spares all"),

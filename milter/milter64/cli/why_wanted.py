@@ -14,12 +14,16 @@ from milter64.mail.session import split
 from milter64.telemetry import pseudonyms
 
 TOKEN, QUEUE, ADDRESS, SENDER = "token", "queue id", "address", "sender"
+EITHER = f"{TOKEN} or {QUEUE}"
+"""Eight digits without anything that tells which it is."""
+OF_ONE_MAIL = frozenset({TOKEN, QUEUE, EITHER})
 
 _IN_REPLY = re.compile(r"\(milter64 ([0-9a-f]{8})\)")
 _IN_OURS = re.compile(
     r'[^=<"{]*(?:time=\S+ level=[a-z]+ event=[^<]*?\bsession=|\{"time": "[^<]*?"session": ")([0-9a-f]{8})\b'
 )
-_TOKEN = re.compile(r"[0-9a-f]{8}")
+_TOKEN = re.compile(r"\(?(?:milter64 )?([0-9a-f]{8})\)?", re.IGNORECASE)
+"""As it stands in a bounce, or as it was told by telephone."""
 _QUEUE_ID = r"[0-9A-F]{5,20}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,24}"
 """Postfix's, short and long."""
 _QUEUE = re.compile(_QUEUE_ID)
@@ -36,12 +40,21 @@ class Wanted:
     value: str
     texts: tuple[str, ...]
 
+    @property
+    def token(self) -> str:
+        """The token that it is or may be, if any."""
+        return self.value.lower() if self.kind in {TOKEN, EITHER} else ""
+
+    @property
+    def queue(self) -> str:
+        """The queue id that it is or may be, if any."""
+        return self.value if self.kind in {QUEUE, EITHER} else ""
+
     def is_of(self, fields: Mapping[str, str]) -> bool:
         """Whether a line of ours is about it, by its fields."""
-        if self.kind == TOKEN:
-            return fields.get("session") == self.value
-        if self.kind == QUEUE:
-            return fields.get("queue") == self.value
+        if self.kind in OF_ONE_MAIL:
+            names = (("session", self.token), ("queue", self.queue))
+            return any(value and fields.get(name) == value for name, value in names)
         if self.kind == ADDRESS:
             return fields.get("client") in self.texts or fields.get("wire") in self.texts
         local, at, domain = fields.get("from", "").lower().removeprefix("<").rpartition("@")
@@ -56,7 +69,8 @@ def wanted(text: str, translator: Translator, pseudonym: Callable[[str], str] | 
     """
     text = " ".join(text.split())
     if token := _token(text):
-        return Wanted(kind=TOKEN, value=token, texts=(token,))
+        kind, value = (EITHER, text) if _QUEUE.fullmatch(text) else (TOKEN, token)
+        return Wanted(kind=kind, value=value, texts=(token,))
     if " " in text:
         if in_postfixs := _IN_POSTFIXS.match(text):
             return _queue(in_postfixs[1])
@@ -82,7 +96,8 @@ def _token(text: str) -> str:
     """Return the token that a text is or has; ours is at a reply's end."""
     if ours := _IN_OURS.match(text):
         return ours[1]
-    return text if _TOKEN.fullmatch(text) else (_IN_REPLY.findall(text) or [""])[-1]
+    alone = _TOKEN.fullmatch(text)
+    return str(alone[1]).lower() if alone else (_IN_REPLY.findall(text) or [""])[-1]
 
 
 def _queue(queue: str) -> Wanted:
