@@ -1,5 +1,6 @@
 """Every command of README.md and docs/ works as it stands: typed on a mail host, or in a clean Debian."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -92,6 +93,12 @@ def test_commands_work(host: MailHost, block: Block) -> None:
 
 NEW_IN_3_8 = "unused parameter: smtpd_client_ipv6_prefix_length=128"
 """All that Debian 12's Postfix doesn't know."""
+
+
+@each("sh", "logged")
+def test_commands_about_a_log_say_that_there_is_none_here(host: MailHost, block: Block) -> None:
+    code, output = host.type(block.text)
+    assert (code, "Traceback" in output) == (os.EX_UNAVAILABLE, False), output
 
 
 @each("sh", "published")
