@@ -41,6 +41,19 @@ def test_a_workers_threads_share_one_heap(lab: Lab) -> None:
         assert [end for end in reserved if int(end, 16) % _ARENA == 0] == []
 
 
+def test_what_is_shared_is_given_back_when_it_is_to_have_another_size(lab: Lab) -> None:
+    def configured(memory: str) -> str:
+        return f'[greylist]\nstore = "sqlite:{lab.folder}/greylist.sqlite"\n[limits]\nmemory = "{memory}"\n'
+
+    milter = lab.start(Milter64, configured("32M"))
+    large: list[int] = []
+    for memory in ("64M", "96M", "128M", "160M"):
+        milter.become(configured(memory))
+        shared = re.findall(r"^(\w+)-(\w+) .*/dev/zero", Path(f"/proc/{milter.pid}/maps").read_text(), re.MULTILINE)
+        large.append(sum(int(end, 16) - int(begin, 16) > 2**20 for begin, end in shared))
+    assert large[-1] <= large[1]  # of a crew that has just gone it may be there yet
+
+
 @pytest.mark.parametrize("module", ["cli.run", "cli.translate", "cli.main"])
 def test_nothing_is_imported_that_only_some_configurations_need(module: str) -> None:
     code = f"import sys; import milter64.{module}; print(*sorted(sys.modules))"

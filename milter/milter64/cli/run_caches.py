@@ -16,8 +16,9 @@ class SharedCaches:
     def __init__(self) -> None:
         """Have no memory yet."""
         self._notes: SharedNotes | None = None
-        self._made: dict[tuple[int, int], tuple[AnswerCache, SharedFindings]] = {}
-        """By size: who goes back to one has its memory again."""
+        self._sizes: tuple[int, int] | None = None
+        self._answers: AnswerCache
+        self._findings: SharedFindings
 
     def empty(self, memory: Shares) -> tuple[AnswerCache, SharedFindings]:
         """Return empty ones of these sizes, for workers that are forked from here on.
@@ -26,11 +27,12 @@ class SharedCaches:
             OSError: the system has no room for them.
         """
         sizes = memory.answers, memory.findings
-        if sizes in self._made:
-            answers, findings = self._made[sizes]
-            return answers.anew(), findings.anew()
-        made = self._made[sizes] = answer_cache(memory.answers), SharedFindings(memory.findings)
-        return made
+        if sizes == self._sizes:
+            self._answers, self._findings = self._answers.anew(), self._findings.anew()
+        else:
+            self._answers, self._findings = answer_cache(memory.answers), SharedFindings(memory.findings)
+            self._sizes = sizes
+        return self._answers, self._findings
 
     def notes(self) -> SharedNotes:
         """Return notes for guards, who know from the start what the crew before has caught nameservers inventing."""
