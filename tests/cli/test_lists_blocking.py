@@ -10,7 +10,8 @@ from milter64.cli.main import main
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     path = tmp_path / "milter64.toml"
-    path.write_text(f'greylist.store = "sqlite:{tmp_path}/rows"\n')
+    prefixes = '["64:ff9b::/96", "2001:db8:64::/96"]'
+    path.write_text(f'greylist.store = "sqlite:{tmp_path}/rows"\ntranslation.prefixes = {prefixes}\n')
     return path
 
 
@@ -24,9 +25,10 @@ def said(capsys: pytest.CaptureFixture[str], config: Path, *words: str) -> list[
     [
         ("192.31.196.0/24", "192.31.196.40"),
         ("64:ff9b::c01f:c428", "192.31.196.40"),
+        ("2001:db8:64::c01f:c428", "192.31.196.40"),
         ("192.31.0.0/16", "64:ff9b::c01f:c428"),
         ("64:ff9b::c01f:c400/120", "192.31.196.40/30"),
-        ("2001:db8::/32", "2001:db8:1::1"),
+        ("2001:db8:1::/48", "2001:db8:1::1"),
         ("partner.example", "mail.partner.example"),
         ("@partner.example", "joe@partner.example"),
         ("@.partner.example", "@mail.partner.example"),
@@ -49,7 +51,8 @@ def test_what_blocks_all_whom_an_entry_lets_in_is_shown(
     [
         ("192.31.196.41", "192.31.196.40"),
         ("192.31.196.0/25", "192.31.196.0/24"),
-        ("64:ff9b::a00:1", "10.0.0.1"),
+        ("2001:db8:64::a00:1", "10.0.0.1"),
+        ("10.0.0.0/8", "2001:db8:64::a00:1"),
         ("mail.partner.example", "partner.example"),
         ("ner.example", "partner.example"),
         ("joe@partner.example", "@partner.example"),

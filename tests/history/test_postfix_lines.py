@@ -114,7 +114,8 @@ def test_no_other_line_is_read(line: str) -> None:
 def test_what_came_by_another_way_than_smtp_is_no_client_of_a_milter() -> None:
     reader = PostfixLines(LineTimes(0.0))
     line = b"Nov 28 00:00:00 mx postfix/qmqpd[7]: 4bX: client=localhost[127.0.0.1]\n"
-    assert list(reader.of([line, line.replace(b"qmqpd", b"smtpd")]))[1:] == []
+    assert list(reader.of([line])) == []
+    assert len(list(reader.of([line.replace(b"qmqpd", b"smtpd")]))) == 1
 
 
 def test_a_line_without_a_possible_time_is_counted_as_unreadable() -> None:

@@ -100,6 +100,7 @@ def test_who_begins_to_wait_again_goes_by_that() -> None:
 def test_what_had_run_out_when_it_went_was_not_forgotten_for_want_of_room() -> None:
     rows = PastRows(KIND, most=3)
     for number in range(100):
-        rows.now = number * Settings().retry_window
+        rows.now = 2.0 * number * Settings().retry_window
         rows.begin(f"waits {number}", rows.now, "net:")
+        rows.merge(f"both {number}", {"net:": Record(generation=1, first_seen=rows.now)})
     assert rows.sizes()["dropped"] == 0

@@ -198,6 +198,11 @@ def test_the_figures_of_a_log_are_the_same_in_whatever_blocks_it_comes(
     assert shown(of_blocks(blocks)) == shown(of_blocks([b"".join(texts)]))
 
 
+def test_a_clock_that_has_just_begun_loses_no_line() -> None:
+    taken = figures(line(at="1970-01-01T00:00:08.000Z"), line(at="1970-01-01T00:00:09.000Z"))
+    assert (taken.total, taken.others, taken.first_at) == (2, 0, 8)
+
+
 def test_a_line_of_another_hour_does_not_take_those_behind_it_along() -> None:
     late = line("rejected", at="2026-11-21T09:59:59.000Z", more=REFUSED, from_='"<c d@x.example>"')
     texts = [line(at="2026-11-21T10:00:00.000Z"), late, line(at="2026-11-21T10:01:00.000Z")]

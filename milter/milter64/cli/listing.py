@@ -68,8 +68,8 @@ def _spellings(settings: Settings, who: Who) -> Iterator[bytes]:
             forms = [form for form, _ in translator.encode_network(network)]
         else:
             forms = [form for form, _ in translator.decode_network(network)[1] if form]
-        for first, length in forms:
-            yield keys.network_key(first, length)
+        found = [keys.network_key(*form) for form in forms]
+        yield from (key for key in found if not keys.on_the_wire_alone(key))
 
 
 def rows(

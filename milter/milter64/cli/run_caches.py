@@ -11,7 +11,7 @@ from milter64.limits.memory import Shares
 
 
 class SharedCaches:
-    """DNS's answers, and findings, for one crew of workers after the other."""
+    """DNS's answers, findings and guards' notes, for one crew of workers after the other."""
 
     def __init__(self) -> None:
         """Have no memory yet."""
